@@ -1,0 +1,60 @@
+/*
+ * resolution.h
+ *		What to do next with a call, given what its answer means.
+ *
+ * The algorithm of toss-api 9.1 as one pure function over a small state, so
+ * that every path can be walked in a unit test.  A final state is chosen only
+ * when the evidence leaves one possibility.
+ */
+#ifndef PAY_RESOLUTION_H
+#define PAY_RESOLUTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "toss.h"
+
+/* Microseconds on any clock, as long as both times are from the same one. */
+typedef int64_t PayTime;
+
+typedef struct PayCallState
+{
+	PayTossOperation operation; /* what was just answered */
+	bool		outcome_unknown;	/* an earlier attempt may have executed */
+	bool		key_answered;	/* the key got an error: it can only repeat it */
+	bool		reached_psp;	/* some confirm of this event was sent */
+	int			failures;		/* fruitless attempts in a row, for back-off */
+	PayTime		first_sent_at;	/* first confirm of this event on the wire */
+} PayCallState;
+
+typedef enum PayAction
+{
+	PAY_ACTION_SUCCEED,			/* close the call, orders to SUCCESS */
+	PAY_ACTION_FAIL,			/* close the call, orders to FAILURE */
+	PAY_ACTION_RESEND,			/* same key, same bytes, after delay */
+	PAY_ACTION_QUERY,			/* ask, after delay */
+	PAY_ACTION_RENEW,			/* close the call; open one with a new key */
+	PAY_ACTION_AWAIT_DEPOSIT,	/* as QUERY; the orders stay EXECUTING */
+	PAY_ACTION_ESCALATE			/* stop: a person must decide */
+} PayAction;
+
+typedef struct PayDecision
+{
+	PayAction	action;
+	PayTime		delay;			/* microseconds until the next attempt */
+	bool		orders_unknown; /* the orders are UNKNOWN from now on */
+	bool		outcome_unknown;	/* the state to keep with the call */
+	bool		key_answered;
+	int			failures;
+} PayDecision;
+
+#define PAY_CONFIRM_WINDOW		(INT64_C(10) * 60 * 1000000)
+#define PAY_CONFIRM_GRACE		(INT64_C(5) * 60 * 1000000)
+#define PAY_KEY_LIFETIME		(INT64_C(14) * 24 * 3600 * 1000000)
+
+extern void pay_resolve(const PayCallState *state, PayTossMeaning meaning,
+						PayTime now, PayDecision *decision);
+
+extern const char *pay_action_name(PayAction action);
+
+#endif							/* PAY_RESOLUTION_H */

@@ -1,0 +1,104 @@
+/*
+ * toss.h
+ *		Toss Payments: requests, and what an answer means.
+ *
+ * The table of codes is toss-api's (48 documented codes of confirm, the two of
+ * idempotency, those of the query and the overall list).  No SQL, no
+ * allocation, no clock, no error: pure functions over their arguments.
+ */
+#ifndef PAY_TOSS_H
+#define PAY_TOSS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "toss_json.h"
+
+typedef enum PayTossOperation
+{
+	PAY_TOSS_CONFIRM = 'C',		/* POST /v1/payments/confirm */
+	PAY_TOSS_QUERY = 'Q'		/* GET /v1/payments/{paymentKey} */
+} PayTossOperation;
+
+/* What we asked for; every 2xx is compared with it before it is believed. */
+typedef struct PayTossRequest
+{
+	PayTossOperation operation;
+	const char *payment_key;
+	const char *order_id;
+	const char *currency;
+	int64_t		amount;			/* mills */
+	int			minor_units;
+} PayTossRequest;
+
+/* How far the exchange got, as the transport saw it. */
+typedef enum PayTransport
+{
+	PAY_TRANSPORT_ANSWERED,		/* a whole HTTP answer arrived */
+	PAY_TRANSPORT_NOT_SENT,		/* proved: no byte of the request left */
+	PAY_TRANSPORT_NO_ANSWER		/* sent, or perhaps sent, and no whole answer */
+} PayTransport;
+
+/*
+ * What an answer says about the payment.  The meaning of a code depends on the
+ * operation: 404 NOT_FOUND_PAYMENT refuses a confirm, and tells a query that
+ * nothing was processed yet.
+ */
+typedef enum PayTossMeaning
+{
+	PAY_MEANS_APPROVED,			/* DONE, and everything matches */
+	PAY_MEANS_WAITING,			/* WAITING_FOR_DEPOSIT, and all matches */
+	PAY_MEANS_CANCELED,			/* approved once, cancelled by somebody */
+	PAY_MEANS_ABORTED,			/* ABORTED or EXPIRED: it can never succeed */
+	PAY_MEANS_OPEN,				/* query: not processed (yet) */
+	PAY_MEANS_REFUSED,			/* class FINAL */
+	PAY_MEANS_MISCONFIGURED,	/* class CONF: not executed, our fault */
+	PAY_MEANS_LATER,			/* not executed, may work later */
+	PAY_MEANS_BUSY,				/* 409: the same key is still running */
+	PAY_MEANS_UNCERTAIN,		/* UNK, OK?, garbage, mismatch: query */
+	PAY_MEANS_LOOKUP_FAILED,	/* query: could not look */
+	PAY_MEANS_NOT_SENT,
+	PAY_MEANS_NO_ANSWER
+} PayTossMeaning;
+
+/* An answer, read.  Strings point into the PayTossBody or are static. */
+typedef struct PayTossAnswer
+{
+	PayTossMeaning meaning;
+	bool		suspect;		/* a 2xx that does not match what we asked */
+	const char *code;			/* Toss's code, or ours ("HTTP_502") */
+	const char *detail;			/* one line for people, or NULL */
+} PayTossAnswer;
+
+extern void pay_toss_interpret(const PayTossRequest *request,
+							   PayTransport transport, int http_status,
+							   const PayTossBody *body, PayTossAnswer *answer);
+
+extern const char *pay_toss_meaning_name(PayTossMeaning meaning);
+
+/* One documented code; the table is what the tests and the docs walk. */
+typedef struct PayTossCode
+{
+	const char *code;
+	int			http_status;
+	PayTossOperation operation;
+	PayTossMeaning meaning;
+} PayTossCode;
+
+extern const PayTossCode pay_toss_codes[];
+extern const int pay_toss_codes_count;
+
+/*
+ * Requests.  The path is written percent-encoded; the body of a confirm is the
+ * same bytes for the same arguments, for ever.  Both return the length, or -1
+ * when buf is too small or an argument has a byte that is not allowed
+ * (paymentKey: 1-200 of [A-Za-z0-9_=.-]; orderId: 6-64 of the same).
+ */
+extern int	pay_toss_path(const PayTossRequest *request, char *buf, size_t size);
+extern int	pay_toss_body(const PayTossRequest *request, char *buf, size_t size);
+
+extern bool pay_toss_valid_payment_key(const char *text);
+extern bool pay_toss_valid_order_id(const char *text);
+
+#endif							/* PAY_TOSS_H */
