@@ -1,0 +1,141 @@
+# payments: build, install and test.
+#
+#	make demo		build, start a throw-away cluster and the Toss simulator, buy
+#	make check		every test
+#	make help		the rest
+#
+# Two kinds of goals.  Those of PostgreSQL's extension makefiles (all, install,
+# installcheck, clean, ...) need pg_config.  Ours need nothing but make and
+# bash: their scripts install what is missing first, and come back here.
+
+OURS = help packages check demo demo-stop dev dev-stop bench fuzz soak crash \
+	valgrind coverage lint indent clean-build
+
+PG_CONFIG ?= pg_config
+export PG_CONFIG
+
+goals = $(or $(MAKECMDGOALS),all)
+ours = $(filter $(OURS),$(goals))
+theirs = $(filter-out $(OURS),$(goals))
+
+ifneq ($(and $(ours),$(theirs)),)
+
+# Both kinds at once: one after the other.
+.PHONY: $(goals)
+.NOTPARALLEL:
+$(goals):
+	@$(MAKE) --no-print-directory $@
+
+else ifneq ($(ours),)
+
+.PHONY: $(OURS)
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+#: make               compile build the install script
+#: make install       into the server that PG_CONFIG names
+#: make installcheck  SQL and isolation tests in a running server
+#: make clean         what make made; make clean-build also the build folder
+
+#: make packages      install (or name) the Debian packages that are missing
+packages:
+	@test/setup/packages build test lint
+
+#: make check         every test, in a throw-away cluster (PARTS="regress tap": some)
+check:
+	@test/setup/check $(PARTS)
+
+#: make demo          a shop's day, end to end; make demo-stop ends it
+demo:
+	@test/setup/session demo
+demo-stop:
+	@test/setup/session demo-stop
+
+#: make dev           a private cluster, the simulator, and psql; make dev-stop ends it
+dev:
+	@test/setup/session dev
+dev-stop:
+	@test/setup/session dev-stop
+
+#: make lint          what a reader would complain about
+lint:
+	@test/setup/packages build lint
+	@test/lint/run
+
+#: make indent        format the C files
+indent:
+	@test/setup/packages build lint
+	@test/lint/indent
+
+#: make fuzz          the parsers under libFuzzer (FUZZ_SECONDS=60)
+fuzz:
+	@test/setup/packages build test fuzz
+	@test/fuzz/run
+
+#: make bench         what it can carry
+bench:
+	@test/setup/packages build test
+	@test/bench/run
+
+#: make soak, crash   the long forms of two tests in test/t (SECONDS_EACH=600)
+soak crash:
+	@LONG=$@ test/setup/check tap
+
+#: make valgrind      the SQL tests with the server under valgrind
+valgrind:
+	@test/setup/packages build test valgrind
+	@test/setup/check --valgrind regress
+
+#: make coverage      lines that the unit, SQL and TAP tests reach
+coverage:
+	@test/setup/packages build test
+	@test/setup/coverage
+
+clean-build:
+	@test/setup/session stop-all
+	rm -rf build
+
+else
+
+EXTENSION = payments
+EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" payments.control)
+
+# The library: every C file of src/
+MODULE_big = payments
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+SHLIB_LINK = -lcurl -lssl -lcrypto
+PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers -Wdeclaration-after-statement
+
+# No bitcode for the JIT compiler: nothing here is called once per row.
+override with_llvm = no
+
+# The install script: the numbered parts of sql/, and the released deltas
+SCRIPT = sql/payments--$(EXTVERSION).sql
+SQL_PARTS = $(sort $(wildcard sql/[0-9][0-9]_*.sql))
+DATA = $(wildcard sql/payments--*--*.sql)
+DATA_built = $(SCRIPT)
+
+# Tests.  install goes first: it creates the extension for the others.
+names = $(notdir $(basename $(wildcard $(1))))
+tests = $(sort $(call names,test/sql/*.sql))
+REGRESS = $(filter install,$(tests)) $(filter-out install,$(tests))
+REGRESS_OPTS = --inputdir=test
+ISOLATION = $(sort $(call names,test/specs/*.spec))
+ISOLATION_OPTS = --inputdir=test --outputdir=.
+
+EXTRA_CLEAN = src/*.gcda src/*.gcno
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(wildcard $(PGXS)),)
+$(error $(PG_CONFIG) finds no server headers; "make packages" installs them)
+endif
+include $(PGXS)
+
+$(OBJS): $(wildcard src/*.h)
+
+$(SCRIPT): $(SQL_PARTS) payments.control sql
+	cat $(SQL_PARTS) /dev/null > $@
+
+endif
