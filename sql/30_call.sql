@@ -1,0 +1,157 @@
+-- Calls to the PSP.  What is to be sent never changes (psp_call), what is open
+-- is hot and narrow (psp_call_queue), what was sent and what came back is only
+-- ever appended (psp_attempt, psp_answer).  A call that is not in the queue is
+-- closed, and the answer that closed it says so.
+
+CREATE SEQUENCE payments.psp_call_id_seq;
+
+CREATE TABLE payments.psp_call (
+	id bigint NOT NULL,
+	order_id text COLLATE "C" NOT NULL,
+	payment_event_id bigint NOT NULL,
+	merchant text COLLATE "C" NOT NULL,
+	operation text NOT NULL,
+	payment_key text COLLATE "C" NOT NULL,
+	currency text COLLATE "C" NOT NULL,
+	amount numeric NOT NULL,
+	idempotency_key text COLLATE "C" NOT NULL,
+	request_body text NOT NULL,
+	renews_call_id bigint,
+	created_at timestamptz NOT NULL,
+	CONSTRAINT psp_call_pkey PRIMARY KEY (id),
+	CONSTRAINT psp_call_idempotency_key_key UNIQUE (idempotency_key),
+	CONSTRAINT psp_call_payment_event_id_fkey FOREIGN KEY (payment_event_id) REFERENCES payments.payment_event (id),
+	CONSTRAINT psp_call_renews_call_id_fkey FOREIGN KEY (renews_call_id) REFERENCES payments.psp_call (id),
+	CONSTRAINT psp_call_operation_known CHECK (operation IN ('confirm')),
+	CONSTRAINT psp_call_amount_in_range CHECK (amount > 0 AND amount < 1e15),
+	CONSTRAINT psp_call_idempotency_key_length CHECK (pg_catalog.length(idempotency_key) BETWEEN 16 AND 300),
+	CONSTRAINT psp_call_request_body_length CHECK (pg_catalog.octet_length(request_body) BETWEEN 2 AND 4096)
+);
+CREATE INDEX psp_call_payment_event_id_idx ON payments.psp_call (payment_event_id);
+CREATE INDEX psp_call_order_id_idx ON payments.psp_call (order_id);
+CREATE INDEX psp_call_renews_call_id_idx ON payments.psp_call (renews_call_id) WHERE renews_call_id IS NOT NULL;
+COMMENT ON TABLE payments.psp_call IS
+'A request to the PSP: its bytes and its idempotency key, for life';
+COMMENT ON COLUMN payments.psp_call.request_body IS 'The very bytes that every attempt sends';
+COMMENT ON COLUMN payments.psp_call.renews_call_id IS
+'The call before it, whose key was answered with an error that a query proved to be unprocessed';
+
+-- No column that changes is indexed or stands in an index predicate, so that
+-- claim and retry are HOT updates.
+CREATE TABLE payments.psp_call_queue (
+	call_id bigint NOT NULL,
+	order_id text COLLATE "C" NOT NULL,
+	state "char" NOT NULL DEFAULT 'P',
+	next_operation "char" NOT NULL DEFAULT 'C',
+	attempt_no integer NOT NULL DEFAULT 0,
+	failures integer NOT NULL DEFAULT 0,
+	epoch bigint NOT NULL DEFAULT 0,
+	outcome_unknown boolean NOT NULL DEFAULT false,
+	key_answered boolean NOT NULL DEFAULT false,
+	first_sent_at timestamptz,
+	due_at timestamptz NOT NULL,
+	CONSTRAINT psp_call_queue_pkey PRIMARY KEY (call_id),
+	CONSTRAINT psp_call_queue_order_id_key UNIQUE (order_id),
+	CONSTRAINT psp_call_queue_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
+	CONSTRAINT psp_call_queue_state_known CHECK (state IN ('P', 'S', 'D')),
+	CONSTRAINT psp_call_queue_next_operation_known CHECK (next_operation IN ('C', 'Q'))
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+	autovacuum_vacuum_cost_delay = 0);
+COMMENT ON TABLE payments.psp_call_queue IS
+'The open calls, at most one per order; nothing leaves it by age';
+COMMENT ON COLUMN payments.psp_call_queue.state IS 'P pending, S in flight under epoch, D waits for a person';
+COMMENT ON COLUMN payments.psp_call_queue.next_operation IS 'What the next attempt does: C confirm, Q query';
+COMMENT ON COLUMN payments.psp_call_queue.epoch IS 'The worker''s run that owns the attempt in flight: its fencing token';
+COMMENT ON COLUMN payments.psp_call_queue.outcome_unknown IS 'An attempt may have been executed without our knowing';
+COMMENT ON COLUMN payments.psp_call_queue.key_answered IS 'The key got an error for an answer and can only repeat it';
+COMMENT ON COLUMN payments.psp_call_queue.first_sent_at IS 'When the first confirm of this order was claimed for sending';
+
+CREATE TABLE payments.psp_attempt (
+	call_id bigint NOT NULL,
+	attempt_no integer NOT NULL,
+	order_id text COLLATE "C" NOT NULL,
+	operation text NOT NULL,
+	epoch bigint NOT NULL,
+	claimed_at timestamptz NOT NULL,
+	CONSTRAINT psp_attempt_pkey PRIMARY KEY (call_id, attempt_no),
+	CONSTRAINT psp_attempt_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
+	CONSTRAINT psp_attempt_operation_known CHECK (operation IN ('confirm', 'query'))
+);
+CREATE INDEX psp_attempt_order_id_idx ON payments.psp_attempt (order_id);
+COMMENT ON TABLE payments.psp_attempt IS
+'What was sent: committed before the first byte leaves';
+
+CREATE TABLE payments.psp_answer (
+	call_id bigint NOT NULL,
+	attempt_no integer NOT NULL,
+	order_id text COLLATE "C" NOT NULL,
+	operation text NOT NULL,
+	transport text NOT NULL,
+	http_status integer,
+	meaning text NOT NULL,
+	suspect boolean NOT NULL,
+	code text,
+	detail text,
+	action text NOT NULL,
+	payment_key text,
+	psp_order_id text,
+	currency text,
+	amount numeric,
+	psp_status text,
+	transaction_key text,
+	response jsonb,
+	trace_id text,
+	body_size integer NOT NULL,
+	body_sha256 bytea,
+	connect_us bigint,
+	first_byte_us bigint,
+	total_us bigint,
+	received_at timestamptz NOT NULL,
+	CONSTRAINT psp_answer_pkey PRIMARY KEY (call_id, attempt_no),
+	CONSTRAINT psp_answer_attempt_fkey FOREIGN KEY (call_id, attempt_no) REFERENCES payments.psp_attempt (call_id, attempt_no),
+	CONSTRAINT psp_answer_transport_known CHECK (transport IN ('answered', 'not sent', 'no answer'))
+);
+CREATE INDEX psp_answer_order_id_idx ON payments.psp_answer (order_id);
+CREATE UNIQUE INDEX psp_answer_one_approval ON payments.psp_answer (order_id) WHERE action = 'succeed';
+COMMENT ON TABLE payments.psp_answer IS
+'What came back, what it means, and what was done because of it';
+COMMENT ON COLUMN payments.psp_answer.action IS
+'succeed, fail and renew closed the call; late: another run owned the call by then, and the answer is kept as evidence';
+COMMENT ON COLUMN payments.psp_answer.response IS 'The fields of an allow-list; personal data is dropped before it gets here';
+COMMENT ON INDEX payments.psp_answer_one_approval IS 'At most one approval can ever settle an order';
+
+ALTER SEQUENCE payments.psp_call_id_seq OWNED BY payments.psp_call.id;
+
+CREATE TABLE payments.worker_epoch (
+	epoch bigint NOT NULL,
+	started_at timestamptz NOT NULL,
+	system_identifier bigint NOT NULL,
+	CONSTRAINT worker_epoch_pkey PRIMARY KEY (epoch)
+);
+COMMENT ON TABLE payments.worker_epoch IS
+'The runs of the worker; the newest epoch is the one whose results count';
+
+CREATE TRIGGER psp_call_forbid_change BEFORE UPDATE OR DELETE ON payments.psp_call
+	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER psp_call_forbid_truncate BEFORE TRUNCATE ON payments.psp_call
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER psp_call_queue_forbid_truncate BEFORE TRUNCATE ON payments.psp_call_queue
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER psp_attempt_forbid_change BEFORE UPDATE OR DELETE ON payments.psp_attempt
+	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER psp_attempt_forbid_truncate BEFORE TRUNCATE ON payments.psp_attempt
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER psp_answer_forbid_change BEFORE UPDATE OR DELETE ON payments.psp_answer
+	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER psp_answer_forbid_truncate BEFORE TRUNCATE ON payments.psp_answer
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER worker_epoch_forbid_change BEFORE UPDATE OR DELETE ON payments.worker_epoch
+	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+ALTER TABLE payments.psp_call ENABLE ALWAYS TRIGGER psp_call_forbid_change;
+ALTER TABLE payments.psp_call ENABLE ALWAYS TRIGGER psp_call_forbid_truncate;
+ALTER TABLE payments.psp_call_queue ENABLE ALWAYS TRIGGER psp_call_queue_forbid_truncate;
+ALTER TABLE payments.psp_attempt ENABLE ALWAYS TRIGGER psp_attempt_forbid_change;
+ALTER TABLE payments.psp_attempt ENABLE ALWAYS TRIGGER psp_attempt_forbid_truncate;
+ALTER TABLE payments.psp_answer ENABLE ALWAYS TRIGGER psp_answer_forbid_change;
+ALTER TABLE payments.psp_answer ENABLE ALWAYS TRIGGER psp_answer_forbid_truncate;
+ALTER TABLE payments.worker_epoch ENABLE ALWAYS TRIGGER worker_epoch_forbid_change;

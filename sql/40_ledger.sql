@@ -1,0 +1,159 @@
+-- The ledger.  Rows of a transaction add up to zero in every currency, arrive
+-- whole, and never change.  Debits are positive, credits negative.
+
+CREATE SEQUENCE payments.ledger_account_id_seq;
+CREATE SEQUENCE payments.ledger_transaction_id_seq;
+
+CREATE TABLE payments.ledger_account (
+	id bigint NOT NULL,
+	code text COLLATE "C" NOT NULL,
+	kind text NOT NULL,
+	currency text COLLATE "C" NOT NULL,
+	stripes smallint NOT NULL DEFAULT 1,
+	created_at timestamptz NOT NULL,
+	CONSTRAINT ledger_account_pkey PRIMARY KEY (id),
+	CONSTRAINT ledger_account_code_key UNIQUE (code),
+	CONSTRAINT ledger_account_id_currency_key UNIQUE (id, currency),
+	CONSTRAINT ledger_account_code_form CHECK (code ~ '^[a-z][a-z0-9_]*(:[A-Za-z0-9_.@-]+)+$' AND pg_catalog.length(code) <= 128),
+	CONSTRAINT ledger_account_kind_known CHECK (kind IN ('asset', 'liability', 'revenue', 'expense')),
+	CONSTRAINT ledger_account_stripes_in_range CHECK (stripes BETWEEN 1 AND 64)
+);
+COMMENT ON TABLE payments.ledger_account IS
+'Accounts of the ledger, one currency each, opened on first use';
+COMMENT ON COLUMN payments.ledger_account.code IS
+'kind:name, for example psp:toss, buyer:7, seller:12, platform:commission; accounts of a currency other than KRW end in :USD and so on';
+COMMENT ON COLUMN payments.ledger_account.stripes IS
+'Over how many rows its balance is spread, so that hot accounts do not queue';
+
+CREATE TABLE payments.ledger_transaction (
+	id bigint NOT NULL,
+	transaction_key text COLLATE "C" NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	order_id text COLLATE "C",
+	description text,
+	reverses_id bigint,
+	effective_at timestamptz NOT NULL,
+	recorded_at timestamptz NOT NULL,
+	metadata jsonb,
+	CONSTRAINT ledger_transaction_pkey PRIMARY KEY (id),
+	CONSTRAINT ledger_transaction_transaction_key_key UNIQUE (transaction_key),
+	CONSTRAINT ledger_transaction_reverses_id_key UNIQUE (reverses_id),
+	CONSTRAINT ledger_transaction_reverses_id_fkey FOREIGN KEY (reverses_id) REFERENCES payments.ledger_transaction (id),
+	CONSTRAINT ledger_transaction_transaction_key_length CHECK (pg_catalog.length(transaction_key) BETWEEN 1 AND 200),
+	CONSTRAINT ledger_transaction_kind_form CHECK (kind ~ '^[a-z][a-z0-9_.]{0,62}$')
+);
+CREATE INDEX ledger_transaction_order_id_idx ON payments.ledger_transaction (order_id) WHERE order_id IS NOT NULL;
+COMMENT ON TABLE payments.ledger_transaction IS
+'Headers of ledger transactions; transaction_key makes a repeated post a no-op';
+COMMENT ON COLUMN payments.ledger_transaction.effective_at IS 'When it happened';
+COMMENT ON COLUMN payments.ledger_transaction.recorded_at IS 'When it was written here';
+
+CREATE TABLE payments.ledger_entry (
+	transaction_id bigint NOT NULL,
+	account_id bigint NOT NULL,
+	entry_no smallint NOT NULL,
+	entry_count smallint NOT NULL,
+	currency text COLLATE "C" NOT NULL,
+	amount numeric NOT NULL,
+	order_id text COLLATE "C",
+	CONSTRAINT ledger_entry_pkey PRIMARY KEY (transaction_id, entry_no),
+	CONSTRAINT ledger_entry_transaction_id_fkey FOREIGN KEY (transaction_id) REFERENCES payments.ledger_transaction (id),
+	CONSTRAINT ledger_entry_account_id_currency_fkey FOREIGN KEY (account_id, currency) REFERENCES payments.ledger_account (id, currency),
+	CONSTRAINT ledger_entry_number_in_range CHECK (entry_count >= 2 AND entry_no BETWEEN 1 AND entry_count),
+	CONSTRAINT ledger_entry_amount_in_range CHECK (amount <> 0 AND amount > -1e15 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3))
+);
+CREATE INDEX ledger_entry_account_id_idx ON payments.ledger_entry (account_id, transaction_id) INCLUDE (amount);
+CREATE INDEX ledger_entry_order_id_idx ON payments.ledger_entry (order_id) WHERE order_id IS NOT NULL;
+COMMENT ON TABLE payments.ledger_entry IS
+'Entries: debit positive, credit negative; numbered 1 to entry_count, so that none can be missing or come late';
+
+CREATE TABLE payments.ledger_balance (
+	account_id bigint NOT NULL,
+	stripe smallint NOT NULL,
+	balance numeric NOT NULL,
+	CONSTRAINT ledger_balance_pkey PRIMARY KEY (account_id, stripe),
+	CONSTRAINT ledger_balance_account_id_fkey FOREIGN KEY (account_id) REFERENCES payments.ledger_account (id)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE payments.ledger_balance IS
+'Balances: a cache over the entries that can be rebuilt at any time; an account''s balance is the sum of its stripes';
+
+ALTER SEQUENCE payments.ledger_account_id_seq OWNED BY payments.ledger_account.id;
+ALTER SEQUENCE payments.ledger_transaction_id_seq OWNED BY payments.ledger_transaction.id;
+
+-- Zero sum.  The first trigger remembers each entry in backend memory; the
+-- second, deferred and on the last entry of a transaction, checks count and
+-- sums from that memory, without a query, so that neither row security nor the
+-- role at commit can blind it.  A callback before commit and prepare fails
+-- whatever was remembered and did not pass.
+CREATE FUNCTION payments.ledger_entry_remember() RETURNS trigger
+	LANGUAGE c SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_ledger_entry_remember';
+COMMENT ON FUNCTION payments.ledger_entry_remember() IS
+'Trigger: remembers an entry for the zero-sum check';
+CREATE TRIGGER ledger_entry_remember AFTER INSERT ON payments.ledger_entry
+	FOR EACH ROW EXECUTE FUNCTION payments.ledger_entry_remember();
+ALTER TABLE payments.ledger_entry ENABLE ALWAYS TRIGGER ledger_entry_remember;
+
+CREATE FUNCTION payments.ledger_entry_zero_sum() RETURNS trigger
+	LANGUAGE c SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_ledger_entry_zero_sum';
+COMMENT ON FUNCTION payments.ledger_entry_zero_sum() IS
+'Trigger: checks that a ledger transaction is whole and adds up to zero in every currency';
+CREATE CONSTRAINT TRIGGER ledger_entry_zero_sum AFTER INSERT ON payments.ledger_entry
+	DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW WHEN (NEW.entry_no = NEW.entry_count)
+	EXECUTE FUNCTION payments.ledger_entry_zero_sum();
+ALTER TABLE payments.ledger_entry ENABLE ALWAYS TRIGGER ledger_entry_zero_sum;
+
+CREATE TRIGGER ledger_account_forbid_change BEFORE UPDATE OR DELETE ON payments.ledger_account
+	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER ledger_account_forbid_truncate BEFORE TRUNCATE ON payments.ledger_account
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER ledger_transaction_forbid_change BEFORE UPDATE OR DELETE ON payments.ledger_transaction
+	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER ledger_transaction_forbid_truncate BEFORE TRUNCATE ON payments.ledger_transaction
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER ledger_entry_forbid_change BEFORE UPDATE OR DELETE ON payments.ledger_entry
+	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER ledger_entry_forbid_truncate BEFORE TRUNCATE ON payments.ledger_entry
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+ALTER TABLE payments.ledger_account ENABLE ALWAYS TRIGGER ledger_account_forbid_change;
+ALTER TABLE payments.ledger_account ENABLE ALWAYS TRIGGER ledger_account_forbid_truncate;
+ALTER TABLE payments.ledger_transaction ENABLE ALWAYS TRIGGER ledger_transaction_forbid_change;
+ALTER TABLE payments.ledger_transaction ENABLE ALWAYS TRIGGER ledger_transaction_forbid_truncate;
+ALTER TABLE payments.ledger_entry ENABLE ALWAYS TRIGGER ledger_entry_forbid_change;
+ALTER TABLE payments.ledger_entry ENABLE ALWAYS TRIGGER ledger_entry_forbid_truncate;
+
+CREATE VIEW payments.ledger WITH (security_barrier) AS
+	SELECT e.transaction_id, e.entry_no, t.transaction_key, t.kind, t.order_id, t.effective_at, t.recorded_at,
+		a.code AS account, e.currency,
+		CASE WHEN e.amount > 0 THEN e.amount END AS debit,
+		CASE WHEN e.amount < 0 THEN - e.amount END AS credit,
+		t.description
+	FROM ONLY payments.ledger_entry e
+		JOIN ONLY payments.ledger_transaction t ON t.id = e.transaction_id
+		JOIN ONLY payments.ledger_account a ON a.id = e.account_id;
+COMMENT ON VIEW payments.ledger IS
+'The journal as accountants read it: account, debit, credit';
+
+CREATE VIEW payments.account_balance WITH (security_barrier) AS
+	SELECT a.code AS account, a.kind, a.currency,
+		COALESCE(b.balance, 0) AS balance,
+		CASE WHEN a.kind IN ('asset', 'expense') THEN COALESCE(b.balance, 0) ELSE - COALESCE(b.balance, 0) END AS normal_balance
+	FROM ONLY payments.ledger_account a
+		LEFT JOIN (SELECT account_id, pg_catalog.sum(balance) AS balance
+			FROM ONLY payments.ledger_balance GROUP BY account_id) b ON b.account_id = a.id;
+COMMENT ON VIEW payments.account_balance IS
+'Present balance of every account: balance with debits positive, normal_balance on the side that is normal for the kind';
+
+CREATE VIEW payments.trial_balance WITH (security_barrier) AS
+	SELECT a.currency, a.kind, a.code AS account,
+		COALESCE(pg_catalog.sum(e.amount) FILTER (WHERE e.amount > 0), 0) AS debits,
+		COALESCE(- pg_catalog.sum(e.amount) FILTER (WHERE e.amount < 0), 0) AS credits,
+		GREATEST(COALESCE(pg_catalog.sum(e.amount), 0), 0) AS debit_balance,
+		GREATEST(- COALESCE(pg_catalog.sum(e.amount), 0), 0) AS credit_balance
+	FROM ONLY payments.ledger_account a
+		LEFT JOIN ONLY payments.ledger_entry e ON e.account_id = a.id
+	GROUP BY a.currency, a.kind, a.code;
+COMMENT ON VIEW payments.trial_balance IS
+'Debits, credits and balance of every account, from the entries; in each currency debit and credit balances have equal sums';

@@ -1,0 +1,50 @@
+-- Wallets: what the platform owes each seller, per currency.
+
+CREATE SEQUENCE payments.wallet_transaction_id_seq;
+
+CREATE TABLE payments.wallet (
+	seller_id bigint NOT NULL,
+	currency text COLLATE "C" NOT NULL,
+	balance numeric NOT NULL DEFAULT 0,
+	pending numeric NOT NULL DEFAULT 0,
+	version bigint NOT NULL DEFAULT 0,
+	updated_at timestamptz NOT NULL,
+	CONSTRAINT wallet_pkey PRIMARY KEY (seller_id, currency),
+	CONSTRAINT wallet_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES payments.seller (id),
+	CONSTRAINT wallet_balance_not_negative CHECK (balance >= 0 AND balance < 1e18),
+	CONSTRAINT wallet_pending_not_negative CHECK (pending >= 0 AND pending < 1e18)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE payments.wallet IS
+'What the platform owes each seller, in units of the currency; equals the sum of its journal and the credit of its ledger account';
+COMMENT ON COLUMN payments.wallet.pending IS 'Part of the balance that is reserved';
+COMMENT ON COLUMN payments.wallet.version IS 'Number of changes';
+
+CREATE TABLE payments.wallet_transaction (
+	id bigint NOT NULL,
+	seller_id bigint NOT NULL,
+	currency text COLLATE "C" NOT NULL,
+	kind text NOT NULL,
+	amount numeric NOT NULL,
+	order_id text COLLATE "C",
+	payment_order_id bigint,
+	created_at timestamptz NOT NULL,
+	CONSTRAINT wallet_transaction_pkey PRIMARY KEY (id),
+	CONSTRAINT wallet_transaction_once UNIQUE (payment_order_id, kind),
+	CONSTRAINT wallet_transaction_wallet_fkey FOREIGN KEY (seller_id, currency) REFERENCES payments.wallet (seller_id, currency),
+	CONSTRAINT wallet_transaction_payment_order_id_fkey FOREIGN KEY (payment_order_id) REFERENCES payments.payment_order (id),
+	CONSTRAINT wallet_transaction_kind_known CHECK (kind IN ('sale', 'commission')),
+	CONSTRAINT wallet_transaction_amount_in_range CHECK (amount <> 0 AND amount > -1e15 AND amount < 1e15)
+);
+CREATE INDEX wallet_transaction_wallet_idx ON payments.wallet_transaction (seller_id, currency, id);
+CREATE INDEX wallet_transaction_order_id_idx ON payments.wallet_transaction (order_id);
+COMMENT ON TABLE payments.wallet_transaction IS
+'The journal of the wallets: positive to the seller, negative from the seller';
+
+ALTER SEQUENCE payments.wallet_transaction_id_seq OWNED BY payments.wallet_transaction.id;
+
+CREATE TRIGGER wallet_transaction_forbid_change BEFORE UPDATE OR DELETE ON payments.wallet_transaction
+	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER wallet_transaction_forbid_truncate BEFORE TRUNCATE ON payments.wallet_transaction
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+ALTER TABLE payments.wallet_transaction ENABLE ALWAYS TRIGGER wallet_transaction_forbid_change;
+ALTER TABLE payments.wallet_transaction ENABLE ALWAYS TRIGGER wallet_transaction_forbid_truncate;

@@ -1,0 +1,170 @@
+-- What applications call.  Entry points that write are SECURITY DEFINER, so a
+-- role needs the functions and no table; the one procedure commits, and can
+-- have neither that nor a SET clause.
+
+CREATE FUNCTION payments.checkout(
+	buyer_id bigint,
+	lines jsonb,
+	order_id text DEFAULT NULL,
+	order_name text DEFAULT NULL,
+	currency text DEFAULT 'KRW',
+	merchant text DEFAULT 'default',
+	expires_in interval DEFAULT '30 min',
+	metadata jsonb DEFAULT NULL)
+	RETURNS payments.checkout_result
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_checkout';
+COMMENT ON FUNCTION payments.checkout(bigint, jsonb, text, text, text, text, interval, jsonb) IS
+'Creates a payment event and one payment order per line, and computes the amount; repeated with the same order_id and content it returns the same row';
+
+CREATE FUNCTION payments.widget(
+	order_id text,
+	success_url text DEFAULT NULL,
+	fail_url text DEFAULT NULL)
+	RETURNS jsonb
+	LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_widget';
+COMMENT ON FUNCTION payments.widget(text, text, text) IS
+'Gives exactly what the Toss payment widget needs for an order, as JSON';
+
+CREATE FUNCTION payments.confirm(order_id text, payment_key text, amount numeric)
+	RETURNS payments.payment_order_status
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_confirm';
+COMMENT ON FUNCTION payments.confirm(text, text, numeric) IS
+'Checks the amount of the success redirect against ours and queues the confirm call, once; returns the order''s status';
+
+CREATE FUNCTION payments.fail(order_id text, code text, message text)
+	RETURNS payments.payment_order_status
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_fail';
+COMMENT ON FUNCTION payments.fail(text, text, text) IS
+'Records the fail redirect: an order that nobody confirmed ends as FAILURE; any other keeps its status, which is returned';
+
+CREATE FUNCTION payments.status(order_id text)
+	RETURNS payments.payment_order_status
+	LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_status';
+COMMENT ON FUNCTION payments.status(text) IS
+'Returns the present status of an order, without waiting';
+
+CREATE FUNCTION payments.wait_for(order_id text, timeout interval DEFAULT '10 s')
+	RETURNS payments.payment_order_status
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_wait_for';
+COMMENT ON FUNCTION payments.wait_for(text, interval) IS
+'Waits until the order''s status is SUCCESS or FAILURE, or the time is up, and returns the status';
+
+CREATE PROCEDURE payments.pay(
+	order_id text,
+	payment_key text,
+	amount numeric,
+	timeout interval,
+	INOUT status payments.payment_order_status)
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'payments_pay';
+COMMENT ON PROCEDURE payments.pay(text, text, numeric, interval, payments.payment_order_status) IS
+'confirm, COMMIT and wait_for in one round trip; must not be called inside a transaction block';
+
+CREATE FUNCTION payments.post(
+	transaction_key text,
+	kind text,
+	entries jsonb,
+	order_id text DEFAULT NULL,
+	effective_at timestamptz DEFAULT NULL,
+	description text DEFAULT NULL,
+	metadata jsonb DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_post';
+COMMENT ON FUNCTION payments.post(text, text, jsonb, text, timestamptz, text, jsonb) IS
+'Posts a ledger transaction whose entries add up to zero in every currency, and returns its id; repeated with the same key and content it returns the first id';
+
+CREATE FUNCTION payments.reverse(ledger_transaction_id bigint, reason text)
+	RETURNS bigint
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_reverse';
+COMMENT ON FUNCTION payments.reverse(bigint, text) IS
+'Posts the mirror image of a ledger transaction, once, and returns its id';
+
+CREATE FUNCTION payments.balance(account text, as_of timestamptz DEFAULT NULL)
+	RETURNS numeric
+	LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_balance';
+COMMENT ON FUNCTION payments.balance(text, timestamptz) IS
+'Balance of an account, debits positive, in units of its currency: now, or of what was effective at as_of';
+
+CREATE FUNCTION payments.fetch_events(
+	consumer text,
+	max_events integer DEFAULT 100,
+	OUT id bigint, OUT kind text, OUT order_id text, OUT payload jsonb, OUT occurred_at timestamptz)
+	RETURNS SETOF record
+	LANGUAGE c SECURITY DEFINER ROWS 100 SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_fetch_events';
+COMMENT ON FUNCTION payments.fetch_events(text, integer) IS
+'The next events of a consumer, in an order that never skips one; locks the consumer until the transaction ends';
+
+CREATE FUNCTION payments.ack_events(consumer text, upto bigint)
+	RETURNS void
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_ack_events';
+COMMENT ON FUNCTION payments.ack_events(text, bigint) IS
+'Moves a consumer past the event with this id, in the caller''s transaction';
+
+-- Operators
+
+CREATE FUNCTION payments.retry(order_id text)
+	RETURNS void
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_retry';
+COMMENT ON FUNCTION payments.retry(text) IS
+'Makes the open call of an order due now: the worker asks the PSP what became of it';
+
+CREATE FUNCTION payments.set_node(node integer, nodes integer)
+	RETURNS void
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_set_node';
+COMMENT ON FUNCTION payments.set_node(integer, integer) IS
+'Makes this database node 0 to nodes - 1 of so many: every id it draws from now on is its number modulo nodes';
+
+CREATE FUNCTION payments.set_merchant(name text, client_key text, mid text DEFAULT NULL)
+	RETURNS void
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+	INSERT INTO payments.merchant (name, client_key, mid)
+		VALUES (set_merchant.name, set_merchant.client_key, set_merchant.mid)
+		ON CONFLICT ON CONSTRAINT merchant_pkey
+		DO UPDATE SET client_key = EXCLUDED.client_key, mid = EXCLUDED.mid
+	$$;
+COMMENT ON FUNCTION payments.set_merchant(text, text, text) IS
+'Adds or changes a merchant: its name (and that of its secret file), its public client key, its MID';
+
+CREATE FUNCTION payments.set_seller(seller_id bigint, commission_rate numeric)
+	RETURNS void
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+	INSERT INTO payments.seller (id, commission_rate, created_at)
+		VALUES (set_seller.seller_id, set_seller.commission_rate, pg_catalog.now())
+		ON CONFLICT ON CONSTRAINT seller_pkey
+		DO UPDATE SET commission_rate = EXCLUDED.commission_rate
+	$$;
+COMMENT ON FUNCTION payments.set_seller(bigint, numeric) IS
+'Adds a seller or changes its commission rate, as a fraction below 1; orders already checked out keep theirs';
+
+CREATE FUNCTION payments.version()
+	RETURNS text
+	LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_version';
+COMMENT ON FUNCTION payments.version() IS
+'Version of the loaded library';
+
+CREATE FUNCTION payments.worker_slots(
+	OUT database name, OUT state text, OUT reason text, OUT pid integer, OUT epoch bigint,
+	OUT in_flight integer, OUT started_at timestamptz, OUT last_turn_at timestamptz,
+	OUT turns bigint, OUT claimed bigint, OUT answered bigint, OUT unanswered bigint,
+	OUT settled bigint, OUT quarantined bigint)
+	RETURNS SETOF record
+	LANGUAGE c ROWS 8 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_worker_slots';
+COMMENT ON FUNCTION payments.worker_slots() IS
+'State and counters of the workers, from shared memory; no row when the library is not preloaded';

@@ -1,0 +1,71 @@
+-- What people look at.
+
+CREATE VIEW payments.payment WITH (security_barrier) AS
+	SELECT e.order_id, e.payment_key,
+		o.status, e.amount, e.currency, e.order_name, e.buyer_id, e.merchant,
+		e.method, e.psp_status, e.is_payment_done,
+		o.lines, o.failure_code, o.status_reason,
+		e.created_at, e.expires_at, e.approved_at,
+		o.status = 'NOT_STARTED' AND e.expires_at <= pg_catalog.clock_timestamp() AS is_expired,
+		e.metadata
+	FROM ONLY payments.payment_event e
+		CROSS JOIN LATERAL (
+			SELECT CASE
+					WHEN pg_catalog.min(l.payment_order_status) = pg_catalog.max(l.payment_order_status)
+					THEN pg_catalog.min(l.payment_order_status)
+					ELSE 'UNKNOWN'
+				END AS status,
+				pg_catalog.max(l.failure_code) AS failure_code,
+				pg_catalog.max(l.status_reason) AS status_reason,
+				pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+					'payment_order_id', l.id, 'status', l.payment_order_status, 'seller_id', l.seller_id,
+					'product_id', l.product_id, 'name', l.product_name, 'quantity', l.quantity,
+					'amount', l.amount, 'commission', l.commission,
+					'ledger_updated', l.ledger_updated, 'wallet_updated', l.wallet_updated)
+					ORDER BY l.line_no) AS lines
+			FROM ONLY payments.payment_order l
+			WHERE l.order_id = e.order_id) o;
+COMMENT ON VIEW payments.payment IS
+'One row per order with everything';
+
+CREATE VIEW payments.open_calls WITH (security_barrier) AS
+	SELECT q.order_id, q.call_id, c.merchant, c.operation,
+		CASE q.state WHEN 'P' THEN 'pending' WHEN 'S' THEN 'in flight' ELSE 'waits for a person' END AS state,
+		CASE q.next_operation WHEN 'Q' THEN 'query' ELSE 'confirm' END AS next_operation,
+		q.attempt_no AS attempts, q.failures, q.outcome_unknown, q.due_at, q.first_sent_at,
+		c.created_at, pg_catalog.clock_timestamp() - c.created_at AS age,
+		l.meaning AS last_meaning, l.code AS last_code, l.received_at AS last_answer_at
+	FROM ONLY payments.psp_call_queue q
+		JOIN ONLY payments.psp_call c ON c.id = q.call_id
+		LEFT JOIN LATERAL (
+			SELECT a.meaning, a.code, a.received_at
+			FROM ONLY payments.psp_answer a
+			WHERE a.call_id = q.call_id AND a.order_id = q.order_id
+			ORDER BY a.attempt_no DESC LIMIT 1) l ON true;
+COMMENT ON VIEW payments.open_calls IS
+'Calls to the PSP that have not ended, with their last answer';
+
+CREATE VIEW payments.stuck_orders WITH (security_barrier) AS
+	SELECT o.order_id, p.status, c.state, c.next_operation, c.attempts, c.last_meaning, c.last_code, c.age,
+		CASE
+			WHEN c.call_id IS NULL THEN 'no call is open for it: compare with the PSP''s dashboard'
+			WHEN c.state = 'waits for a person' THEN 'the evidence does not decide: look at psp_answer and the PSP''s dashboard, then payments.retry'
+			WHEN c.attempts = 0 THEN 'nothing was sent: is the worker running? see payments.worker_status'
+			ELSE 'the worker keeps asking the PSP; see psp_answer'
+		END AS what_to_do
+	FROM (SELECT DISTINCT order_id FROM ONLY payments.payment_order
+			WHERE payment_order_status IN ('EXECUTING', 'UNKNOWN')) o
+		JOIN payments.payment p ON p.order_id = o.order_id
+		LEFT JOIN payments.open_calls c ON c.order_id = o.order_id
+	WHERE c.call_id IS NULL OR c.state = 'waits for a person' OR c.age > '5 min';
+COMMENT ON VIEW payments.stuck_orders IS
+'Orders that are neither final nor moving, and what to do about each';
+CREATE INDEX payment_order_open_idx ON payments.payment_order (order_id)
+	WHERE payment_order_status IN ('EXECUTING', 'UNKNOWN');
+
+CREATE VIEW payments.worker_status WITH (security_barrier) AS
+	SELECT database, state, reason, pid, epoch, in_flight, started_at, last_turn_at,
+		turns, claimed, answered, unanswered, settled, quarantined
+	FROM payments.worker_slots();
+COMMENT ON VIEW payments.worker_status IS
+'One row per database that the server''s workers serve; empty when the library is not preloaded';

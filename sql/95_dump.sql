@@ -1,0 +1,35 @@
+-- What pg_dump writes: every row of every table, and every sequence.  Rows
+-- that this script itself inserts are left out, since CREATE EXTENSION brings
+-- them back.
+
+SELECT pg_catalog.pg_extension_config_dump('payments.currency', 'WHERE code NOT IN (''KRW'', ''USD'', ''JPY'')');
+SELECT pg_catalog.pg_extension_config_dump('payments.merchant', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.buyer', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.seller', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.node', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.cluster', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.payment_event', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.payment_order', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.payment_order_history', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.psp_call', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.psp_call_queue', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.psp_attempt', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.psp_answer', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.worker_epoch', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_account', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_transaction', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_entry', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_balance', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.wallet', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.wallet_transaction', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.event', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.event_consumer', '');
+
+SELECT pg_catalog.pg_extension_config_dump('payments.payment_event_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.payment_order_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.payment_order_history_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.psp_call_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_account_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_transaction_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.wallet_transaction_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.event_id_seq', '');

@@ -1,0 +1,30 @@
+/*
+ * errors.h
+ *		SQLSTATEs of our own: class PY.  The reference lists them.
+ *
+ * Where a standard code fits (22004, 22023, 23514, 42501 ...) it is used.
+ */
+#ifndef PAY_ERRORS_H
+#define PAY_ERRORS_H
+
+#include "utils/elog.h"
+
+#define ERRCODE_PAY_UNKNOWN_ORDER			MAKE_SQLSTATE('P','Y','0','0','1')
+#define ERRCODE_PAY_ORDER_DIFFERS			MAKE_SQLSTATE('P','Y','0','0','2')
+#define ERRCODE_PAY_WRONG_AMOUNT			MAKE_SQLSTATE('P','Y','0','0','3')
+#define ERRCODE_PAY_INVALID_TRANSITION		MAKE_SQLSTATE('P','Y','0','0','4')
+#define ERRCODE_PAY_WRONG_PAYMENT_KEY		MAKE_SQLSTATE('P','Y','0','0','5')
+#define ERRCODE_PAY_ORDER_EXPIRED			MAKE_SQLSTATE('P','Y','0','0','6')
+#define ERRCODE_PAY_ORDER_NOT_OPEN			MAKE_SQLSTATE('P','Y','0','0','7')
+#define ERRCODE_PAY_UNKNOWN_MERCHANT		MAKE_SQLSTATE('P','Y','0','0','8')
+#define ERRCODE_PAY_NOT_COMMITTED			MAKE_SQLSTATE('P','Y','0','0','9')
+#define ERRCODE_PAY_IMMUTABLE				MAKE_SQLSTATE('P','Y','0','1','0')
+#define ERRCODE_PAY_LEDGER_DIFFERS			MAKE_SQLSTATE('P','Y','0','1','1')
+#define ERRCODE_PAY_UNKNOWN_ACCOUNT			MAKE_SQLSTATE('P','Y','0','1','2')
+#define ERRCODE_PAY_WRONG_CURRENCY			MAKE_SQLSTATE('P','Y','0','1','3')
+#define ERRCODE_PAY_UNKNOWN_LEDGER_TRANSACTION	MAKE_SQLSTATE('P','Y','0','1','4')
+#define ERRCODE_PAY_ALREADY_REVERSED		MAKE_SQLSTATE('P','Y','0','1','5')
+#define ERRCODE_PAY_UNKNOWN_EVENT			MAKE_SQLSTATE('P','Y','0','1','6')
+#define ERRCODE_PAY_NO_OPEN_CALL			MAKE_SQLSTATE('P','Y','0','1','7')
+
+#endif							/* PAY_ERRORS_H */

@@ -1,0 +1,23 @@
+/*
+ * guc.h
+ *		Settings.  guc.c defines them; doc/reference.md lists them.
+ */
+#ifndef PAY_GUC_H
+#define PAY_GUC_H
+
+#include "postgres.h"
+
+extern char *pay_guc_databases; /* payments.databases */
+extern char *pay_guc_toss_url;	/* payments.toss_url */
+extern char *pay_guc_toss_ca_file;	/* payments.toss_ca_file */
+extern char *pay_guc_secret_dir;	/* payments.secret_dir */
+extern int	pay_guc_max_in_flight;	/* payments.max_in_flight */
+extern int	pay_guc_request_timeout;	/* payments.request_timeout, ms */
+extern int	pay_guc_connect_timeout;	/* payments.connect_timeout, ms */
+extern int	pay_guc_shutdown_drain; /* payments.shutdown_drain, ms */
+extern int	pay_guc_sweep_interval; /* payments.sweep_interval, s */
+extern bool pay_guc_notify;		/* payments.notify */
+
+extern void pay_guc_define(void);
+
+#endif							/* PAY_GUC_H */

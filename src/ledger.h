@@ -1,0 +1,55 @@
+/*
+ * ledger.h
+ *		The ledger: one posting function, the only writer of its tables.
+ */
+#ifndef PAY_LEDGER_H
+#define PAY_LEDGER_H
+
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+typedef struct PayLedgerEntry
+{
+	const char *account;		/* code; opened on first use */
+	const char *currency;
+	int64		amount;			/* mills; debit positive, credit negative */
+} PayLedgerEntry;
+
+typedef struct PayLedgerPosting
+{
+	const char *transaction_key;
+	const char *kind;
+	const char *order_id;		/* or NULL */
+	const char *description;	/* or NULL */
+	const char *metadata;		/* JSON text, or NULL */
+	int64		reverses_id;	/* 0: none */
+	TimestampTz effective_at;
+	int			n_entries;
+	PayLedgerEntry *entries;
+
+	/* results */
+	int64		id;
+	bool		was_there;		/* posted before, with the same content */
+} PayLedgerPosting;
+
+/*
+ * Post n ledger transactions, all or none, netted per account; balances are
+ * locked in the order of (account id, stripe).  Needs pay_db_connect.  Raises
+ * 23514 for an unbalanced posting, PY011 for a key that came back with other
+ * content (the detail names what differs), PY012 for an account whose prefix
+ * is unknown, PY013 for a currency that is not the account's.
+ */
+extern void pay_ledger_post(PayLedgerPosting *postings, int n,
+							TimestampTz now);
+
+/*
+ * The code of an account of one party in a currency: "seller:7", and
+ * "seller:7:USD" in any currency but KRW.  palloc'ed.
+ */
+extern char *pay_ledger_account_code(const char *party, int64 id,
+									 const char *currency);
+extern char *pay_ledger_house_account_code(const char *code,
+										   const char *currency);
+
+#endif							/* PAY_LEDGER_H */

@@ -1,0 +1,21 @@
+/*
+ * settle.h
+ *		The settling transaction: results of the PSP become orders' states,
+ *		history, ledger transactions, wallets and events, and calls close.
+ */
+#ifndef PAY_SETTLE_H
+#define PAY_SETTLE_H
+
+#include "psp_call.h"
+
+/*
+ * Apply n results (decision filled in) set by set, inside the caller's
+ * transaction, after pay_db_connect.  Locks events, then orders, then queue
+ * rows, then balances and wallets, each in key order.  Results whose attempt
+ * no longer belongs to epoch are recorded as evidence and change nothing else.
+ * Returns the number of results that ended their order.
+ */
+extern int	pay_settle(PayResult *results, int n, int64 epoch,
+					   TimestampTz now);
+
+#endif							/* PAY_SETTLE_H */

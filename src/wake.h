@@ -1,0 +1,44 @@
+/*
+ * wake.h
+ *		Shared memory: waking the worker of a database, and those who wait for
+ *		an order.
+ *
+ * Without the library in shared_preload_libraries there is no shared memory;
+ * every function here then does nothing, or says so by its result.
+ */
+#ifndef PAY_WAKE_H
+#define PAY_WAKE_H
+
+#include "postgres.h"
+
+/* Ask for shared memory and install the hooks; only while preloading. */
+extern void pay_wake_init(void);
+
+/* Register the transaction callbacks; once per process, from _PG_init. */
+extern void pay_wake_register(void);
+
+/* Is there shared memory (was the library preloaded)? */
+extern bool pay_wake_available(void);
+
+/*
+ * This transaction queued a call: the worker of this database is woken when it
+ * commits.  May allocate and raise; what runs after the commit may not.
+ */
+extern void pay_wake_enqueued(void);
+
+/* Has this transaction queued a call that is not committed yet? */
+extern bool pay_wake_uncommitted(void);
+
+/*
+ * Wait for news of an order: prepare before looking at the table, then sleep
+ * (true: woken, false: the time is up), and cancel in the end, also on error.
+ * Without shared memory sleep waits on the latch alone.
+ */
+extern void pay_wake_wait_prepare(const char *order_id);
+extern bool pay_wake_wait_sleep(const char *order_id, long timeout_ms);
+extern void pay_wake_wait_cancel(void);
+
+/* Worker: orders of these calls have a new state, after commit. */
+extern void pay_wake_settled(const char *order_id);
+
+#endif							/* PAY_WAKE_H */
