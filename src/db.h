@@ -27,13 +27,14 @@ typedef struct PayStatement
 
 /*
  * Connect and finish.  Between them the current memory context is SPI's own
- * and goes away with pay_db_finish: copy results out with pay_db_keep.
+ * and goes away with pay_db_finish: results for the caller are copied into the
+ * context that pay_db_connect returns, the one that was current before.  The
+ * committing form is for procedures that end their transaction half-way.
  */
-extern void pay_db_connect(void);
+extern MemoryContext pay_db_connect(void);
+extern MemoryContext pay_db_connect_committing(void);
+extern void pay_db_commit(void);
 extern void pay_db_finish(void);
-
-/* The context that was current at pay_db_connect; results for callers. */
-extern MemoryContext pay_db_caller_context(void);
 
 /*
  * Run a statement; returns the number of rows processed or returned.  nulls is

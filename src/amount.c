@@ -1,0 +1,126 @@
+/*
+ * amount.c
+ *		Amounts at the border between SQL's numeric and C's mills.
+ *
+ * Values cross as decimal text, which both sides read exactly.  The arithmetic
+ * is money.c's; the wording of what is wrong with an amount is here.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "amount.h"
+#include "db.h"
+
+static int64 from_caller(Datum numeric, int minor_units, const char *currency,
+						 const char *what, bool positive);
+
+Datum
+pay_amount_to_numeric(int64 mills)
+{
+	int			scale = PAY_MAX_MINOR_UNITS;
+
+	/* the fewest digits that are exact: 15000, not 15000.000 */
+	while (scale > 0 && mills % 10 == 0)
+	{
+		mills /= 10;
+		scale--;
+	}
+	if (scale == 0)
+		return NumericGetDatum(int64_to_numeric(mills));
+	return NumericGetDatum(int64_div_fast_to_numeric(mills, scale));
+}
+
+int64
+pay_amount_from_table(Datum numeric)
+{
+	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
+														   numeric));
+	int64		mills;
+
+	if (pay_money_read(text, strlen(text), PAY_MAX_MINOR_UNITS,
+					   &mills) != PAY_MONEY_OK)
+		elog(ERROR, "unexpected amount \"%s\" in a table", text);
+	pfree(text);
+	return mills;
+}
+
+int64
+pay_amount_from_caller(Datum numeric, int minor_units, const char *currency,
+					   const char *what)
+{
+	return from_caller(numeric, minor_units, currency, what, true);
+}
+
+int64
+pay_amount_signed_from_caller(Datum numeric, int minor_units,
+							  const char *currency, const char *what)
+{
+	return from_caller(numeric, minor_units, currency, what, false);
+}
+
+static int64
+from_caller(Datum numeric, int minor_units, const char *currency,
+			const char *what, bool positive)
+{
+	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
+														   numeric));
+	int64		mills = 0;
+	PayMoneyError error;
+
+	error = pay_money_read(text, strlen(text), minor_units, &mills);
+	if (error == PAY_MONEY_OK)
+	{
+		error = pay_money_check_positive(mills);
+		if (error == PAY_MONEY_NEGATIVE && !positive)
+			error = PAY_MONEY_OK;
+	}
+	if (error == PAY_MONEY_OK)
+	{
+		pfree(text);
+		return mills;
+	}
+
+	/* a value may have a hundred thousand digits: show the first ones */
+	if (strlen(text) > 40)
+		memcpy(text + 37, "...", 4);
+	ereport(ERROR,
+			(errcode(error == PAY_MONEY_TOO_LARGE ?
+					 ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE :
+					 ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s %s", what, pay_money_error_text(error)),
+			 errdetail("The value is %s, the currency is %s with %d digits after the point.",
+					   text, currency, minor_units),
+			 errhint("Amounts are %s, below 10^15, in units of the currency and no finer than it has digits.",
+					 positive ? "positive" : "not zero")));
+	return 0;					/* keep compiler quiet */
+}
+
+int
+pay_currency_minor_units(const char *currency)
+{
+	static PayStatement find = {
+		"SELECT minor_units::pg_catalog.int4 FROM payments.currency"
+		" WHERE code OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}
+	};
+	Datum		values[1] = {CStringGetTextDatum(currency)};
+
+	if (pay_db_read(&find, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("currency \"%s\" is unknown", currency),
+				 errhint("The table payments.currency lists the known ones.")));
+	return pay_db_int32(0, 1);
+}
+
+char *
+pay_amount_text(int64 mills)
+{
+	char	   *text = palloc(PAY_MONEY_TEXT_SIZE);
+
+	pay_money_write(mills, text);
+	return text;
+}

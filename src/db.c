@@ -1,0 +1,292 @@
+/*
+ * db.c
+ *		Running SQL from C: the only file that calls SPI.
+ *
+ * Owns the saved plans.  A plan is kept in its PayStatement for the session;
+ * the plan cache re-parses it when the objects it names have changed, so it
+ * also survives DROP and CREATE EXTENSION.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "amount.h"
+#include "db.h"
+
+static void prepare(PayStatement *statement);
+static uint64 execute(PayStatement *statement, Datum *values,
+					  const char *nulls, bool read_only);
+
+MemoryContext
+pay_db_connect(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the SPI manager");
+	return caller;
+}
+
+MemoryContext
+pay_db_connect_committing(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the SPI manager");
+	return caller;
+}
+
+void
+pay_db_commit(void)
+{
+	SPI_commit();
+}
+
+void
+pay_db_finish(void)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from the SPI manager");
+}
+
+uint64
+pay_db_run(PayStatement *statement, Datum *values, const char *nulls)
+{
+	return execute(statement, values, nulls, false);
+}
+
+uint64
+pay_db_read(PayStatement *statement, Datum *values, const char *nulls)
+{
+	return execute(statement, values, nulls, true);
+}
+
+void
+pay_db_utility(const char *text)
+{
+	int			rc = SPI_execute(text, false, 0);
+
+	if (rc < 0)
+		elog(ERROR, "could not execute a utility statement: %s",
+			 SPI_result_code_string(rc));
+}
+
+static void
+prepare(PayStatement *statement)
+{
+	SPIPlanPtr	plan;
+
+	Assert(statement->nargs <= PAY_DB_MAX_ARGS);
+
+	plan = SPI_prepare(statement->text, statement->nargs,
+					   statement->argtypes);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare a statement: %s",
+			 SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not keep a plan");
+	statement->plan = plan;
+}
+
+static uint64
+execute(PayStatement *statement, Datum *values, const char *nulls,
+		bool read_only)
+{
+	int			rc;
+
+	if (statement->plan == NULL)
+		prepare(statement);
+
+	rc = SPI_execute_plan(statement->plan, values, nulls, read_only, 0);
+	if (rc < 0)
+		elog(ERROR, "could not execute a statement: %s",
+			 SPI_result_code_string(rc));
+	return SPI_processed;
+}
+
+/*
+ * Columns of the last result
+ */
+
+Datum
+pay_db_datum(uint64 row, int column, bool *is_null)
+{
+	Assert(SPI_tuptable != NULL && row < SPI_tuptable->numvals);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						 column, is_null);
+}
+
+/* A column that cannot be null by its table's definition. */
+static Datum
+not_null_datum(uint64 row, int column)
+{
+	bool		is_null;
+	Datum		value = pay_db_datum(row, column, &is_null);
+
+	if (is_null)
+		elog(ERROR, "unexpected null in column %d", column);
+	return value;
+}
+
+bool
+pay_db_is_null(uint64 row, int column)
+{
+	bool		is_null;
+
+	(void) pay_db_datum(row, column, &is_null);
+	return is_null;
+}
+
+int64
+pay_db_int64(uint64 row, int column)
+{
+	return DatumGetInt64(not_null_datum(row, column));
+}
+
+int32
+pay_db_int32(uint64 row, int column)
+{
+	return DatumGetInt32(not_null_datum(row, column));
+}
+
+bool
+pay_db_bool(uint64 row, int column)
+{
+	return DatumGetBool(not_null_datum(row, column));
+}
+
+char
+pay_db_char(uint64 row, int column)
+{
+	return DatumGetChar(not_null_datum(row, column));
+}
+
+TimestampTz
+pay_db_time(uint64 row, int column)
+{
+	return DatumGetTimestampTz(not_null_datum(row, column));
+}
+
+char *
+pay_db_text(uint64 row, int column)
+{
+	bool		is_null;
+	Datum		value = pay_db_datum(row, column, &is_null);
+
+	return is_null ? NULL : TextDatumGetCString(value);
+}
+
+int64
+pay_db_mills(uint64 row, int column)
+{
+	return pay_amount_from_table(not_null_datum(row, column));
+}
+
+/*
+ * Arrays for unnest()
+ */
+
+Datum
+pay_db_int64_array(const int64 *values, int n)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		datums[i] = Int64GetDatum(values[i]);
+	return PointerGetDatum(construct_array(datums, n, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+Datum
+pay_db_int32_array(const int32 *values, int n)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		datums[i] = Int32GetDatum(values[i]);
+	return PointerGetDatum(construct_array(datums, n, INT4OID, sizeof(int32),
+										   true, TYPALIGN_INT));
+}
+
+Datum
+pay_db_bool_array(const bool *values, int n)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		datums[i] = BoolGetDatum(values[i]);
+	return PointerGetDatum(construct_array(datums, n, BOOLOID, 1, true,
+										   TYPALIGN_CHAR));
+}
+
+Datum
+pay_db_time_array(const TimestampTz *values, int n)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		datums[i] = TimestampTzGetDatum(values[i]);
+	return PointerGetDatum(construct_array(datums, n, TIMESTAMPTZOID,
+										   sizeof(TimestampTz),
+										   FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
+}
+
+/* An array of a varlena type; a null pointer is a null element. */
+static Datum
+varlena_array(Datum *datums, int n, Oid type, char align)
+{
+	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
+	int			dims[1] = {n};
+	int			lower_bounds[1] = {1};
+
+	for (int i = 0; i < n; i++)
+		nulls[i] = DatumGetPointer(datums[i]) == NULL;
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(type));
+	return PointerGetDatum(construct_md_array(datums, nulls, 1, dims,
+											  lower_bounds, type, -1, false,
+											  align));
+}
+
+Datum
+pay_db_text_array(char *const *values, int n)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		datums[i] = values[i] == NULL ?
+			PointerGetDatum(NULL) : CStringGetTextDatum(values[i]);
+	return varlena_array(datums, n, TEXTOID, TYPALIGN_INT);
+}
+
+Datum
+pay_db_mills_array(const int64 *mills, int n)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		datums[i] = pay_amount_to_numeric(mills[i]);
+	return varlena_array(datums, n, NUMERICOID, TYPALIGN_INT);
+}
+
+int64 *
+pay_db_draw_ids(const char *sequence, int n)
+{
+	static PayStatement draw = {
+		"SELECT pg_catalog.nextval(('payments.' OPERATOR(pg_catalog.||) $1)::pg_catalog.regclass)"
+		" FROM pg_catalog.generate_series(1, $2)",
+		2, {TEXTOID, INT4OID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(sequence), Int32GetDatum(n)};
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+
+	pay_db_run(&draw, values, NULL);
+	for (int i = 0; i < n; i++)
+		ids[i] = pay_db_int64(i, 1);
+	return ids;
+}
