@@ -123,7 +123,7 @@ tests = $(sort $(call names,test/sql/*.sql))
 REGRESS = $(filter install,$(tests)) $(filter-out install,$(tests))
 REGRESS_OPTS = --inputdir=test
 ISOLATION = $(sort $(call names,test/specs/*.spec))
-ISOLATION_OPTS = --inputdir=test --outputdir=.
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=payments
 
 EXTRA_CLEAN = src/*.gcda src/*.gcno
 
@@ -133,7 +133,13 @@ $(error $(PG_CONFIG) finds no server headers; "make packages" installs them)
 endif
 include $(PGXS)
 
-$(OBJS): $(wildcard src/*.h)
+$(OBJS): $(wildcard src/*.h) build/for-$(VERSION)
+
+# Made anew when PG_CONFIG names another server, and with it every object
+build/for-$(VERSION):
+	@mkdir -p build
+	@rm -f build/for-*
+	@touch $@
 
 $(SCRIPT): $(SQL_PARTS) payments.control sql
 	cat $(SQL_PARTS) /dev/null > $@

@@ -1,0 +1,104 @@
+# common.sh
+#	What the scripts of this folder share.  Sourced, never run.
+#
+# Two promises: PostgreSQL never runs as root, and everything that the server's
+# user has to reach lies below $run.  That is build/run, or, when the checkout
+# lies in a folder closed to that user (/root, say), a folder in /tmp that
+# build/run then links to.
+#
+# shellcheck shell=bash
+
+set -euo pipefail
+umask 022
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+build=$root/build
+export PG_CONFIG=${PG_CONFIG:-pg_config}
+
+# The key of the simulator's only merchant.
+secret_key=test_sk_simulator0only0000000000000
+
+# Started by make, these scripts start make again, in a world of their own:
+# no flags of the outer make, and no connection settings of the caller.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+for name in "${!PG@}"; do
+	[[ $name = PG_* ]] || unset "$name"
+done
+export LC_ALL=C.UTF-8
+
+say()
+{
+	printf '%s\n' "$*" >&2
+}
+
+die()
+{
+	say "${0##*/}: $*"
+	exit 1
+}
+
+# The user that servers run as: ourselves, or somebody harmless for root.
+if [ "$EUID" != 0 ]; then
+	server_user=$(id -un)
+elif id postgres >/dev/null 2>&1; then
+	server_user=postgres
+else
+	server_user=nobody
+fi
+
+# as_server COMMAND...: run it as that user, in a folder it can stand in.
+as_server()
+(
+	cd "${run:-/}"
+	export HOME=${run:-/}
+	if [ "$EUID" = 0 ]; then
+		exec runuser -u "$server_user" -- "$@"
+	fi
+	exec "$@"
+)
+
+# open_run: make $run.
+open_run()
+{
+	local link=$build/run there
+
+	mkdir -p "$build"
+	[ -e "$link" ] || rm -f "$link"		# a link to a folder that is gone
+	[ -e "$link" ] || mkdir "$link" || die "cannot write to $build"
+	[ "$EUID" != 0 ] || chown "$server_user" "$link/."
+	if ! (run='' as_server test -w "$link/." -a -x "$link/."); then
+		[ "$EUID" = 0 ] ||
+			die "$build belongs to another user; remove it, then run again"
+		there=$(mktemp -d /tmp/payments-XXXXXX)
+		chmod 755 "$there"
+		chown "$server_user" "$there"
+		rmdir "$link"
+		ln -s "$there" "$link"
+		say "user \"$server_user\" cannot reach $build: using $there"
+	fi
+	run=$(cd "$link" && pwd -P)
+}
+
+# open_tree: set $tree to the checkout as the server's user can read it, the
+# checkout itself or a fresh copy.
+open_tree()
+{
+	tree=$root
+	if ! as_server test -r "$root/Makefile" -a -x "$root/test"; then
+		tree=$run/tree
+		rm -rf "$tree"
+		mkdir "$tree"
+		tar -C "$root" --exclude=./.git --exclude=./build/run -cf - . |
+			tar -C "$tree" -xf -
+	fi
+}
+
+# The server that PG_CONFIG names
+server_paths()
+{
+	bindir=$("$PG_CONFIG" --bindir)
+	pkglibdir=$("$PG_CONFIG" --pkglibdir)
+	sharedir=$("$PG_CONFIG" --sharedir)
+	pgxs=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
+	export PATH=$bindir:$PATH
+}
