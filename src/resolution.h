@@ -17,12 +17,32 @@
 /* Microseconds on any clock, as long as both times are from the same one. */
 typedef int64_t PayTime;
 
+/*
+ * How far a call has come.  Only in the first phase may a confirm be sent; a
+ * refused call may still expire, and any may come to wait for a deposit.  It
+ * is kept with the call like the flags below: a caller that forgets it never
+ * fails an expired payment, and may try a refused one again.
+ */
+typedef enum PayCallPhase
+{
+	PAY_PHASE_TRYING = 'T',
+	PAY_PHASE_REFUSED = 'R',	/* refused, but an earlier attempt is in doubt */
+	PAY_PHASE_EXPIRED = 'X',	/* found unprocessed after its window, once */
+	PAY_PHASE_DEPOSIT = 'D'		/* Toss issued an account to pay into */
+} PayCallPhase;
+
+/*
+ * What is known about a call before the answer that is being judged.  The
+ * flags, the phase and the failures are copied from the decision before, also
+ * into the call that renews another, which keeps first_sent_at as well.
+ */
 typedef struct PayCallState
 {
 	PayTossOperation operation; /* what was just answered */
 	bool		outcome_unknown;	/* an earlier attempt may have executed */
 	bool		key_answered;	/* the key got an error: it can only repeat it */
 	bool		reached_psp;	/* some confirm of this event was sent */
+	PayCallPhase phase;
 	int			failures;		/* fruitless attempts in a row, for back-off */
 	PayTime		first_sent_at;	/* first confirm of this event on the wire */
 } PayCallState;
@@ -34,7 +54,7 @@ typedef enum PayAction
 	PAY_ACTION_RESEND,			/* same key, same bytes, after delay */
 	PAY_ACTION_QUERY,			/* ask, after delay */
 	PAY_ACTION_RENEW,			/* close the call; open one with a new key */
-	PAY_ACTION_AWAIT_DEPOSIT,	/* as QUERY; the orders stay EXECUTING */
+	PAY_ACTION_AWAIT_DEPOSIT,	/* as QUERY; the orders stay as they are */
 	PAY_ACTION_ESCALATE			/* stop: a person must decide */
 } PayAction;
 
@@ -42,9 +62,10 @@ typedef struct PayDecision
 {
 	PayAction	action;
 	PayTime		delay;			/* microseconds until the next attempt */
-	bool		orders_unknown; /* the orders are UNKNOWN from now on */
+	bool		orders_unknown; /* EXECUTING orders are UNKNOWN from now on */
 	bool		outcome_unknown;	/* the state to keep with the call */
 	bool		key_answered;
+	PayCallPhase phase;
 	int			failures;
 } PayDecision;
 

@@ -1,0 +1,578 @@
+/*
+ * toss.c
+ *		Toss Payments: requests, and what an answer means.
+ *
+ * Owns the table of Toss's codes and the rule by which an answer is believed.
+ * Two things cannot be guessed.  A code decides, not its HTTP status, because
+ * Toss sends transient faults as 400 and final refusals as 403; the status
+ * only takes belief away (a 5xx never promises that nothing was executed).
+ * And what is not understood is never a refusal: an unknown code, status or
+ * shape is UNCERTAIN for a confirm and LOOKUP_FAILED for a query.
+ *
+ * test/unit/toss_test.c walks the table and mutates every field.
+ */
+#include "toss.h"
+
+#include <string.h>
+
+#include "money.h"
+
+#define C PAY_TOSS_CONFIRM
+#define Q PAY_TOSS_QUERY
+
+/*
+ * Confirm: the documented codes in the order of the documentation, those of
+ * idempotency, then those of Toss's overall list that a confirm may meet.
+ *
+ * FORBIDDEN_REQUEST is a refusal and not a misconfiguration, although a wrong
+ * key causes it as well: a buyer who tampers with the redirect can provoke it,
+ * and must not be able to set off the alarm that holds a merchant's calls.
+ */
+const PayTossCode pay_toss_codes[] = {
+	{"ALREADY_PROCESSED_PAYMENT", 400, C, PAY_MEANS_UNCERTAIN},
+	{"ALREADY_PROCESSING_REQUEST", 400, C, PAY_MEANS_UNCERTAIN},
+	{"PROVIDER_ERROR", 400, C, PAY_MEANS_UNCERTAIN},
+	{"EXCEED_MAX_CARD_INSTALLMENT_PLAN", 400, C, PAY_MEANS_REFUSED},
+	{"INVALID_REQUEST", 400, C, PAY_MEANS_REFUSED},
+	{"NOT_ALLOWED_POINT_USE", 400, C, PAY_MEANS_REFUSED},
+	{"INVALID_API_KEY", 400, C, PAY_MEANS_MISCONFIGURED},
+	{"INVALID_REJECT_CARD", 400, C, PAY_MEANS_REFUSED},
+	{"BELOW_MINIMUM_AMOUNT", 400, C, PAY_MEANS_REFUSED},
+	{"INVALID_CARD_EXPIRATION", 400, C, PAY_MEANS_REFUSED},
+	{"INVALID_STOPPED_CARD", 400, C, PAY_MEANS_REFUSED},
+	{"EXCEED_MAX_DAILY_PAYMENT_COUNT", 400, C, PAY_MEANS_REFUSED},
+	{"NOT_SUPPORTED_INSTALLMENT_PLAN_CARD_OR_MERCHANT", 400, C,
+	PAY_MEANS_REFUSED},
+	{"INVALID_CARD_INSTALLMENT_PLAN", 400, C, PAY_MEANS_REFUSED},
+	{"NOT_SUPPORTED_MONTHLY_INSTALLMENT_PLAN", 400, C, PAY_MEANS_REFUSED},
+	{"EXCEED_MAX_PAYMENT_AMOUNT", 400, C, PAY_MEANS_REFUSED},
+	{"NOT_FOUND_TERMINAL_ID", 400, C, PAY_MEANS_MISCONFIGURED},
+	{"INVALID_AUTHORIZE_AUTH", 400, C, PAY_MEANS_REFUSED},
+	{"INVALID_CARD_LOST_OR_STOLEN", 400, C, PAY_MEANS_REFUSED},
+	{"RESTRICTED_TRANSFER_ACCOUNT", 400, C, PAY_MEANS_REFUSED},
+	{"INVALID_CARD_NUMBER", 400, C, PAY_MEANS_REFUSED},
+	{"INVALID_UNREGISTERED_SUBMALL", 400, C, PAY_MEANS_MISCONFIGURED},
+	{"NOT_REGISTERED_BUSINESS", 400, C, PAY_MEANS_MISCONFIGURED},
+	{"EXCEED_MAX_ONE_DAY_WITHDRAW_AMOUNT", 400, C, PAY_MEANS_REFUSED},
+	{"EXCEED_MAX_ONE_TIME_WITHDRAW_AMOUNT", 400, C, PAY_MEANS_REFUSED},
+	{"CARD_PROCESSING_ERROR", 400, C, PAY_MEANS_UNCERTAIN},
+	{"EXCEED_MAX_AMOUNT", 400, C, PAY_MEANS_REFUSED},
+	{"INVALID_ACCOUNT_INFO_RE_REGISTER", 400, C, PAY_MEANS_REFUSED},
+	{"NOT_AVAILABLE_PAYMENT", 400, C, PAY_MEANS_LATER},
+	{"UNAPPROVED_ORDER_ID", 400, C, PAY_MEANS_UNCERTAIN},
+	{"EXCEED_MAX_MONTHLY_PAYMENT_AMOUNT", 400, C, PAY_MEANS_REFUSED},
+	{"UNAUTHORIZED_KEY", 401, C, PAY_MEANS_MISCONFIGURED},
+	{"REJECT_ACCOUNT_PAYMENT", 403, C, PAY_MEANS_REFUSED},
+	{"REJECT_CARD_PAYMENT", 403, C, PAY_MEANS_REFUSED},
+	{"REJECT_CARD_COMPANY", 403, C, PAY_MEANS_REFUSED},
+	{"FORBIDDEN_REQUEST", 403, C, PAY_MEANS_REFUSED},
+	{"REJECT_TOSSPAY_INVALID_ACCOUNT", 403, C, PAY_MEANS_REFUSED},
+	{"EXCEED_MAX_AUTH_COUNT", 403, C, PAY_MEANS_REFUSED},
+	{"EXCEED_MAX_ONE_DAY_AMOUNT", 403, C, PAY_MEANS_REFUSED},
+	{"NOT_AVAILABLE_BANK", 403, C, PAY_MEANS_LATER},
+	{"INVALID_PASSWORD", 403, C, PAY_MEANS_REFUSED},
+	{"INCORRECT_BASIC_AUTH_FORMAT", 403, C, PAY_MEANS_MISCONFIGURED},
+	{"FDS_ERROR", 403, C, PAY_MEANS_REFUSED},
+	{"NOT_FOUND_PAYMENT", 404, C, PAY_MEANS_REFUSED},
+	{"NOT_FOUND_PAYMENT_SESSION", 404, C, PAY_MEANS_REFUSED},
+	{"FAILED_PAYMENT_INTERNAL_SYSTEM_PROCESSING", 500, C, PAY_MEANS_UNCERTAIN},
+	{"FAILED_INTERNAL_SYSTEM_PROCESSING", 500, C, PAY_MEANS_UNCERTAIN},
+	{"UNKNOWN_PAYMENT_ERROR", 500, C, PAY_MEANS_UNCERTAIN},
+
+	{"INVALID_IDEMPOTENCY_KEY", 400, C, PAY_MEANS_MISCONFIGURED},
+	{"IDEMPOTENT_REQUEST_PROCESSING", 409, C, PAY_MEANS_BUSY},
+
+	{"MAINTAINED_METHOD", 400, C, PAY_MEANS_LATER},
+	{"INVALID_PAYMENT_KEY", 400, C, PAY_MEANS_REFUSED},
+	{"INVALID_ORDER_ID", 400, C, PAY_MEANS_REFUSED},
+	{"DUPLICATED_ORDER_ID", 400, C, PAY_MEANS_UNCERTAIN},
+	{"PAY_PROCESS_ABORTED", 400, C, PAY_MEANS_UNCERTAIN},
+	{"EXCEEDS_TRANSFER_AMOUNT_MAXIMUM", 400, C, PAY_MEANS_REFUSED},
+	{"INVALID_TEST_CODE", 400, C, PAY_MEANS_MISCONFIGURED},
+	{"NOT_FOUND_MERCHANT", 404, C, PAY_MEANS_MISCONFIGURED},
+	{"NOT_FOUND_HTTP_METHOD", 404, C, PAY_MEANS_MISCONFIGURED},
+	{"COMMON_ERROR", 500, C, PAY_MEANS_UNCERTAIN},
+	{"UNKNOWN_ERROR", 500, C, PAY_MEANS_UNCERTAIN},
+
+	/*
+	 * Query.  Only NOT_FOUND_PAYMENT says anything about the payment.  The
+	 * bare NOT_FOUND is also what a wrong URL would get, and an order that
+	 * waits for a person is better than one that failed because of a typing
+	 * error in a setting.
+	 */
+	{"NOT_SUPPORTED_MONTHLY_INSTALLMENT_PLAN_BELOW_AMOUNT", 400, Q,
+	PAY_MEANS_LOOKUP_FAILED},
+	{"UNAUTHORIZED_KEY", 401, Q, PAY_MEANS_LOOKUP_FAILED},
+	{"FORBIDDEN_CONSECUTIVE_REQUEST", 403, Q, PAY_MEANS_LOOKUP_FAILED},
+	{"INCORRECT_BASIC_AUTH_FORMAT", 403, Q, PAY_MEANS_LOOKUP_FAILED},
+	{"NOT_FOUND_PAYMENT", 404, Q, PAY_MEANS_OPEN},
+	{"NOT_FOUND", 404, Q, PAY_MEANS_LOOKUP_FAILED},
+	{"FAILED_PAYMENT_INTERNAL_SYSTEM_PROCESSING", 500, Q,
+	PAY_MEANS_LOOKUP_FAILED},
+};
+
+#undef C
+#undef Q
+
+const int	pay_toss_codes_count = sizeof(pay_toss_codes) / sizeof(pay_toss_codes[0]);
+
+/*
+ * What a Payment's status means, for each operation.  A confirm that comes
+ * back with anything but an approval is contradictory, and queried.  A status
+ * that is not here is new to us: "could not look" keeps it open and visible.
+ */
+typedef struct PaymentStatus
+{
+	const char *status;
+	PayTossMeaning confirm;
+	PayTossMeaning query;
+} PaymentStatus;
+
+static const PaymentStatus payment_statuses[] = {
+	{"DONE", PAY_MEANS_APPROVED, PAY_MEANS_APPROVED},
+	{"WAITING_FOR_DEPOSIT", PAY_MEANS_WAITING, PAY_MEANS_WAITING},
+	{"CANCELED", PAY_MEANS_UNCERTAIN, PAY_MEANS_CANCELED},
+	{"PARTIAL_CANCELED", PAY_MEANS_UNCERTAIN, PAY_MEANS_CANCELED},
+	{"ABORTED", PAY_MEANS_UNCERTAIN, PAY_MEANS_ABORTED},
+	{"EXPIRED", PAY_MEANS_UNCERTAIN, PAY_MEANS_ABORTED},
+	{"READY", PAY_MEANS_UNCERTAIN, PAY_MEANS_OPEN},
+	{"IN_PROGRESS", PAY_MEANS_UNCERTAIN, PAY_MEANS_OPEN},
+};
+
+static const char *const meaning_names[] = {
+	[PAY_MEANS_APPROVED] = "approved",
+	[PAY_MEANS_WAITING] = "waiting",
+	[PAY_MEANS_CANCELED] = "canceled",
+	[PAY_MEANS_ABORTED] = "aborted",
+	[PAY_MEANS_OPEN] = "open",
+	[PAY_MEANS_REFUSED] = "refused",
+	[PAY_MEANS_MISCONFIGURED] = "misconfigured",
+	[PAY_MEANS_LATER] = "later",
+	[PAY_MEANS_BUSY] = "busy",
+	[PAY_MEANS_UNCERTAIN] = "uncertain",
+	[PAY_MEANS_LOOKUP_FAILED] = "lookup failed",
+	[PAY_MEANS_NOT_SENT] = "not sent",
+	[PAY_MEANS_NO_ANSWER] = "no answer",
+};
+
+/* "HTTP_100" to "HTTP_599", so that a code of ours needs no memory. */
+#define TEN(tens) \
+	"HTTP_" #tens "0", "HTTP_" #tens "1", "HTTP_" #tens "2", \
+	"HTTP_" #tens "3", "HTTP_" #tens "4", "HTTP_" #tens "5", \
+	"HTTP_" #tens "6", "HTTP_" #tens "7", "HTTP_" #tens "8", \
+	"HTTP_" #tens "9"
+#define HUNDRED(h) \
+	TEN(h##0), TEN(h##1), TEN(h##2), TEN(h##3), TEN(h##4), \
+	TEN(h##5), TEN(h##6), TEN(h##7), TEN(h##8), TEN(h##9)
+
+static const char *const http_codes[] = {
+	HUNDRED(1), HUNDRED(2), HUNDRED(3), HUNDRED(4), HUNDRED(5)
+};
+
+#undef HUNDRED
+#undef TEN
+
+/* The first API version whose Payment has the fields that we compare. */
+#define OLDEST_VERSION		"2022-11-16"
+
+#define MAX_CODE			100
+#define MAX_MESSAGE			2048
+#define MAX_PAYMENT_KEY		200
+#define MIN_ORDER_ID		6
+#define MAX_ORDER_ID		64
+
+static void interpret_payment(const PayTossRequest *request,
+							  const PayTossBody *body, PayTossAnswer *answer);
+static bool same_identity(const PayTossRequest *request,
+						  const PayTossBody *body, PayTossAnswer *answer);
+static bool same_amount(const PayTossRequest *request,
+						const PayTossBody *body, PayTossAnswer *answer);
+static bool is_known_version(const char *version);
+static void interpret_error(const PayTossRequest *request, int http_status,
+							const PayTossBody *body, PayTossAnswer *answer);
+static void interpret_unreadable(const PayTossRequest *request,
+								 int http_status, const PayTossBody *body,
+								 PayTossAnswer *answer);
+static bool is_code(const char *text);
+static bool is_one_line(const char *text);
+static bool append(char *buf, size_t size, size_t *len, const char *text);
+static bool append_encoded(char *buf, size_t size, size_t *len,
+						   const char *text);
+
+/* What "we do not know" is called for an operation. */
+static PayTossMeaning
+doubt(PayTossOperation operation)
+{
+	return operation == PAY_TOSS_CONFIRM ? PAY_MEANS_UNCERTAIN
+		: PAY_MEANS_LOOKUP_FAILED;
+}
+
+/*
+ * Say what the end of an exchange means for the payment.  body may be NULL
+ * when nothing was answered; the answer's strings live as long as it does.
+ */
+void
+pay_toss_interpret(const PayTossRequest *request, PayTransport transport,
+				   int http_status, const PayTossBody *body,
+				   PayTossAnswer *answer)
+{
+	bool		error_status = http_status >= 400 && http_status <= 599;
+
+	answer->meaning = doubt(request->operation);
+	answer->suspect = false;
+	answer->code = NULL;
+	answer->detail = NULL;
+
+	if (transport == PAY_TRANSPORT_NOT_SENT)
+	{
+		answer->meaning = PAY_MEANS_NOT_SENT;
+		answer->code = "NOT_SENT";
+	}
+	else if (transport != PAY_TRANSPORT_ANSWERED)
+	{
+		answer->meaning = PAY_MEANS_NO_ANSWER;
+		answer->code = "NO_ANSWER";
+	}
+	else if (http_status == 200 && body != NULL &&
+			 body->verdict == PAY_TOSS_JSON_PAYMENT)
+		interpret_payment(request, body, answer);
+	else if (error_status && body != NULL &&
+			 body->verdict == PAY_TOSS_JSON_ERROR && is_code(body->code))
+		interpret_error(request, http_status, body, answer);
+	else
+		interpret_unreadable(request, http_status, body, answer);
+}
+
+/*
+ * A 200 with a Payment.  It is believed only if it is the Payment that we
+ * asked for: an idempotency key that was used for another order, or a
+ * connection that lost its step, brings somebody else's approval.
+ *
+ * ABORTED and EXPIRED are compared by their keys alone.  No money moves in
+ * them whatever the amount, and Toss shows an expired foreign payment in
+ * another currency ("MUSD").
+ */
+static void
+interpret_payment(const PayTossRequest *request, const PayTossBody *body,
+				  PayTossAnswer *answer)
+{
+	const PaymentStatus *status = NULL;
+
+	if (!is_known_version(body->version))
+	{
+		answer->meaning = PAY_MEANS_UNCERTAIN;
+		answer->code = "API_VERSION_TOO_OLD";
+		answer->detail = "the merchant's API version must be " OLDEST_VERSION " or newer";
+		return;
+	}
+	if (!same_identity(request, body, answer))
+		return;
+
+	for (size_t i = 0; i < sizeof(payment_statuses) / sizeof(payment_statuses[0]); i++)
+	{
+		if (strcmp(payment_statuses[i].status, body->status) == 0)
+			status = &payment_statuses[i];
+	}
+	if (status == NULL)
+	{
+		answer->code = is_code(body->status) ? body->status : "UNKNOWN_STATUS";
+		answer->detail = "the payment has a status that is not known here";
+		return;
+	}
+
+	if (status->query != PAY_MEANS_ABORTED &&
+		!same_amount(request, body, answer))
+		return;
+
+	answer->code = status->status;
+	if (request->operation == PAY_TOSS_CONFIRM)
+	{
+		answer->meaning = status->confirm;
+		if (status->confirm == PAY_MEANS_UNCERTAIN)
+			answer->detail = "confirmed, but with a status that is no approval";
+	}
+	else
+	{
+		answer->meaning = status->query;
+		if (status->query == PAY_MEANS_ABORTED && is_code(body->failure_code))
+			answer->code = body->failure_code;
+		if (status->query == PAY_MEANS_ABORTED &&
+			is_one_line(body->failure_message))
+			answer->detail = body->failure_message;
+	}
+}
+
+/* A 2xx that is not ours: queried, and shown to a person. */
+static bool
+mismatch(PayTossAnswer *answer, const char *code, const char *detail)
+{
+	answer->meaning = PAY_MEANS_UNCERTAIN;
+	answer->suspect = true;
+	answer->code = code;
+	answer->detail = detail;
+	return false;
+}
+
+static bool
+same_identity(const PayTossRequest *request, const PayTossBody *body,
+			  PayTossAnswer *answer)
+{
+	if (strcmp(body->payment_key, request->payment_key) != 0)
+		return mismatch(answer, "PAYMENT_KEY_MISMATCH",
+						"the answer is about another payment key");
+	if (strcmp(body->order_id, request->order_id) != 0)
+		return mismatch(answer, "ORDER_ID_MISMATCH",
+						"the answer is about another order");
+	return true;
+}
+
+static bool
+same_amount(const PayTossRequest *request, const PayTossBody *body,
+			PayTossAnswer *answer)
+{
+	int64_t		amount;
+
+	if (body->currency == NULL ||
+		strcmp(body->currency, request->currency) != 0)
+		return mismatch(answer, "CURRENCY_MISMATCH",
+						"the answer is in another currency");
+	if (pay_money_read(body->total_amount, strlen(body->total_amount),
+					   request->minor_units, &amount) != PAY_MONEY_OK ||
+		amount != request->amount)
+		return mismatch(answer, "AMOUNT_MISMATCH",
+						"the answer is about another amount");
+	return true;
+}
+
+/* Is it a date (the form of every version since 2022), and not too old? */
+static bool
+is_known_version(const char *version)
+{
+	static const char form[] = "dddd-dd-dd";
+
+	if (version == NULL || strlen(version) != sizeof(form) - 1)
+		return false;
+	for (int i = 0; form[i] != '\0'; i++)
+	{
+		bool		is_digit = version[i] >= '0' && version[i] <= '9';
+
+		if (form[i] == 'd' ? !is_digit : version[i] != form[i])
+			return false;
+	}
+	return strcmp(version, OLDEST_VERSION) >= 0;
+}
+
+/*
+ * An error object with a code that we can read.  An unknown code with 429
+ * comes from the rate limit, which stands before the execution; any other
+ * unknown code is doubt.  LATER never sends again without a query in between,
+ * so that even a 429 that came too late cannot charge twice.
+ */
+static void
+interpret_error(const PayTossRequest *request, int http_status,
+				const PayTossBody *body, PayTossAnswer *answer)
+{
+	bool		known = false;
+
+	for (int i = 0; i < pay_toss_codes_count && !known; i++)
+	{
+		if (pay_toss_codes[i].operation == request->operation &&
+			strcmp(pay_toss_codes[i].code, body->code) == 0)
+		{
+			known = true;
+			answer->meaning = pay_toss_codes[i].meaning;
+		}
+	}
+
+	if (!known && http_status == 429 &&
+		request->operation == PAY_TOSS_CONFIRM)
+		answer->meaning = PAY_MEANS_LATER;
+
+	/* Behind a 5xx no code promises that nothing was executed. */
+	if (http_status >= 500)
+		answer->meaning = doubt(request->operation);
+
+	answer->code = body->code;
+	if (is_one_line(body->message))
+		answer->detail = body->message;
+}
+
+/*
+ * Anything else: no JSON, a redirect, a Payment with an error's status, an
+ * error with a 200.
+ */
+static void
+interpret_unreadable(const PayTossRequest *request, int http_status,
+					 const PayTossBody *body, PayTossAnswer *answer)
+{
+	int			index = http_status - 100;
+	int			count = sizeof(http_codes) / sizeof(http_codes[0]);
+
+	answer->suspect = http_status >= 200 && http_status <= 299;
+	answer->code = index >= 0 && index < count ? http_codes[index]
+		: "HTTP_UNKNOWN";
+	answer->detail = body != NULL && body->verdict == PAY_TOSS_JSON_GARBAGE
+		? body->reason : "the status and the body of the answer disagree";
+
+	if (http_status == 429 && request->operation == PAY_TOSS_CONFIRM)
+		answer->meaning = PAY_MEANS_LATER;
+}
+
+/* Codes go into logs and columns: only what looks like one may. */
+static bool
+is_code(const char *text)
+{
+	size_t		len;
+
+	if (text == NULL)
+		return false;
+	len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+	return len > 0 && len <= MAX_CODE && text[len] == '\0';
+}
+
+/* No line breaks, no escape sequences for somebody's terminal. */
+static bool
+is_one_line(const char *text)
+{
+	size_t		len;
+
+	if (text == NULL)
+		return false;
+	for (len = 0; text[len] != '\0'; len++)
+	{
+		if ((unsigned char) text[len] < 0x20 || text[len] == 0x7f)
+			return false;
+	}
+	return len > 0 && len <= MAX_MESSAGE;
+}
+
+/* The name of a meaning, as it stands in the table of answers. */
+const char *
+pay_toss_meaning_name(PayTossMeaning meaning)
+{
+	if ((unsigned int) meaning >= sizeof(meaning_names) / sizeof(meaning_names[0]))
+		return "unknown";
+	return meaning_names[meaning];
+}
+
+/*
+ * Write the path of a request.  The key is percent-encoded except for
+ * unreserved characters; "." and ".." are refused with the other invalid keys,
+ * because a client may resolve them as directories.
+ */
+int
+pay_toss_path(const PayTossRequest *request, char *buf, size_t size)
+{
+	size_t		len = 0;
+	bool		fits = false;
+
+	if (!pay_toss_valid_payment_key(request->payment_key))
+		return -1;
+
+	if (request->operation == PAY_TOSS_CONFIRM)
+		fits = append(buf, size, &len, "/v1/payments/confirm");
+	else if (request->operation == PAY_TOSS_QUERY)
+		fits = append(buf, size, &len, "/v1/payments/") &&
+			append_encoded(buf, size, &len, request->payment_key);
+
+	return fits ? (int) len : -1;
+}
+
+/*
+ * Write the body of a confirm.  A query has none: that is -1 as well, so that
+ * nobody sends an empty POST by mistake.  The amount is a plain decimal number
+ * and must be positive and no finer than its currency.
+ */
+int
+pay_toss_body(const PayTossRequest *request, char *buf, size_t size)
+{
+	char		amount[PAY_MONEY_TEXT_SIZE];
+	int64_t		checked;
+	size_t		len = 0;
+	int			n;
+
+	if (request->operation != PAY_TOSS_CONFIRM ||
+		!pay_toss_valid_payment_key(request->payment_key) ||
+		!pay_toss_valid_order_id(request->order_id))
+		return -1;
+
+	n = pay_money_write(request->amount, amount);
+	if (pay_money_read(amount, n, request->minor_units, &checked) != PAY_MONEY_OK ||
+		pay_money_check_positive(checked) != PAY_MONEY_OK)
+		return -1;
+
+	if (!append(buf, size, &len, "{\"paymentKey\":\"") ||
+		!append(buf, size, &len, request->payment_key) ||
+		!append(buf, size, &len, "\",\"orderId\":\"") ||
+		!append(buf, size, &len, request->order_id) ||
+		!append(buf, size, &len, "\",\"amount\":") ||
+		!append(buf, size, &len, amount) ||
+		!append(buf, size, &len, "}"))
+		return -1;
+	return (int) len;
+}
+
+/* Add text, with its terminating zero; false when there is no room. */
+static bool
+append(char *buf, size_t size, size_t *len, const char *text)
+{
+	size_t		n = strlen(text);
+
+	if (*len >= size || n >= size - *len)
+		return false;
+	memcpy(buf + *len, text, n + 1);
+	*len += n;
+	return true;
+}
+
+static bool
+append_encoded(char *buf, size_t size, size_t *len, const char *text)
+{
+	static const char unreserved[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (const char *p = text; *p != '\0'; p++)
+	{
+		unsigned char byte = *p;
+		char		piece[4] = {*p, '\0', '\0', '\0'};
+
+		if (strchr(unreserved, byte) == NULL)
+		{
+			piece[0] = '%';
+			piece[1] = hex[byte >> 4];
+			piece[2] = hex[byte & 15];
+		}
+		if (!append(buf, size, len, piece))
+			return false;
+	}
+	return true;
+}
+
+/* The length of text if it consists of what a key or an id may contain. */
+static size_t
+identifier_length(const char *text)
+{
+	size_t		len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_=.-");
+
+	return text[len] == '\0' ? len : 0;
+}
+
+/* 1 to 200 of [A-Za-z0-9_=.-], but neither "." nor ".." */
+bool
+pay_toss_valid_payment_key(const char *text)
+{
+	size_t		len = identifier_length(text);
+
+	return len >= 1 && len <= MAX_PAYMENT_KEY &&
+		strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+}
+
+/* 6 to 64 of the same */
+bool
+pay_toss_valid_order_id(const char *text)
+{
+	size_t		len = identifier_length(text);
+
+	return len >= MIN_ORDER_ID && len <= MAX_ORDER_ID;
+}
