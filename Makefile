@@ -48,15 +48,44 @@ check:
 
 #: make demo          a shop's day, end to end; make demo-stop ends it
 demo:
-	@test/setup/session demo
+	@test/setup/packages build test
+	@test/setup/shop up demo
+	@test/setup/shop run demo test/demo/run
 demo-stop:
-	@test/setup/session demo-stop
+	@test/setup/shop down demo
 
 #: make dev           a private cluster, the simulator, and psql; make dev-stop ends it
 dev:
-	@test/setup/session dev
+	@test/setup/packages build test
+	@test/setup/shop up dev
+	@test/setup/shop run dev psql
 dev-stop:
-	@test/setup/session dev-stop
+	@test/setup/shop down dev
+
+#: make bench         what it can carry
+bench:
+	@test/setup/packages build test
+	@test/setup/shop up bench
+	@test/setup/shop run bench test/bench/run; \
+		status=$$?; test/setup/shop down bench; exit $$status
+
+#: make soak, crash   the long form of the TAP tests named so
+soak crash:
+	@LONG=$@ test/setup/check tap
+
+#: make fuzz          the parsers under libFuzzer
+fuzz:
+	@test/setup/packages build test fuzz
+	@test/fuzz/run
+
+#: make valgrind      the SQL tests with the server under valgrind
+valgrind:
+	@test/setup/packages valgrind
+	@VALGRIND=yes test/setup/check regress
+
+#: make coverage      lines of src/ that the SQL and TAP tests reach
+coverage:
+	@test/setup/coverage
 
 #: make lint          what a reader would complain about
 lint:
@@ -68,32 +97,8 @@ indent:
 	@test/setup/packages build lint
 	@test/lint/indent
 
-#: make fuzz          the parsers under libFuzzer (FUZZ_SECONDS=60)
-fuzz:
-	@test/setup/packages build test fuzz
-	@test/fuzz/run
-
-#: make bench         what it can carry
-bench:
-	@test/setup/packages build test
-	@test/bench/run
-
-#: make soak, crash   the long forms of two tests in test/t (SECONDS_EACH=600)
-soak crash:
-	@LONG=$@ test/setup/check tap
-
-#: make valgrind      the SQL tests with the server under valgrind
-valgrind:
-	@test/setup/packages build test valgrind
-	@test/setup/check --valgrind regress
-
-#: make coverage      lines that the unit, SQL and TAP tests reach
-coverage:
-	@test/setup/packages build test
-	@test/setup/coverage
-
 clean-build:
-	@test/setup/session stop-all
+	@test/setup/shop clear
 	rm -rf build
 
 else
@@ -133,13 +138,13 @@ $(error $(PG_CONFIG) finds no server headers; "make packages" installs them)
 endif
 include $(PGXS)
 
-$(OBJS): $(wildcard src/*.h) build/for-$(VERSION)
-
-# Made anew when PG_CONFIG names another server, and with it every object
-build/for-$(VERSION):
-	@mkdir -p build
-	@rm -f build/for-*
-	@touch $@
+# Objects are compiled anew after a change of any header, and when PG_CONFIG
+# names another server than the last time.
+BUILT_FOR = build/for-$(VERSION)
+ifeq ($(wildcard $(BUILT_FOR)),)
+$(shell mkdir -p build; rm -f build/for-*; touch $(BUILT_FOR))
+endif
+$(OBJS): $(wildcard src/*.h) $(BUILT_FOR)
 
 $(SCRIPT): $(SQL_PARTS) payments.control sql
 	cat $(SQL_PARTS) /dev/null > $@

@@ -60,23 +60,29 @@ as_server()
 # open_run: make $run.
 open_run()
 {
-	local link=$build/run there
+	local link=$build/run
 
 	mkdir -p "$build"
 	[ -e "$link" ] || rm -f "$link"		# a link to a folder that is gone
 	[ -e "$link" ] || mkdir "$link" || die "cannot write to $build"
-	[ "$EUID" != 0 ] || chown "$server_user" "$link/."
-	if ! (run='' as_server test -w "$link/." -a -x "$link/."); then
-		[ "$EUID" = 0 ] ||
-			die "$build belongs to another user; remove it, then run again"
-		there=$(mktemp -d /tmp/payments-XXXXXX)
-		chmod 755 "$there"
-		chown "$server_user" "$there"
-		rmdir "$link"
-		ln -s "$there" "$link"
-		say "user \"$server_user\" cannot reach $build: using $there"
-	fi
 	run=$(cd "$link" && pwd -P)
+	server_can_use "$run" && return
+
+	[ "$EUID" = 0 ] ||
+		die "$build belongs to another user; remove it, then run again"
+	rm -rf "$link"
+	run=$(mktemp -d /tmp/payments-XXXXXX)
+	chmod 755 "$run"
+	ln -s "$run" "$link"
+	server_can_use "$run" || die "user \"$server_user\" cannot use $run"
+	say "user \"$server_user\" cannot reach $build: using $run"
+}
+
+# Give the folder to the server's user; can that user come in and write?
+server_can_use()
+{
+	[ "$EUID" != 0 ] || chown "$server_user" "$1"
+	(run=/ as_server test -w "$1" -a -x "$1")
 }
 
 # open_tree: set $tree to the checkout as the server's user can read it, the
