@@ -110,6 +110,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" payments.cont
 MODULE_big = payments
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 SHLIB_LINK = -lcurl -lssl -lcrypto
+PG_CPPFLAGS = -DPAYMENTS_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wdeclaration-after-statement
 

@@ -34,4 +34,33 @@
 	makeJsonLexContextCstringLen(json, len, PG_UTF8, true)
 #endif
 
+#ifndef FRONTEND
+
+/* Processes are known by a number; 17 gave it a type and a variable. */
+#if PG_VERSION_NUM < 170000
+typedef int ProcNumber;
+#define INVALID_PROC_NUMBER	(-1)
+#define MyProcNumber		(MyProc->pgprocno)
+#endif
+
+/* A set of things to wait for that lives as long as the process. */
+#if PG_VERSION_NUM >= 170000
+#define pay_wait_event_set_create(n)	CreateWaitEventSet(NULL, n)
+#else
+#define pay_wait_event_set_create(n)	CreateWaitEventSet(TopMemoryContext, n)
+#endif
+
+/* What pg_stat_activity says while we wait; names can be given since 17. */
+#if PG_VERSION_NUM >= 170000
+#define pay_wait_event(name)	WaitEventExtensionNew(name)
+#else
+#define pay_wait_event(name)	PG_WAIT_EXTENSION
+#endif
+
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn			__attribute__((noreturn))
+#endif
+
+#endif							/* FRONTEND */
+
 #endif							/* PAY_COMPAT_H */

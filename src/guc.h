@@ -7,6 +7,11 @@
 
 #include "postgres.h"
 
+/* The only host that ever gets a live secret key. */
+#define PAY_TOSS_LIVE_HOST	"api.tosspayments.com"
+
+#define PAY_MAX_IN_FLIGHT	1000
+
 extern char *pay_guc_databases; /* payments.databases */
 extern char *pay_guc_toss_url;	/* payments.toss_url */
 extern char *pay_guc_toss_ca_file;	/* payments.toss_ca_file */

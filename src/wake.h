@@ -1,7 +1,6 @@
 /*
  * wake.h
- *		Shared memory: waking the worker of a database, and those who wait for
- *		an order.
+ *		Waking the worker of a database, and those who wait for an order.
  *
  * Without the library in shared_preload_libraries there is no shared memory;
  * every function here then does nothing, or says so by its result.
@@ -10,9 +9,6 @@
 #define PAY_WAKE_H
 
 #include "postgres.h"
-
-/* Ask for shared memory and install the hooks; only while preloading. */
-extern void pay_wake_init(void);
 
 /* Register the transaction callbacks; once per process, from _PG_init. */
 extern void pay_wake_register(void);
@@ -26,19 +22,22 @@ extern bool pay_wake_available(void);
  */
 extern void pay_wake_enqueued(void);
 
-/* Has this transaction queued a call that is not committed yet? */
+/*
+ * Has this transaction queued a call that is not committed yet?  Not so when
+ * the savepoint inside which it did was rolled back.
+ */
 extern bool pay_wake_uncommitted(void);
 
 /*
  * Wait for news of an order: prepare before looking at the table, then sleep
- * (true: woken, false: the time is up), and cancel in the end, also on error.
- * Without shared memory sleep waits on the latch alone.
+ * (true: woken, perhaps for nothing; false: the time is up), and cancel in the
+ * end, also on error.  Without shared memory sleep waits on the latch alone.
  */
 extern void pay_wake_wait_prepare(const char *order_id);
 extern bool pay_wake_wait_sleep(const char *order_id, long timeout_ms);
 extern void pay_wake_wait_cancel(void);
 
-/* Worker: orders of these calls have a new state, after commit. */
+/* After commit: this order has a new state. */
 extern void pay_wake_settled(const char *order_id);
 
 #endif							/* PAY_WAKE_H */

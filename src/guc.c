@@ -1,0 +1,192 @@
+/*
+ * guc.c
+ *		Settings of the extension.
+ *
+ * Each is one row of define() below: name, sentence, default, bounds.  All of
+ * them can be defined at any time, so that the SQL part works without the
+ * library being preloaded; none needs a restart of the server.  Those that
+ * decide where money goes belong to the configuration file, and so to the
+ * administrator of the server: a session, a role or a database cannot change
+ * them, and a dump does not carry them along.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+#include "utils/varlena.h"
+
+#include "guc.h"
+#include "worker_slot.h"
+
+#define DEFAULT_TOSS_URL	"https://" PAY_TOSS_LIVE_HOST
+
+char	   *pay_guc_databases = NULL;
+char	   *pay_guc_toss_url = NULL;
+char	   *pay_guc_toss_ca_file = NULL;
+char	   *pay_guc_secret_dir = NULL;
+int			pay_guc_max_in_flight = 256;
+int			pay_guc_request_timeout = 60000;
+int			pay_guc_connect_timeout = 5000;
+int			pay_guc_shutdown_drain = 2000;
+int			pay_guc_sweep_interval = 60;
+bool		pay_guc_notify = false;
+
+static void define_strings(void);
+static void define_numbers(void);
+static bool check_databases(char **newval, void **extra, GucSource source);
+static bool check_toss_url(char **newval, void **extra, GucSource source);
+static bool check_absolute(char **newval, void **extra, GucSource source);
+
+/* Define all settings; from _PG_init. */
+void
+pay_guc_define(void)
+{
+	define_strings();
+	define_numbers();
+	MarkGUCPrefixReserved("payments");
+}
+
+static void
+define_strings(void)
+{
+	DefineCustomStringVariable("payments.databases",
+							   "Databases whose payments this server's workers send to the PSP.",
+							   "Empty means none.",
+							   &pay_guc_databases,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_LIST_INPUT | GUC_SUPERUSER_ONLY,
+							   check_databases, NULL, NULL);
+	DefineCustomStringVariable("payments.toss_url",
+							   "Where the API of Toss Payments is reached.",
+							   "Scheme https, host and port only.",
+							   &pay_guc_toss_url,
+							   DEFAULT_TOSS_URL,
+							   PGC_SIGHUP,
+							   0,
+							   check_toss_url, NULL, NULL);
+	DefineCustomStringVariable("payments.toss_ca_file",
+							   "File with the certificate authorities that Toss's certificate is checked against.",
+							   "Empty means those of the system.",
+							   &pay_guc_toss_ca_file,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY,
+							   check_absolute, NULL, NULL);
+	DefineCustomStringVariable("payments.secret_dir",
+							   "Folder with one file per merchant, named after it, that holds its secret key.",
+							   "Must lie outside the data directory.",
+							   &pay_guc_secret_dir,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY,
+							   check_absolute, NULL, NULL);
+}
+
+static void
+define_numbers(void)
+{
+	DefineCustomIntVariable("payments.max_in_flight",
+							"Requests to the PSP that a worker has in flight at most.",
+							NULL,
+							&pay_guc_max_in_flight,
+							256, 1, PAY_MAX_IN_FLIGHT,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("payments.request_timeout",
+							"How long a worker waits for the PSP's answer.",
+							"A request without answer is not lost: its outcome is asked for.",
+							&pay_guc_request_timeout,
+							60000, 1000, 600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("payments.connect_timeout",
+							"How long a worker waits for a connection to the PSP.",
+							NULL,
+							&pay_guc_connect_timeout,
+							5000, 100, 60000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("payments.shutdown_drain",
+							"How long a worker that is told to stop waits for answers in flight.",
+							NULL,
+							&pay_guc_shutdown_drain,
+							2000, 0, 30000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("payments.sweep_interval",
+							"How often an idle worker looks for calls that nobody told it of.",
+							NULL,
+							&pay_guc_sweep_interval,
+							60, 1, 3600,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomBoolVariable("payments.notify",
+							 "Sends NOTIFY payments_event when payments were settled.",
+							 "One notification per settling transaction, however many payments.",
+							 &pay_guc_notify,
+							 false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+/* A list of at most PAY_WORKER_SLOTS names, spelled as identifiers. */
+static bool
+check_databases(char **newval, void **extra, GucSource source)
+{
+	char	   *copy = pstrdup(*newval);
+	List	   *names = NIL;
+	bool		ok = SplitIdentifierString(copy, ',', &names);
+
+	if (!ok)
+		GUC_check_errdetail("List syntax is invalid.");
+	else if (list_length(names) > PAY_WORKER_SLOTS)
+	{
+		GUC_check_errdetail("A server serves at most %d databases.",
+							PAY_WORKER_SLOTS);
+		ok = false;
+	}
+	list_free(names);
+	pfree(copy);
+	return ok;
+}
+
+/*
+ * An origin: https, a host, perhaps a port, and nothing else.  No user or
+ * password, which would be shown; no path, which is ours; no plain http,
+ * because the secret key travels in a header.
+ */
+static bool
+check_toss_url(char **newval, void **extra, GucSource source)
+{
+	static const char scheme[] = "https://";
+	const char *host = *newval + strlen(scheme);
+	size_t		n;
+
+	if (strncmp(*newval, scheme, strlen(scheme)) != 0)
+	{
+		GUC_check_errdetail("It must begin with \"https://\".");
+		return false;
+	}
+
+	n = strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
+	if (n > 0 && host[n] == ':')
+	{
+		size_t		digits = strspn(host + n + 1, "0123456789");
+
+		n += digits >= 1 && digits <= 5 ? digits + 1 : 0;
+	}
+	if (n == 0 || host[n] != '\0')
+	{
+		GUC_check_errdetail("It must be a host name with or without a port, and nothing after it.");
+		return false;
+	}
+	return true;
+}
+
+/* Empty, or a path that does not depend on the current folder. */
+static bool
+check_absolute(char **newval, void **extra, GucSource source)
+{
+	if (**newval != '\0' && !is_absolute_path(*newval))
+	{
+		GUC_check_errdetail("The path must be absolute.");
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,358 @@
+/*
+ * launcher.c
+ *		Keeps one worker alive for every database in payments.databases.
+ *
+ * A background worker without a database connection: it can block nothing
+ * (DROP DATABASE, vacuum) and nothing can block it.  It never waits for a
+ * worker either: it looks at all of them, does what can be done at once, and
+ * sleeps until the next thing is due.  When all is well that is for ever.
+ *
+ * What could not be guessed: its truth is the slots in shared memory, not the
+ * handles it got from the postmaster.  A launcher that was restarted finds the
+ * workers of its predecessor there and takes them over.  And it never exits
+ * with status 0, which would tell the postmaster not to start it again.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
+
+#include "clock.h"
+#include "guc.h"
+#include "launcher.h"
+#include "worker_slot.h"
+
+/* Milliseconds */
+#define RESTART_FIRST		200 /* before a worker is started again */
+#define RESTART_LAST		30000	/* and no longer than this */
+#define RESTART_ASKED		1000	/* when somebody asked for it */
+#define HEALTHY_AFTER		10000	/* then the next restart is quick again */
+#define WARNING_EVERY		60000
+#define NEVER				INT64_MAX
+
+/* What the launcher knows of a slot's worker beyond the slot itself. */
+typedef struct Charge
+{
+	BackgroundWorkerHandle *handle; /* NULL: not started by us, or ended */
+	bool		told_to_stop;
+	int64		started_at;		/* pay_clock_ms */
+	int64		start_at;		/* when to start it next */
+	int64		delay;			/* what was waited last */
+	int64		warned_at;
+} Charge;
+
+static Charge charges[PAY_WORKER_SLOTS];
+static List * databases = NIL;	/* of names, in list_context */
+static MemoryContext list_context;
+
+static void set_up(void);
+static void leave(int code, Datum arg);
+static void handle_child(SIGNAL_ARGS);
+static void read_databases(void);
+static bool is_listed(const char *database);
+static void assign_slots(void);
+static int64 tend(int n, int64 now, bool retry);
+static bool worker_is_alive(int n);
+static void stop_worker(int n);
+static void forget_worker(int n, int64 now);
+static void start_worker(int n, int64 now);
+static bool take_retry(void);
+
+void
+pay_launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 5;
+	strlcpy(worker.bgw_library_name, "payments",
+			sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "payments_launcher_main",
+			sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "payments launcher", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "payments launcher", sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
+void
+payments_launcher_main(Datum main_arg)
+{
+	set_up();
+	while (!ShutdownRequestPending)
+	{
+		int64		now = pay_clock_ms();
+		int64		next = NEVER;
+		bool		retry = take_retry();
+
+		assign_slots();
+		for (int i = 0; i < PAY_WORKER_SLOTS; i++)
+			next = Min(next, tend(i, now, retry));
+
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
+						 (next == NEVER ? 0 : WL_TIMEOUT),
+						 next == NEVER ? -1 : Max(next - now, 0),
+						 pay_wait_event("PaymentsLauncher"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			read_databases();
+		}
+	}
+	proc_exit(1);
+}
+
+static void
+set_up(void)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGUSR1, handle_child);
+	BackgroundWorkerUnblockSignals();
+
+	list_context = AllocSetContextCreate(TopMemoryContext,
+										 "payments databases",
+										 ALLOCSET_SMALL_SIZES);
+	on_shmem_exit(leave, (Datum) 0);
+	SpinLockAcquire(&pay_worker_shared->mutex);
+	pay_worker_shared->launcher_procno = MyProcNumber;
+	SpinLockRelease(&pay_worker_shared->mutex);
+	read_databases();
+}
+
+static void
+leave(int code, Datum arg)
+{
+	SpinLockAcquire(&pay_worker_shared->mutex);
+	pay_worker_shared->launcher_procno = INVALID_PROC_NUMBER;
+	SpinLockRelease(&pay_worker_shared->mutex);
+}
+
+/* The postmaster tells that a worker has started or ended. */
+static void
+handle_child(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	SetLatch(MyLatch);
+	errno = save_errno;
+}
+
+static void
+read_databases(void)
+{
+	MemoryContext old;
+
+	MemoryContextReset(list_context);
+	old = MemoryContextSwitchTo(list_context);
+	databases = NIL;
+	if (!SplitIdentifierString(pstrdup(pay_guc_databases), ',', &databases))
+		databases = NIL;		/* the check hook lets no such text pass */
+	MemoryContextSwitchTo(old);
+}
+
+static bool
+is_listed(const char *database)
+{
+	ListCell   *cell;
+
+	foreach(cell, databases)
+	{
+		if (strcmp(lfirst(cell), database) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Give every listed database a slot.  One that finds none free gets the slot
+ * of a database that was taken off the list, as soon as its worker is gone.
+ */
+static void
+assign_slots(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, databases)
+	{
+		const char *name = lfirst(cell);
+		int			n;
+
+		if (name[0] == '\0' || pay_worker_slot_find(name) >= 0)
+			continue;
+		n = pay_worker_slot_assign(name);
+		if (n < 0)
+			return;
+		memset(&charges[n], 0, sizeof(Charge));
+	}
+}
+
+/*
+ * See that a slot's worker is there, or gone, as it should be.  Returns when
+ * to look again if nothing happens before.
+ */
+static int64
+tend(int n, int64 now, bool retry)
+{
+	Charge	   *charge = &charges[n];
+	PayWorkerSlot *slot = pay_worker_slot(n);
+	bool		wanted;
+
+	if (slot->database[0] == '\0')
+		return NEVER;
+	wanted = is_listed(slot->database);
+
+	if (worker_is_alive(n))
+	{
+		if (!wanted && !charge->told_to_stop)
+			stop_worker(n);
+		return NEVER;
+	}
+
+	if (charge->handle != NULL || charge->told_to_stop)
+		forget_worker(n, now);
+	if (!wanted)
+	{
+		pay_worker_slot_release(n);
+		return NEVER;
+	}
+
+	if (retry)
+	{
+		charge->delay = 0;
+		charge->start_at = Min(charge->start_at,
+							   charge->started_at + RESTART_ASKED);
+	}
+	if (charge->start_at > now)
+		return charge->start_at;
+	start_worker(n, now);
+	return charge->handle != NULL ? NEVER : charge->start_at;
+}
+
+/* A worker is alive before it has come to its slot, and while it is in it. */
+static bool
+worker_is_alive(int n)
+{
+	Charge	   *charge = &charges[n];
+	pid_t		pid;
+
+	if (charge->handle != NULL &&
+		GetBackgroundWorkerPid(charge->handle, &pid) != BGWH_STOPPED)
+		return true;
+	return pay_worker_slot(n)->pid != 0;
+}
+
+static void
+stop_worker(int n)
+{
+	Charge	   *charge = &charges[n];
+	pid_t		pid = pay_worker_slot(n)->pid;
+
+	if (charge->handle != NULL)
+		TerminateBackgroundWorker(charge->handle);
+	else if (pid != 0)
+		kill(pid, SIGTERM);
+	charge->told_to_stop = true;
+}
+
+/* A worker has ended: when may the next one start? */
+static void
+forget_worker(int n, int64 now)
+{
+	Charge	   *charge = &charges[n];
+
+	if (charge->handle != NULL)
+		pfree(charge->handle);
+	charge->handle = NULL;
+	charge->told_to_stop = false;
+
+	if (now - charge->started_at >= HEALTHY_AFTER)
+		charge->delay = 0;
+	charge->delay = Min(Max(charge->delay * 2, RESTART_FIRST), RESTART_LAST);
+	charge->start_at = now + charge->delay;
+}
+
+/*
+ * Start a worker.  That there is no room for one is no reason to give up: room
+ * is made when some other extension's worker ends.
+ */
+static void
+start_worker(int n, int64 now)
+{
+	Charge	   *charge = &charges[n];
+	PayWorkerSlot *slot = pay_worker_slot(n);
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
+		BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker.bgw_library_name, "payments",
+			sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "payments_worker_main",
+			sizeof(worker.bgw_function_name));
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name),
+			 "payments worker for %s", slot->database);
+	strlcpy(worker.bgw_type, "payments worker", sizeof(worker.bgw_type));
+	worker.bgw_main_arg = Int32GetDatum(n);
+	worker.bgw_notify_pid = MyProcPid;
+
+	charge->started_at = now;
+	if (RegisterDynamicBackgroundWorker(&worker, &charge->handle))
+		return;
+
+	charge->handle = NULL;
+	charge->delay = Min(Max(charge->delay * 2, RESTART_FIRST), RESTART_LAST);
+	charge->start_at = now + charge->delay;
+	pay_worker_slot_report(n, PAY_WORKER_WAITING,
+						   "no free background worker: raise max_worker_processes");
+	if (charge->warned_at == 0 || now - charge->warned_at >= WARNING_EVERY)
+	{
+		charge->warned_at = now;
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("could not start the payments worker for database \"%s\"",
+						slot->database),
+				 errhint("Raise max_worker_processes.")));
+	}
+}
+
+/*
+ * Did somebody ask that workers which could not start be tried again now?  The
+ * question stays where it is until there is such a worker, so that a database
+ * that nobody serves does not wake us with every payment.
+ */
+static bool
+take_retry(void)
+{
+	bool		waiting = false;
+	bool		retry = false;
+
+	for (int i = 0; i < PAY_WORKER_SLOTS; i++)
+		waiting |= pay_worker_slot(i)->database[0] != '\0' &&
+			pay_worker_slot(i)->pid == 0;
+	if (!waiting)
+		return false;
+
+	SpinLockAcquire(&pay_worker_shared->mutex);
+	retry = pay_worker_shared->retry;
+	pay_worker_shared->retry = false;
+	SpinLockRelease(&pay_worker_shared->mutex);
+	return retry;
+}

@@ -1,0 +1,54 @@
+/*
+ * payments.c
+ *		The library: what happens when it is loaded.
+ *
+ * In shared_preload_libraries it also gets shared memory and starts the
+ * launcher; without, everything but the worker and prompt wake-ups works.
+ * During pg_upgrade it does nothing at all: no worker may see a half-made
+ * database.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "guc.h"
+#include "launcher.h"
+#include "ledger_trigger.h"
+#include "wake.h"
+#include "worker_slot.h"
+
+#ifndef PAYMENTS_VERSION
+#error "PAYMENTS_VERSION is not defined; build with the Makefile"
+#endif
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(payments_version);
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	if (IsBinaryUpgrade)
+		return;
+
+	pay_guc_define();
+	pay_wake_register();
+	pay_ledger_trigger_register();
+
+	if (process_shared_preload_libraries_in_progress)
+	{
+		pay_worker_slot_init();
+		pay_launcher_register();
+	}
+}
+
+/* payments.version: the library's version, which may differ from the schema's. */
+Datum
+payments_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(PAYMENTS_VERSION));
+}

@@ -1,0 +1,183 @@
+/*
+ * wake.c
+ *		Waking the worker of a database, and those who wait for an order.
+ *
+ * Owns what this transaction has queued, as one number, and the callbacks at
+ * its end.  They are registered once per process; for a transaction that
+ * queued nothing they cost one comparison.
+ *
+ * A wake-up is a hint: it says that it is worth looking, never what there is
+ * to see.  One too many is harmless, and the worker's sweep makes up for those
+ * that nobody can give: COMMIT PREPARED runs no callback of ours, which is why
+ * PREPARE asks the worker to look every second until no prepared transaction
+ * is left in its database.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_extension.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+
+#include "wake.h"
+#include "worker_slot.h"
+
+/*
+ * The outermost nesting level at which a call that is still there was queued;
+ * 0 when there is none.  One number is enough: levels end in the reverse order
+ * of their beginning, so what was queued further inside is gone, or has moved
+ * outwards, before its parent can queue again.
+ */
+static int	queued_level = 0;
+
+/* An extension was created in this transaction: perhaps ours. */
+static bool extension_created = false;
+
+static object_access_hook_type next_object_access_hook = NULL;
+
+static void at_transaction_end(XactEvent event, void *arg);
+static void at_subtransaction_end(SubXactEvent event,
+								  SubTransactionId mySubid,
+								  SubTransactionId parentSubid, void *arg);
+static void at_object_access(ObjectAccessType access, Oid classId,
+							 Oid objectId, int subId, void *arg);
+static ConditionVariable * waiters_of(const char *order_id);
+
+void
+pay_wake_register(void)
+{
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+	next_object_access_hook = object_access_hook;
+	object_access_hook = at_object_access;
+}
+
+bool
+pay_wake_available(void)
+{
+	return pay_worker_shared != NULL;
+}
+
+void
+pay_wake_enqueued(void)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (queued_level == 0 || queued_level > level)
+		queued_level = level;
+}
+
+bool
+pay_wake_uncommitted(void)
+{
+	return queued_level > 0;
+}
+
+/*
+ * Behind the commit: the rows are visible to others already.  Nothing here may
+ * allocate, raise an error or wait for a lock.
+ */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (queued_level == 0 && !extension_created)
+		return;
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_PREPARE &&
+		event != XACT_EVENT_ABORT)
+		return;
+
+	if (pay_worker_shared != NULL && event != XACT_EVENT_ABORT)
+	{
+		if (queued_level > 0)
+			pay_worker_slot_knock(MyDatabaseId, event == XACT_EVENT_PREPARE);
+		if (extension_created)
+			pay_worker_slot_knock_launcher();
+	}
+	queued_level = 0;
+	extension_created = false;
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
+					  SubTransactionId parentSubid, void *arg)
+{
+	int			level;
+
+	if (queued_level == 0)
+		return;
+
+	level = GetCurrentTransactionNestLevel();
+	if (event == SUBXACT_EVENT_ABORT_SUB && queued_level >= level)
+		queued_level = 0;
+	else if (event == SUBXACT_EVENT_COMMIT_SUB && queued_level >= level)
+		queued_level = level - 1;
+}
+
+/*
+ * CREATE EXTENSION: whichever it is, the launcher may want to try again the
+ * databases that had none of ours.
+ */
+static void
+at_object_access(ObjectAccessType access, Oid classId, Oid objectId,
+				 int subId, void *arg)
+{
+	if (next_object_access_hook)
+		next_object_access_hook(access, classId, objectId, subId, arg);
+	if (access == OAT_POST_CREATE && classId == ExtensionRelationId)
+		extension_created = true;
+}
+
+/*
+ * Those who wait.  Orders share a few condition variables, so a waiter may be
+ * woken for another's news; it looks at its order and sleeps again.
+ */
+static ConditionVariable *
+waiters_of(const char *order_id)
+{
+	uint32		hash = hash_bytes((const unsigned char *) order_id,
+								  strlen(order_id));
+
+	hash = hash_combine(hash, murmurhash32(MyDatabaseId));
+	return &pay_worker_shared->waiters[hash % PAY_WAITER_BUCKETS];
+}
+
+void
+pay_wake_wait_prepare(const char *order_id)
+{
+	if (pay_worker_shared != NULL)
+		ConditionVariablePrepareToSleep(waiters_of(order_id));
+}
+
+bool
+pay_wake_wait_sleep(const char *order_id, long timeout_ms)
+{
+	int			events;
+
+	if (pay_worker_shared != NULL)
+		return !ConditionVariableTimedSleep(waiters_of(order_id), timeout_ms,
+											pay_wait_event("PaymentsWaitFor"));
+
+	events = WaitLatch(MyLatch,
+					   WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					   timeout_ms, pay_wait_event("PaymentsWaitFor"));
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return (events & WL_LATCH_SET) != 0;
+}
+
+void
+pay_wake_wait_cancel(void)
+{
+	if (pay_worker_shared != NULL)
+		ConditionVariableCancelSleep();
+}
+
+void
+pay_wake_settled(const char *order_id)
+{
+	if (pay_worker_shared != NULL)
+		ConditionVariableBroadcast(waiters_of(order_id));
+}

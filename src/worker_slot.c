@@ -1,0 +1,297 @@
+/*
+ * worker_slot.c
+ *		Shared memory: one slot per database that is served.
+ *
+ * Owns the memory and its locks.  pay_worker_slot_knock runs behind a commit,
+ * where an error would be a panic: it takes spinlocks and sets latches, and
+ * does nothing else.
+ */
+#include "postgres.h"
+
+#include <sys/stat.h>
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#include "worker_slot.h"
+
+PayWorkerShared *pay_worker_shared = NULL;
+
+static const char *const state_names[] = {
+	[PAY_WORKER_WAITING] = "waiting",
+	[PAY_WORKER_STARTING] = "starting",
+	[PAY_WORKER_RUNNING] = "running",
+	[PAY_WORKER_HOLDING] = "holding",
+	[PAY_WORKER_STOPPING] = "stopping",
+};
+
+static shmem_request_hook_type next_request_hook = NULL;
+static shmem_startup_hook_type next_startup_hook = NULL;
+
+static void request_memory(void);
+static void start_memory(void);
+static void clear_slot(PayWorkerSlot *slot);
+static void wake_process(ProcNumber procno);
+
+void
+pay_worker_slot_init(void)
+{
+	next_request_hook = shmem_request_hook;
+	shmem_request_hook = request_memory;
+	next_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = start_memory;
+}
+
+static void
+request_memory(void)
+{
+	if (next_request_hook)
+		next_request_hook();
+	RequestAddinShmemSpace(sizeof(PayWorkerShared));
+}
+
+/*
+ * Make the memory, at the start of the server and after a crash.  A server
+ * that starts to follow or to restore another one may become a primary later,
+ * and then its calls in flight were somebody else's: remember that.
+ */
+static void
+start_memory(void)
+{
+	struct stat st;
+	bool		found;
+
+	if (next_startup_hook)
+		next_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	pay_worker_shared = ShmemInitStruct("payments",
+										sizeof(PayWorkerShared), &found);
+	if (!found)
+	{
+		SpinLockInit(&pay_worker_shared->mutex);
+		pay_worker_shared->launcher_procno = INVALID_PROC_NUMBER;
+		pay_worker_shared->retry = false;
+		pay_worker_shared->was_standby =
+			stat(STANDBY_SIGNAL_FILE, &st) == 0 ||
+			stat(RECOVERY_SIGNAL_FILE, &st) == 0;
+		for (int i = 0; i < PAY_WORKER_SLOTS; i++)
+		{
+			PayWorkerSlot *slot = pay_worker_slot(i);
+
+			SpinLockInit(&slot->mutex);
+			for (int c = 0; c < PAY_COUNTERS; c++)
+				pg_atomic_init_u64(&slot->counters[c], 0);
+			clear_slot(slot);
+		}
+		for (int i = 0; i < PAY_WAITER_BUCKETS; i++)
+			ConditionVariableInit(&pay_worker_shared->waiters[i]);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+static void
+clear_slot(PayWorkerSlot *slot)
+{
+	slot->database[0] = '\0';
+	slot->dboid = InvalidOid;
+	slot->procno = INVALID_PROC_NUMBER;
+	slot->pid = 0;
+	slot->pending = false;
+	slot->prepared = false;
+	slot->began_epoch = false;
+	slot->state = PAY_WORKER_WAITING;
+	slot->reason[0] = '\0';
+	slot->epoch = 0;
+	slot->in_flight = 0;
+	slot->started_at = 0;
+	slot->last_turn_at = 0;
+	for (int c = 0; c < PAY_COUNTERS; c++)
+		pg_atomic_write_u64(&slot->counters[c], 0);
+}
+
+PayWorkerSlot *
+pay_worker_slot(int n)
+{
+	Assert(n >= 0 && n < PAY_WORKER_SLOTS);
+	return &pay_worker_shared->slots[n];
+}
+
+void
+pay_worker_slot_read(int n, PayWorkerSlot *copy)
+{
+	PayWorkerSlot *slot = pay_worker_slot(n);
+
+	SpinLockAcquire(&slot->mutex);
+	memcpy(copy, slot, offsetof(PayWorkerSlot, counters));
+	SpinLockRelease(&slot->mutex);
+	for (int c = 0; c < PAY_COUNTERS; c++)
+		pg_atomic_init_u64(&copy->counters[c],
+						   pg_atomic_read_u64(&slot->counters[c]));
+}
+
+/* Only the launcher gives and takes slots, so it may look without locks. */
+int
+pay_worker_slot_find(const char *database)
+{
+	for (int i = 0; i < PAY_WORKER_SLOTS; i++)
+	{
+		if (strcmp(pay_worker_slot(i)->database, database) == 0)
+			return i;
+	}
+	return -1;
+}
+
+int
+pay_worker_slot_assign(const char *database)
+{
+	int			n = pay_worker_slot_find("");
+	PayWorkerSlot *slot;
+
+	if (n < 0)
+		return -1;
+	slot = pay_worker_slot(n);
+	SpinLockAcquire(&slot->mutex);
+	clear_slot(slot);
+	strlcpy(slot->database, database, NAMEDATALEN);
+	SpinLockRelease(&slot->mutex);
+	return n;
+}
+
+void
+pay_worker_slot_release(int n)
+{
+	PayWorkerSlot *slot = pay_worker_slot(n);
+
+	SpinLockAcquire(&slot->mutex);
+	clear_slot(slot);
+	SpinLockRelease(&slot->mutex);
+}
+
+bool
+pay_worker_slot_attach(int n)
+{
+	PayWorkerSlot *slot = pay_worker_slot(n);
+	TimestampTz now = GetCurrentTimestamp();
+	bool		taken;
+
+	SpinLockAcquire(&slot->mutex);
+	taken = slot->pid != 0 || slot->database[0] == '\0';
+	if (!taken)
+	{
+		slot->pid = MyProcPid;
+		slot->procno = MyProcNumber;
+		slot->state = PAY_WORKER_STARTING;
+		slot->started_at = now;
+		slot->pending = true;	/* look at what is there already */
+		slot->prepared = true;
+	}
+	SpinLockRelease(&slot->mutex);
+	return !taken;
+}
+
+void
+pay_worker_slot_connected(int n, Oid dboid)
+{
+	PayWorkerSlot *slot = pay_worker_slot(n);
+
+	SpinLockAcquire(&slot->mutex);
+	slot->dboid = dboid;
+	SpinLockRelease(&slot->mutex);
+}
+
+void
+pay_worker_slot_report(int n, PayWorkerState state, const char *reason)
+{
+	PayWorkerSlot *slot = pay_worker_slot(n);
+
+	SpinLockAcquire(&slot->mutex);
+	slot->state = state;
+	strlcpy(slot->reason, reason ? reason : "", PAY_REASON_SIZE);
+	SpinLockRelease(&slot->mutex);
+}
+
+/* The worker goes; its reason stays to be read.  Tells the launcher. */
+void
+pay_worker_slot_leave(int n)
+{
+	PayWorkerSlot *slot = pay_worker_slot(n);
+
+	SpinLockAcquire(&slot->mutex);
+	slot->dboid = InvalidOid;
+	slot->procno = INVALID_PROC_NUMBER;
+	slot->pid = 0;
+	slot->in_flight = 0;
+	slot->state = PAY_WORKER_WAITING;
+	SpinLockRelease(&slot->mutex);
+	wake_process(pay_worker_shared->launcher_procno);
+}
+
+/*
+ * A transaction of this database that queued calls was committed, or prepared:
+ * mark that, and set the worker's latch if it has not been told yet.  A worker
+ * clears the mark before it looks at the queue, so a mark that is set after
+ * the look is found set before the next sleep, and one set before it belongs
+ * to rows that the look sees.  test/t/011_worker_wake.pl
+ */
+void
+pay_worker_slot_knock(Oid dboid, bool prepared)
+{
+	for (int i = 0; i < PAY_WORKER_SLOTS; i++)
+	{
+		PayWorkerSlot *slot = pay_worker_slot(i);
+		ProcNumber	procno = INVALID_PROC_NUMBER;
+		bool		found;
+
+		SpinLockAcquire(&slot->mutex);
+		found = slot->dboid == dboid;
+		if (found)
+		{
+			if (prepared ? !slot->prepared : !slot->pending)
+				procno = slot->procno;
+			if (prepared)
+				slot->prepared = true;
+			else
+				slot->pending = true;
+		}
+		SpinLockRelease(&slot->mutex);
+
+		if (found)
+		{
+			wake_process(procno);
+			return;
+		}
+	}
+	pay_worker_slot_knock_launcher();
+}
+
+/* Something has changed that may let a worker start now. */
+void
+pay_worker_slot_knock_launcher(void)
+{
+	ProcNumber	procno;
+
+	SpinLockAcquire(&pay_worker_shared->mutex);
+	procno = pay_worker_shared->retry ? INVALID_PROC_NUMBER :
+		pay_worker_shared->launcher_procno;
+	pay_worker_shared->retry = true;
+	SpinLockRelease(&pay_worker_shared->mutex);
+	wake_process(procno);
+}
+
+static void
+wake_process(ProcNumber procno)
+{
+	if (procno != INVALID_PROC_NUMBER)
+		SetLatch(&GetPGProcByNumber(procno)->procLatch);
+}
+
+const char *
+pay_worker_state_name(PayWorkerState state)
+{
+	return state_names[state];
+}
