@@ -223,17 +223,27 @@ pay_db_bool_array(const bool *values, int n)
 										   TYPALIGN_CHAR));
 }
 
+/* A time of zero is a NULL element. */
 Datum
 pay_db_time_array(const TimestampTz *values, int n)
 {
 	Datum	   *datums = palloc(sizeof(Datum) * Max(n, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
+	int			dims[1] = {n};
+	int			lower_bounds[1] = {1};
 
 	for (int i = 0; i < n; i++)
+	{
 		datums[i] = TimestampTzGetDatum(values[i]);
-	return PointerGetDatum(construct_array(datums, n, TIMESTAMPTZOID,
-										   sizeof(TimestampTz),
-										   FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
+		nulls[i] = values[i] == 0;
+	}
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(TIMESTAMPTZOID));
+	return PointerGetDatum(construct_md_array(datums, nulls, 1, dims,
+											  lower_bounds, TIMESTAMPTZOID,
+											  sizeof(TimestampTz),
+											  FLOAT8PASSBYVAL,
+											  TYPALIGN_DOUBLE));
 }
 
 /* An array of a varlena type; a null pointer is a null element. */

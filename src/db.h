@@ -61,7 +61,7 @@ extern char *pay_db_text(uint64 row, int column);	/* NULL when null */
 extern int64 pay_db_mills(uint64 row, int column);	/* numeric to mills */
 extern Datum pay_db_datum(uint64 row, int column, bool *is_null);
 
-/* Arrays for unnest().  A NULL text is a NULL element. */
+/* Arrays for unnest().  A NULL text and a time of 0 are NULL elements. */
 extern Datum pay_db_int64_array(const int64 *values, int n);
 extern Datum pay_db_int32_array(const int32 *values, int n);
 extern Datum pay_db_bool_array(const bool *values, int n);

@@ -2,8 +2,9 @@
  * psp_call.h
  *		Calls to the PSP: the immutable payload, the queue, the attempts.
  *
- * psp_call.c alone writes the four call tables.  All functions need
- * pay_db_connect and run inside a transaction of the caller.
+ * psp_call.c and psp_answer.c alone write the call tables.  The functions of
+ * the worker (claim, next_due, begin_epoch, quarantine) connect by themselves
+ * and run inside a transaction of the caller; the others need pay_db_connect.
  */
 #ifndef PAY_PSP_CALL_H
 #define PAY_PSP_CALL_H
@@ -28,6 +29,11 @@ typedef struct PayCallRequest
 
 extern int64 pay_psp_call_enqueue(const PayCallRequest *request,
 								  TimestampTz now);
+
+/* For psp_answer.c, which renews keys and keeps digests. */
+extern char *pay_psp_call_key(const char *order_id, const char *payment_key,
+							  int renewal);
+extern void pay_psp_call_sha256(const char *bytes, size_t len, uint8 *digest);
 
 /*
  * A claimed attempt: everything that is needed to send it and to understand

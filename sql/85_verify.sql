@@ -1,0 +1,216 @@
+-- The books prove themselves: every invariant, how many rows were looked at,
+-- and a counterexample where it does not hold.
+
+CREATE FUNCTION payments.verify(
+	OUT invariant text, OUT holds boolean, OUT checked bigint, OUT counterexample text)
+	RETURNS SETOF record
+	LANGUAGE sql STABLE SECURITY DEFINER ROWS 16 SET search_path = pg_catalog, pg_temp
+	AS $$
+	-- every sub-query gives: number looked at, first counterexample or NULL
+	SELECT v.invariant, v.counterexample IS NULL, v.checked, v.counterexample
+	FROM (
+		SELECT 1 AS n, 'ledger transactions are whole and add up to zero in every currency' AS invariant,
+			count(*) AS checked,
+			min(format('ledger transaction %s: currency %s adds up to %s, %s of %s entries',
+				t.transaction_id, t.currency, t.total, t.present, t.expected))
+				FILTER (WHERE t.total <> 0 OR t.present <> t.expected OR t.lowest <> t.expected) AS counterexample
+		FROM (SELECT e.transaction_id, e.currency, sum(e.amount) AS total,
+				max(e.entry_count) AS expected, min(e.entry_count) AS lowest,
+				max(w.present) AS present
+			FROM ONLY payments.ledger_entry e
+				JOIN (SELECT transaction_id, count(*) AS present
+					FROM ONLY payments.ledger_entry GROUP BY transaction_id) w USING (transaction_id)
+			GROUP BY e.transaction_id, e.currency) t
+
+		UNION ALL
+		SELECT 2, 'every ledger transaction has entries',
+			count(*),
+			min(format('ledger transaction %s', t.id)) FILTER (WHERE NOT EXISTS (
+				SELECT FROM ONLY payments.ledger_entry e WHERE e.transaction_id = t.id))
+		FROM ONLY payments.ledger_transaction t
+
+		UNION ALL
+		SELECT 3, 'balances are the sums of their entries',
+			count(*),
+			min(format('account %s: balance %s, entries %s', a.code, coalesce(b.balance, 0), coalesce(e.amount, 0)))
+				FILTER (WHERE coalesce(b.balance, 0) <> coalesce(e.amount, 0))
+		FROM ONLY payments.ledger_account a
+			LEFT JOIN (SELECT account_id, sum(balance) AS balance
+				FROM ONLY payments.ledger_balance GROUP BY account_id) b ON b.account_id = a.id
+			LEFT JOIN (SELECT account_id, sum(amount) AS amount
+				FROM ONLY payments.ledger_entry GROUP BY account_id) e ON e.account_id = a.id
+
+		UNION ALL
+		SELECT 4, 'wallets are the sums of their journals',
+			count(*),
+			min(format('wallet of seller %s in %s: balance %s, journal %s',
+				w.seller_id, w.currency, w.balance, coalesce(j.amount, 0)))
+				FILTER (WHERE w.balance <> coalesce(j.amount, 0))
+		FROM ONLY payments.wallet w
+			LEFT JOIN (SELECT seller_id, currency, sum(amount) AS amount
+				FROM ONLY payments.wallet_transaction GROUP BY seller_id, currency) j
+				USING (seller_id, currency)
+
+		UNION ALL
+		SELECT 5, 'wallets are the credit of their sellers'' ledger accounts for payments',
+			count(*),
+			min(format('seller %s in %s: wallet %s, ledger %s',
+				coalesce(w.seller_id, l.seller_id), coalesce(w.currency, l.currency),
+				coalesce(w.balance, 0), coalesce(l.balance, 0)))
+				FILTER (WHERE coalesce(w.balance, 0) <> coalesce(l.balance, 0))
+		FROM ONLY payments.wallet w
+			FULL JOIN (SELECT split_part(a.code, ':', 2)::bigint AS seller_id, a.currency, - sum(e.amount) AS balance
+				FROM ONLY payments.ledger_account a
+					JOIN ONLY payments.ledger_entry e ON e.account_id = a.id
+					JOIN ONLY payments.ledger_transaction t ON t.id = e.transaction_id
+				WHERE a.code ~ '^seller:[0-9]{1,18}(:[A-Z]{3})?$' AND t.kind LIKE 'payment.%'
+				GROUP BY 1, 2) l
+				ON l.seller_id = w.seller_id AND l.currency = w.currency
+
+		UNION ALL
+		SELECT 6, 'an order is in the ledger and the wallet exactly when its flags say so',
+			count(*),
+			min(format('payment order %s of "%s": ledger_updated %s with %s credited, wallet_updated %s with %s in the wallet',
+				o.id, o.order_id, o.ledger_updated, coalesce(l.credited, 0), o.wallet_updated, coalesce(j.amount, 0)))
+				FILTER (WHERE o.wallet_updated <> (j.payment_order_id IS NOT NULL)
+					OR coalesce(j.sale, o.amount) <> o.amount
+					OR coalesce(j.amount, o.amount - o.commission) <> o.amount - o.commission
+					OR o.ledger_updated <> (l.order_id IS NOT NULL)
+					OR coalesce(l.credited, s.owed) <> s.owed)
+		FROM ONLY payments.payment_order o
+			JOIN (SELECT order_id, seller_id, sum(amount - commission) AS owed
+				FROM ONLY payments.payment_order GROUP BY order_id, seller_id) s
+				ON s.order_id = o.order_id AND s.seller_id = o.seller_id
+			LEFT JOIN (SELECT payment_order_id, sum(amount) AS amount,
+					sum(amount) FILTER (WHERE kind = 'sale') AS sale
+				FROM ONLY payments.wallet_transaction WHERE payment_order_id IS NOT NULL
+				GROUP BY payment_order_id) j ON j.payment_order_id = o.id
+			LEFT JOIN (SELECT t.order_id, split_part(a.code, ':', 2) AS seller, - sum(e.amount) AS credited
+				FROM ONLY payments.ledger_transaction t
+					JOIN ONLY payments.ledger_entry e ON e.transaction_id = t.id
+					JOIN ONLY payments.ledger_account a ON a.id = e.account_id
+				WHERE t.kind = 'payment.captured' AND a.code LIKE 'seller:%'
+				GROUP BY 1, 2) l
+				ON l.order_id = o.order_id AND l.seller = o.seller_id::text
+
+		UNION ALL
+		SELECT 7, 'payment events are the sums of their orders',
+			count(*),
+			min(format('order "%s": event %s, orders %s', e.order_id, e.amount, coalesce(o.amount, 0)))
+				FILTER (WHERE e.amount IS DISTINCT FROM o.amount)
+		FROM ONLY payments.payment_event e
+			LEFT JOIN (SELECT payment_event_id, sum(amount) AS amount
+				FROM ONLY payments.payment_order GROUP BY payment_event_id) o ON o.payment_event_id = e.id
+
+		UNION ALL
+		SELECT 8, 'payment events are done exactly when all their orders have both flags',
+			count(*),
+			min(format('order "%s": is_payment_done is %s', e.order_id, e.is_payment_done))
+				FILTER (WHERE e.is_payment_done IS DISTINCT FROM o.finished)
+		FROM ONLY payments.payment_event e
+			LEFT JOIN (SELECT payment_event_id, bool_and(ledger_updated AND wallet_updated) AS finished
+				FROM ONLY payments.payment_order GROUP BY payment_event_id) o ON o.payment_event_id = e.id
+
+		UNION ALL
+		SELECT 9, 'histories are continuous and end in the present state',
+			count(*),
+			min(format('payment order %s of "%s"', o.id, o.order_id))
+				FILTER (WHERE o.payment_order_status <> coalesce(h.last, 'NOT_STARTED') OR h.broken)
+		FROM ONLY payments.payment_order o
+			LEFT JOIN (SELECT payment_order_id,
+					(array_agg(to_status ORDER BY id DESC))[1] AS last,
+					bool_or(from_status <> coalesce(previous, 'NOT_STARTED')) AS broken
+				FROM (SELECT payment_order_id, id, from_status, to_status,
+						lag(to_status) OVER (PARTITION BY payment_order_id ORDER BY id) AS previous
+					FROM ONLY payments.payment_order_history) s
+				GROUP BY payment_order_id) h ON h.payment_order_id = o.id
+
+		UNION ALL
+		SELECT 10, 'at most one approved answer settles an order',
+			count(*),
+			min(format('order "%s": %s approvals', a.order_id, a.approvals)) FILTER (WHERE a.approvals > 1)
+		FROM (SELECT order_id, count(*) FILTER (WHERE action = 'succeed') AS approvals
+			FROM ONLY payments.psp_answer GROUP BY order_id) a
+
+		UNION ALL
+		SELECT 11, 'every success is proved by an answer with our key, order, currency and amount',
+			count(*),
+			min(format('order "%s"', e.order_id)) FILTER (WHERE NOT EXISTS (
+				SELECT FROM ONLY payments.psp_answer a
+				WHERE a.order_id = e.order_id AND a.action = 'succeed' AND a.meaning = 'approved'
+					AND a.payment_key = e.payment_key AND a.psp_order_id = e.order_id
+					AND a.currency = e.currency AND a.amount = e.amount))
+		FROM ONLY payments.payment_event e
+		WHERE EXISTS (SELECT FROM ONLY payments.payment_order o
+			WHERE o.payment_event_id = e.id AND o.payment_order_status = 'SUCCESS')
+
+		UNION ALL
+		SELECT 12, 'every order under way has an open call, and no other has one',
+			count(*),
+			min(format('order "%s": status %s, %s', p.order_id, p.status,
+				CASE WHEN q.call_id IS NULL THEN 'no open call' ELSE format('call %s is open', q.call_id) END))
+				FILTER (WHERE (p.status IN ('EXECUTING', 'UNKNOWN')) <> (q.call_id IS NOT NULL))
+		FROM (SELECT order_id, CASE WHEN min(payment_order_status) = max(payment_order_status)
+				THEN min(payment_order_status) ELSE 'UNKNOWN' END AS status
+			FROM ONLY payments.payment_order GROUP BY order_id) p
+			LEFT JOIN ONLY payments.psp_call_queue q ON q.order_id = p.order_id
+
+		UNION ALL
+		SELECT 13, 'every answer belongs to an attempt that was committed before it',
+			count(*),
+			min(format('call %s attempt %s', a.call_id, a.attempt_no))
+				FILTER (WHERE s.call_id IS NULL OR s.claimed_at > a.received_at)
+		FROM ONLY payments.psp_answer a
+			LEFT JOIN ONLY payments.psp_attempt s USING (call_id, attempt_no)
+
+		UNION ALL
+		SELECT 14, 'amounts are no finer than their currencies, which are known',
+			count(*),
+			min(format('order "%s": %s %s', e.order_id, e.amount, e.currency))
+				FILTER (WHERE c.code IS NULL OR e.amount <> trunc(e.amount, c.minor_units))
+		FROM ONLY payments.payment_event e
+			LEFT JOIN ONLY payments.currency c ON c.code = e.currency
+
+		UNION ALL
+		SELECT 15, 'every final order has told so, once',
+			count(*),
+			min(format('order "%s": status %s, %s confirmed, %s failed, %s completed',
+				p.order_id, p.status, coalesce(v.confirmed, 0), coalesce(v.failed, 0), coalesce(v.completed, 0)))
+				FILTER (WHERE coalesce(v.confirmed, 0) <> CASE WHEN p.status = 'SUCCESS' THEN 1 ELSE 0 END
+					OR coalesce(v.failed, 0) <> CASE WHEN p.status = 'FAILURE' THEN 1 ELSE 0 END
+					OR coalesce(v.completed, 0) <> CASE WHEN p.done THEN 1 ELSE 0 END)
+		FROM (SELECT e.order_id, e.is_payment_done AS done,
+				CASE WHEN min(o.payment_order_status) = max(o.payment_order_status)
+					THEN min(o.payment_order_status) ELSE 'UNKNOWN' END AS status
+			FROM ONLY payments.payment_event e
+				JOIN ONLY payments.payment_order o ON o.payment_event_id = e.id
+			GROUP BY e.order_id, e.is_payment_done) p
+			LEFT JOIN (SELECT order_id, count(*) FILTER (WHERE kind = 'payment.confirmed') AS confirmed,
+					count(*) FILTER (WHERE kind = 'payment.failed') AS failed,
+					count(*) FILTER (WHERE kind = 'payment.completed') AS completed
+				FROM ONLY payments.event GROUP BY order_id) v ON v.order_id = p.order_id
+
+		UNION ALL
+		SELECT 16, 'sequences draw this node''s numbers',
+			count(*),
+			min(format('sequence payments.%s goes in steps of %s from %s', s.sequencename, s.increment_by, s.start_value))
+				FILTER (WHERE s.increment_by <> coalesce(n.nodes, 1)
+					OR (coalesce(s.last_value, n.node) - coalesce(n.node, 0)) % coalesce(n.nodes, 1) <> 0)
+		FROM pg_sequences s LEFT JOIN ONLY payments.node n ON true
+		WHERE s.schemaname = 'payments'
+
+		UNION ALL
+		SELECT 17, 'every guard is in place and fires for everybody',
+			count(*),
+			min(format('trigger %s on %s is %s', g.tgname, g.tgrelid::regclass,
+				CASE g.tgenabled WHEN 'A' THEN 'not a trigger of C' ELSE 'not ENABLE ALWAYS' END))
+				FILTER (WHERE g.tgenabled <> 'A')
+			-- 38 guards come with this version
+		FROM pg_trigger g
+			JOIN pg_class c ON c.oid = g.tgrelid
+		WHERE c.relnamespace = 'payments'::regnamespace AND NOT g.tgisinternal
+	) v
+	ORDER BY v.n
+	$$;
+COMMENT ON FUNCTION payments.verify() IS
+'Checks every invariant over the whole of the tables: one row each, with a counterexample where it does not hold';

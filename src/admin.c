@@ -1,0 +1,165 @@
+/*
+ * admin.c
+ *		What operators and DBAs call: rights, node numbers, retries.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "args.h"
+#include "db.h"
+#include "errors.h"
+#include "order.h"
+#include "wake.h"
+
+PG_FUNCTION_INFO_V1(payments_grant_to);
+PG_FUNCTION_INFO_V1(payments_set_node);
+PG_FUNCTION_INFO_V1(payments_retry);
+
+/*
+ * payments.grant_to: grants the rows of payments.privilege of one kind.  Runs
+ * with the caller's rights, so only who may grant can grant.
+ */
+Datum
+payments_grant_to(PG_FUNCTION_ARGS)
+{
+	static PayStatement read = {
+		"SELECT object_type, object FROM payments.privilege"
+		" WHERE kind OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}
+	};
+	const char *role;
+	char	   *kind;
+	char	  **grants;
+	uint64		n;
+	Datum		values[1];
+
+	pay_args_require(fcinfo, 0, "role");
+	pay_args_require(fcinfo, 1, "kind");
+	role = quote_identifier(GetUserNameFromId(PG_GETARG_OID(0), false));
+	kind = text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	pay_db_connect();
+	values[0] = CStringGetTextDatum(kind);
+	n = pay_db_run(&read, values, NULL);
+	if (n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("kind of role \"%s\" is unknown", kind),
+				 errhint("The kinds are application, operator and auditor; see the view payments.privilege.")));
+
+	/* the next statement throws this result away: write all grants first */
+	grants = palloc(sizeof(char *) * n);
+	for (uint64 i = 0; i < n; i++)
+	{
+		char	   *type = pay_db_text(i, 1);
+
+		grants[i] = psprintf("GRANT %s ON %s %s TO %s",
+							 strcmp(type, "TABLE") == 0 ? "SELECT" : "EXECUTE",
+							 type, pay_db_text(i, 2), role);
+	}
+	pay_db_utility(psprintf("GRANT USAGE ON SCHEMA payments TO %s", role));
+	for (uint64 i = 0; i < n; i++)
+		pay_db_utility(grants[i]);
+	pay_db_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * payments.set_node: every sequence of the schema goes on at the next number
+ * that is node modulo nodes, in steps of nodes.  Locks the sequences; rolled
+ * back with the transaction.
+ */
+Datum
+payments_set_node(PG_FUNCTION_ARGS)
+{
+	static PayStatement record = {
+		"INSERT INTO payments.node (node, nodes) VALUES ($1, $2)"
+		" ON CONFLICT ((true)) DO UPDATE SET node = EXCLUDED.node, nodes = EXCLUDED.nodes",
+		2, {INT4OID, INT4OID}
+	};
+	static PayStatement sequences = {
+		"SELECT c.relname::pg_catalog.text, COALESCE(pg_catalog.pg_sequence_last_value(c.oid), 0)"
+		" FROM pg_catalog.pg_class c"
+		" WHERE c.relkind OPERATOR(pg_catalog.=) 'S'"
+		" AND c.relnamespace OPERATOR(pg_catalog.=) 'payments'::pg_catalog.regnamespace"
+		" ORDER BY c.relname",
+		0
+	};
+	int64		node;
+	int64		nodes;
+	char	  **changes;
+	uint64		n;
+	Datum		values[2];
+
+	pay_args_require(fcinfo, 0, "node");
+	pay_args_require(fcinfo, 1, "nodes");
+	node = PG_GETARG_INT32(0);
+	nodes = PG_GETARG_INT32(1);
+	if (nodes < 1 || nodes > 1024 || node < 0 || node >= nodes)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("node is out of range"),
+				 errhint("nodes is 1 to 1024, and node is 0 to nodes - 1.")));
+
+	pay_db_connect();
+	values[0] = Int32GetDatum((int32) node);
+	values[1] = Int32GetDatum((int32) nodes);
+	pay_db_run(&record, values, NULL);
+
+	n = pay_db_run(&sequences, NULL, NULL);
+	changes = palloc(sizeof(char *) * n);
+	for (uint64 i = 0; i < n; i++)
+	{
+		int64		last = pay_db_int64(i, 2);
+		int64		next = last + 1 + ((node - (last + 1)) % nodes + nodes) % nodes;
+
+		changes[i] = psprintf("ALTER SEQUENCE payments.%s INCREMENT BY " INT64_FORMAT
+							  " RESTART WITH " INT64_FORMAT,
+							  quote_identifier(pay_db_text(i, 1)), nodes, next);
+	}
+	for (uint64 i = 0; i < n; i++)
+		pay_db_utility(changes[i]);
+	pay_db_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * payments.retry: an operator's push.  It only ever asks the PSP: the next
+ * attempt is a query, whatever it would have been.
+ */
+Datum
+payments_retry(PG_FUNCTION_ARGS)
+{
+	static PayStatement push = {
+		"UPDATE payments.psp_call_queue SET due_at = $2, failures = 0,"
+		" next_operation = CASE WHEN attempt_no OPERATOR(pg_catalog.=) 0 THEN next_operation ELSE 'Q' END,"
+		" state = 'P' WHERE order_id OPERATOR(pg_catalog.=) $1"
+		" AND state OPERATOR(pg_catalog.<>) 'S'",
+		2, {TEXTOID, TIMESTAMPTZOID}
+	};
+	char	   *order_id;
+	PayOrder	order;
+	Datum		values[2];
+
+	pay_args_require(fcinfo, 0, "order_id");
+	order_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	pay_db_connect();
+	if (!pay_order_lock(order_id, &order))
+		pay_order_unknown(order_id);
+	values[0] = CStringGetTextDatum(order_id);
+	values[1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	if (pay_db_run(&push, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_NO_OPEN_CALL),
+				 errmsg("order \"%s\" has no call that could be retried",
+						order_id),
+				 errhint("A call is open while the order is EXECUTING or UNKNOWN, and cannot be pushed while it is in flight; see payments.open_calls.")));
+	pay_wake_enqueued();
+	pay_db_finish();
+	PG_RETURN_VOID();
+}

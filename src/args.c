@@ -1,0 +1,50 @@
+/*
+ * args.c
+ *		Arguments of SQL-callable functions.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "datatype/timestamp.h"
+#include "funcapi.h"
+
+#include "args.h"
+
+void
+pay_args_require(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s is null", name),
+				 errhint("Give a value for this argument.")));
+}
+
+long
+pay_args_milliseconds(const Interval *interval, const char *name)
+{
+	if (interval->month == 0 && interval->day >= 0 && interval->day <= 1 &&
+		interval->time >= 0 && interval->time <= USECS_PER_DAY)
+	{
+		int64		us = interval->day * USECS_PER_DAY + interval->time;
+
+		if (us <= USECS_PER_DAY)
+			return (long) (us / 1000);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s is out of range", name),
+			 errhint("It must be at least 0 and at most 1 day.")));
+	return 0;					/* keep compiler quiet */
+}
+
+Datum
+pay_args_record(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+{
+	TupleDesc	desc;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values,
+											 nulls));
+}

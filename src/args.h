@@ -1,0 +1,24 @@
+/*
+ * args.h
+ *		Arguments of SQL-callable functions.
+ */
+#ifndef PAY_ARGS_H
+#define PAY_ARGS_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/timestamp.h"
+
+/* 22004 when argument n is NULL. */
+extern void pay_args_require(FunctionCallInfo fcinfo, int n,
+							 const char *name);
+
+/* A waiting time in milliseconds, 0 to one day; 22023 otherwise. */
+extern long pay_args_milliseconds(const Interval *interval, const char *name);
+
+/* A row of the function's own result type. */
+extern Datum pay_args_record(FunctionCallInfo fcinfo, Datum *values,
+							 bool *nulls);
+
+#endif							/* PAY_ARGS_H */

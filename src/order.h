@@ -1,0 +1,136 @@
+/*
+ * order.h
+ *		Orders: buyers, sellers, payment events and payment orders.
+ *
+ * order.c alone writes these tables (the history is written by its trigger).
+ * All functions need pay_db_connect.  Locks are taken in one order everywhere:
+ * payment event, its orders, its call, balances by account, wallets by seller.
+ */
+#ifndef PAY_ORDER_H
+#define PAY_ORDER_H
+
+#include "postgres.h"
+
+#include "order_state.h"
+#include "utils/timestamp.h"
+
+#define PAY_MAX_LINES		1000
+#define PAY_MAX_ORDER_NAME	100 /* characters */
+
+typedef struct PayOrderLine
+{
+	int64		seller_id;
+	int64		amount;			/* mills, of the whole line */
+	int64		commission;		/* mills */
+	int32		quantity;
+	char	   *product_id;		/* or NULL */
+	char	   *product_name;	/* or NULL */
+} PayOrderLine;
+
+typedef struct PayOrder
+{
+	int64		id;				/* of the payment event */
+	char	   *order_id;
+	char	   *payment_key;	/* NULL before confirm */
+	char	   *merchant;
+	int64		buyer_id;
+	char	   *order_name;
+	char	   *currency;
+	int			minor_units;
+	int64		amount;			/* mills, the total */
+	char	   *psp_status;		/* or NULL */
+	char	   *metadata;		/* JSON text, or NULL */
+	TimestampTz created_at;
+	TimestampTz expires_at;
+	int			n_lines;
+	PayOrderLine *lines;		/* when they were asked for */
+} PayOrder;
+
+/* Raises 22004 or 22023 unless text can be an order id of ours. */
+extern void pay_order_check_id(const char *order_id);
+
+/* PY001, in the same words from every function. */
+extern void pay_order_unknown(const char *order_id) pg_attribute_noreturn();
+
+/*
+ * Insert a checkout: the buyer and the sellers when new, the event, the
+ * orders, commissions by the sellers' present rates.  False when the order id
+ * is taken; then nothing was written.
+ */
+extern bool pay_order_insert(PayOrder *order, const char *new_customer_key);
+
+/* Read an event; false when there is none.  Strings in the current context. */
+extern bool pay_order_read(const char *order_id, PayOrder *order);
+extern void pay_order_read_lines(PayOrder *order);
+
+/* As pay_order_read, with the event's row locked against other writers. */
+extern bool pay_order_lock(const char *order_id, PayOrder *order);
+
+/*
+ * The state of all orders of an event: the one they share, else UNKNOWN.
+ * False when there is no such event.  worth_waiting tells whether anything can
+ * still be waited for: false for a final state, and for a virtual account that
+ * waits
+ * for its deposit.
+ */
+extern bool pay_order_state(const char *order_id, bool fresh_snapshot,
+							PayOrderState *state, bool *worth_waiting);
+
+/* Does another event hold this payment key? */
+extern bool pay_order_key_taken(const char *payment_key,
+								const char *order_id);
+
+extern char *pay_order_customer_key(int64 buyer_id);
+extern char *pay_order_client_key(const char *merchant);
+
+/* confirm: store the payment key, NOT_STARTED -> EXECUTING. */
+extern void pay_order_start(const char *order_id, const char *payment_key,
+							TimestampTz now);
+
+/* fail redirect: NOT_STARTED -> FAILURE; number of orders changed. */
+extern uint64 pay_order_abandon(const char *order_id, const char *code,
+								const char *reason, TimestampTz now);
+
+/* The result of a call for one event, for pay_order_apply. */
+typedef struct PayOrderOutcome
+{
+	const char *order_id;
+	PayOrderState state;		/* EXECUTING: leave the orders as they are */
+	const char *reason;
+	const char *code;			/* or NULL */
+	const char *method;			/* or NULL: leave */
+	const char *psp_status;		/* or NULL: leave */
+	const char *response;		/* JSON text, or NULL: leave */
+	TimestampTz approved_at;	/* 0: leave */
+} PayOrderOutcome;
+
+/* A line that is to be booked. */
+typedef struct PayOrderSale
+{
+	int			outcome;		/* index into the outcomes */
+	int64		payment_order_id;
+	int64		buyer_id;
+	int64		seller_id;
+	int64		amount;
+	int64		commission;
+	const char *currency;
+} PayOrderSale;
+
+/*
+ * Lock the events of outcomes in order_id order and return, of those whose
+ * outcome is SUCCESS, the lines that are not yet booked.
+ */
+extern int	pay_order_lock_for_outcomes(const PayOrderOutcome *outcomes,
+										int n, PayOrderSale **sales);
+
+/*
+ * Write the outcomes: events first, then orders (SUCCESS with both flags,
+ * since ledger and wallets were written before, in this transaction).
+ */
+extern void pay_order_apply(const PayOrderOutcome *outcomes, int n,
+							TimestampTz now);
+
+/* Set in the worker, so that the history names it as the actor. */
+extern const char *pay_order_actor;
+
+#endif							/* PAY_ORDER_H */

@@ -1,0 +1,263 @@
+/*
+ * order_trigger.c
+ *		Guards of payment events and orders: every writer passes them.
+ *
+ * The BEFORE triggers check (state machine, identity, completion), the AFTER
+ * triggers record (history) and complete (is_payment_done).  They are ENABLE
+ * ALWAYS, so neither a superuser's UPDATE nor replication slips by.
+ *
+ * Completion has a race: two transactions that finish the last two orders of
+ * an event each see the other's as unfinished.  So the event's row is locked
+ * first, and the orders are counted by a later statement, whose snapshot sees
+ * what the other transaction committed meanwhile
+ * (test/specs/order_completion.spec).
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "db.h"
+#include "errors.h"
+#include "event.h"
+#include "order.h"
+#include "order_status.h"
+#include "trigger.h"
+
+PG_FUNCTION_INFO_V1(payments_payment_order_guard);
+PG_FUNCTION_INFO_V1(payments_payment_order_record);
+PG_FUNCTION_INFO_V1(payments_payment_order_complete);
+PG_FUNCTION_INFO_V1(payments_payment_event_guard);
+
+/* What an order keeps for life. */
+static const char *const order_identity[] = {
+	"id", "payment_event_id", "amount", "buyer_id", "seller_id", "order_id",
+	"line_no", "product_id", "product_name", "quantity", "commission",
+	"created_at", NULL
+};
+
+/* What an event keeps for life. */
+static const char *const event_identity[] = {
+	"id", "order_id", "merchant", "buyer_id", "order_name", "currency",
+	"amount", "created_at", "metadata", NULL
+};
+
+static char *order_id_of(TriggerData *trigger);
+static bool flag_of(TriggerData *trigger, HeapTuple row, const char *column);
+static void refuse_change(TriggerData *trigger, const char *column)
+			pg_attribute_noreturn();
+static void check_flags(TriggerData *trigger);
+static void check_payment_key(TriggerData *trigger);
+static void check_done(TriggerData *trigger);
+
+Datum
+payments_payment_order_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = pay_trigger_on_update(fcinfo, true);
+	const char *changed = pay_trigger_changed(trigger, order_identity);
+	bool		is_null;
+	PayOrderState from;
+	PayOrderState to;
+
+	if (changed)
+		refuse_change(trigger, changed);
+	check_flags(trigger);
+
+	from = pay_order_status_from_datum(pay_trigger_column(trigger,
+														  trigger->tg_trigtuple,
+														  "payment_order_status",
+														  &is_null));
+	(void) pay_trigger_column(trigger, trigger->tg_newtuple,
+							  "payment_order_status", &is_null);
+	if (is_null)				/* the NOT NULL constraint will say so */
+		return PointerGetDatum(trigger->tg_newtuple);
+	to = pay_order_status_from_datum(pay_trigger_column(trigger,
+														trigger->tg_newtuple,
+														"payment_order_status",
+														&is_null));
+	if (from != to && !pay_order_state_allows(from, to))
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_INVALID_TRANSITION),
+				 errmsg("payment order of \"%s\" cannot go from %s to %s",
+						order_id_of(trigger), pay_order_state_name(from),
+						pay_order_state_name(to)),
+				 errdetail("%s.", pay_order_state_is_final(from) ?
+						   "The state is final" :
+						   "The state machine has no such transition"),
+				 errhint("Corrections are new rows: refunds and reversing ledger transactions.")));
+	return PointerGetDatum(trigger->tg_newtuple);
+}
+
+/* A flag that is set stays set. */
+static void
+check_flags(TriggerData *trigger)
+{
+	static const char *const flags[] = {"ledger_updated", "wallet_updated"};
+
+	for (size_t i = 0; i < lengthof(flags); i++)
+		if (flag_of(trigger, trigger->tg_trigtuple, flags[i]) &&
+			!flag_of(trigger, trigger->tg_newtuple, flags[i]))
+			refuse_change(trigger, flags[i]);
+}
+
+Datum
+payments_payment_order_record(PG_FUNCTION_ARGS)
+{
+	static PayStatement insert = {
+		"INSERT INTO payments.payment_order_history (id, order_id,"
+		" payment_order_id, from_status, to_status, reason, actor, changed_at)"
+		" VALUES (pg_catalog.nextval('payments.payment_order_history_id_seq'), $1, $2,"
+		" $3::payments.payment_order_status, $4::payments.payment_order_status,"
+		" $5, $6, $7)",
+		7, {TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+		TIMESTAMPTZOID}
+	};
+	TriggerData *trigger = pay_trigger_on_update(fcinfo, false);
+	HeapTuple	old_row = trigger->tg_trigtuple;
+	HeapTuple	new_row = trigger->tg_newtuple;
+	bool		is_null;
+	bool		no_reason;
+	const char *actor = pay_order_actor;
+	Datum		values[7];
+
+	if (actor == NULL)
+		actor = GetUserNameFromId(GetSessionUserId(), false);
+
+	values[0] = CStringGetTextDatum(order_id_of(trigger));
+	values[1] = pay_trigger_column(trigger, new_row, "id", &is_null);
+	values[2] = CStringGetTextDatum(pay_order_state_name(pay_order_status_from_datum(pay_trigger_column(trigger, old_row,
+																										"payment_order_status", &is_null))));
+	values[3] = CStringGetTextDatum(pay_order_state_name(pay_order_status_from_datum(pay_trigger_column(trigger, new_row,
+																										"payment_order_status", &is_null))));
+	values[4] = pay_trigger_column(trigger, new_row, "status_reason",
+								   &no_reason);
+	values[5] = CStringGetTextDatum(actor);
+	values[6] = TimestampTzGetDatum(GetCurrentTimestamp());
+
+	pay_db_connect();
+	pay_db_run(&insert, values, no_reason ? "    n  " : NULL);
+	pay_db_finish();
+	return PointerGetDatum(NULL);
+}
+
+Datum
+payments_payment_order_complete(PG_FUNCTION_ARGS)
+{
+	static PayStatement complete = {
+		"UPDATE payments.payment_event e SET is_payment_done = true"
+		" WHERE e.order_id OPERATOR(pg_catalog.=) $1 AND NOT e.is_payment_done"
+		" AND NOT EXISTS (SELECT FROM payments.payment_order o"
+		" WHERE o.order_id OPERATOR(pg_catalog.=) e.order_id"
+		" AND NOT (o.ledger_updated AND o.wallet_updated))",
+		1, {TEXTOID}
+	};
+	TriggerData *trigger = pay_trigger_on_update(fcinfo, false);
+	char	   *order_id = order_id_of(trigger);
+	PayOrder	order;
+	Datum		values[1];
+
+	pay_db_connect();
+	if (!pay_order_lock(order_id, &order))
+		elog(ERROR, "order \"%s\" has no payment event", order_id);
+	values[0] = CStringGetTextDatum(order_id);
+	if (pay_db_run(&complete, values, NULL) > 0)
+		pay_event_write_payment("payment.completed", &order, NULL,
+								GetCurrentTimestamp());
+	pay_db_finish();
+	return PointerGetDatum(NULL);
+}
+
+Datum
+payments_payment_event_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = pay_trigger_on_update(fcinfo, true);
+	const char *changed = pay_trigger_changed(trigger, event_identity);
+
+	if (changed)
+		refuse_change(trigger, changed);
+	check_payment_key(trigger);
+	check_done(trigger);
+	return PointerGetDatum(trigger->tg_newtuple);
+}
+
+/* One payment key per event: set once, then never changed. */
+static void
+check_payment_key(TriggerData *trigger)
+{
+	static const char *const key[] = {"payment_key", NULL};
+	bool		was_null;
+
+	(void) pay_trigger_column(trigger, trigger->tg_trigtuple, key[0],
+							  &was_null);
+	if (!was_null && pay_trigger_changed(trigger, key))
+		refuse_change(trigger, key[0]);
+}
+
+/* An event is done for ever, and only with all its orders. */
+static void
+check_done(TriggerData *trigger)
+{
+	static PayStatement count = {
+		"SELECT pg_catalog.count(*) FROM payments.payment_order"
+		" WHERE order_id OPERATOR(pg_catalog.=) $1"
+		" AND NOT (ledger_updated AND wallet_updated)",
+		1, {TEXTOID}
+	};
+	bool		was = flag_of(trigger, trigger->tg_trigtuple, "is_payment_done");
+	bool		is = flag_of(trigger, trigger->tg_newtuple, "is_payment_done");
+	char	   *order_id = order_id_of(trigger);
+	int64		unfinished;
+	Datum		values[1];
+
+	if (was == is)
+		return;
+	if (was)
+		refuse_change(trigger, "is_payment_done");
+
+	pay_db_connect();
+	values[0] = CStringGetTextDatum(order_id);
+	pay_db_run(&count, values, NULL);
+	unfinished = pay_db_int64(0, 1);
+	pay_db_finish();
+	if (unfinished > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_INVALID_TRANSITION),
+				 errmsg("payment event \"%s\" cannot be done yet", order_id),
+				 errdetail("%lld of its payment orders lack ledger_updated or wallet_updated.",
+						   (long long) unfinished),
+				 errhint("is_payment_done is set by the trigger that sees the last order complete.")));
+}
+
+static char *
+order_id_of(TriggerData *trigger)
+{
+	bool		is_null;
+
+	return TextDatumGetCString(pay_trigger_column(trigger,
+												  trigger->tg_trigtuple,
+												  "order_id", &is_null));
+}
+
+static bool
+flag_of(TriggerData *trigger, HeapTuple row, const char *column)
+{
+	bool		is_null;
+	Datum		value = pay_trigger_column(trigger, row, column, &is_null);
+
+	return !is_null && DatumGetBool(value);
+}
+
+static void
+refuse_change(TriggerData *trigger, const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PAY_IMMUTABLE),
+			 errmsg("column \"%s\" of order \"%s\" cannot change",
+					column, order_id_of(trigger)),
+			 errdetail("Table \"%s\" keeps identity, amounts and what was once reached.",
+					   RelationGetRelationName(trigger->tg_relation)),
+			 errhint("A different order is a new checkout.")));
+}

@@ -1,0 +1,451 @@
+/*
+ * psp_answer.c
+ *		Calls to the PSP: what came back, and where the call goes from there.
+ *
+ * An answer is always recorded, also one that came too late to count: fencing
+ * protects the state, not the evidence.  A result counts only while the queue
+ * row still belongs to the run, the attempt and the state that sent it.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+
+#include "amount.h"
+#include "db.h"
+#include "psp_answer.h"
+#include "psp_call.h"
+
+#define MAX_DETAIL	200			/* bytes of a detail that is kept */
+
+/* The fields of a Payment that are kept, and their names in the JSON. */
+static const struct
+{
+	const char *name;
+	size_t		offset;
+}			kept_fields[] =
+{
+	{"version", offsetof(PayTossBody, version)},
+	{"type", offsetof(PayTossBody, type)},
+	{"mId", offsetof(PayTossBody, mid)},
+	{"method", offsetof(PayTossBody, method)},
+	{"status", offsetof(PayTossBody, status)},
+	{"currency", offsetof(PayTossBody, currency)},
+	{"totalAmount", offsetof(PayTossBody, total_amount)},
+	{"balanceAmount", offsetof(PayTossBody, balance_amount)},
+	{"requestedAt", offsetof(PayTossBody, requested_at)},
+	{"approvedAt", offsetof(PayTossBody, approved_at)},
+	{"lastTransactionKey", offsetof(PayTossBody, last_transaction_key)},
+	{"cardIssuerCode", offsetof(PayTossBody, card_issuer_code)},
+	{"cardType", offsetof(PayTossBody, card_type)},
+	{"installmentPlanMonths", offsetof(PayTossBody, installment_plan_months)},
+	{"easyPayProvider", offsetof(PayTossBody, easy_pay_provider)},
+	{"receiptUrl", offsetof(PayTossBody, receipt_url)},
+	{"failureCode", offsetof(PayTossBody, failure_code)},
+	{"virtualAccountBank", offsetof(PayTossBody, virtual_account_bank)},
+	{"virtualAccountDueDate", offsetof(PayTossBody, virtual_account_due_date)},
+};
+
+static const char *const transport_names[] = {
+	[PAY_TRANSPORT_ANSWERED] = "answered",
+	[PAY_TRANSPORT_NOT_SENT] = "not sent",
+	[PAY_TRANSPORT_NO_ANSWER] = "no answer",
+};
+
+static void insert_answers(PayResult *results, int n, const char *const *actions);
+static char *answer_row_json(PayResult *result, const char *action);
+static void append_text(StringInfo json, const char *key, const char *value);
+static void close_calls(PayResult *results, int n, const bool *owned);
+static void reschedule_calls(PayResult *results, int n, const bool *owned,
+							 TimestampTz now);
+static void renew_call(PayResult *result, TimestampTz now);
+
+/*
+ * Text from outside in the database's encoding.  Where that is not UTF-8 the
+ * characters beyond ASCII become '?': the answer must not be lost for them.
+ */
+char *
+pay_psp_answer_text(const char *text, int max)
+{
+	char	   *copy;
+
+	if (text == NULL)
+		return NULL;
+	copy = pnstrdup(text, pg_encoding_mbcliplen(PG_UTF8, text, strlen(text),
+												max));
+	if (GetDatabaseEncoding() != PG_UTF8)
+		for (char *p = copy; *p; p++)
+			if (IS_HIGHBIT_SET(*p))
+				*p = '?';
+	return copy;
+}
+
+/* The kept fields of a Payment as JSON text; NULL when it is none. */
+char *
+pay_psp_answer_response(const PayTossBody *body)
+{
+	StringInfoData json;
+
+	if (body->verdict != PAY_TOSS_JSON_PAYMENT)
+		return NULL;
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	for (size_t i = 0; i < lengthof(kept_fields); i++)
+		append_text(&json, kept_fields[i].name,
+					*(char *const *) ((const char *) body +
+									  kept_fields[i].offset));
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
+/* "key": "value", nothing when the value is NULL */
+static void
+append_text(StringInfo json, const char *key, const char *value)
+{
+	if (value == NULL)
+		return;
+	if (json->data[json->len - 1] != '{')
+		appendStringInfoString(json, ", ");
+	appendStringInfo(json, "\"%s\": ", key);
+	escape_json(json, pay_psp_answer_text(value, 1000));
+}
+
+/*
+ * Lock the queue rows of these results and tell which still belong to the
+ * attempt that was sent.
+ */
+void
+pay_psp_call_fence(PayResult *results, int n, int64 epoch, bool *owned)
+{
+	static PayStatement lock = {
+		"SELECT call_id, attempt_no, epoch, state FROM payments.psp_call_queue"
+		" WHERE order_id OPERATOR(pg_catalog.=) ANY ($1)"
+		" ORDER BY order_id FOR NO KEY UPDATE",
+		1, {TEXTARRAYOID}
+	};
+	char	  **order_ids = palloc(sizeof(char *) * n);
+	uint64		rows;
+	Datum		values[1];
+
+	for (int i = 0; i < n; i++)
+	{
+		order_ids[i] = results[i].claim->order_id;
+		owned[i] = false;
+	}
+	values[0] = pay_db_text_array(order_ids, n);
+	rows = pay_db_run(&lock, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		int64		call_id = pay_db_int64(row, 1);
+
+		for (int i = 0; i < n; i++)
+			if (results[i].claim->call_id == call_id)
+				owned[i] = pay_db_int32(row, 2) == results[i].claim->attempt_no &&
+					pay_db_int64(row, 3) == epoch &&
+					pay_db_char(row, 4) == 'S';
+	}
+}
+
+void
+pay_psp_call_record(PayResult *results, int n, const bool *owned)
+{
+	const char **actions = palloc(sizeof(char *) * n);
+
+	for (int i = 0; i < n; i++)
+		actions[i] = owned[i] ?
+			pay_action_name(results[i].decision.action) : "late";
+	insert_answers(results, n, actions);
+}
+
+/*
+ * One row per answer.  So many columns go as JSON records, typed by the table
+ * itself.  An answer that is there already (a turn repeated after a failure
+ * that turned out to have committed) is left as it is.
+ */
+static void
+insert_answers(PayResult *results, int n, const char *const *actions)
+{
+	static PayStatement insert = {
+		"INSERT INTO payments.psp_answer SELECT r.* FROM pg_catalog.unnest($1) j,"
+		" LATERAL pg_catalog.jsonb_populate_record(NULL::payments.psp_answer, j::pg_catalog.jsonb) r"
+		" WHERE r.order_id OPERATOR(pg_catalog.=) ANY ($2)"
+		" ON CONFLICT ON CONSTRAINT psp_answer_pkey DO NOTHING",
+		2, {TEXTARRAYOID, TEXTARRAYOID}
+	};
+	char	  **rows = palloc(sizeof(char *) * n);
+	char	  **order_ids = palloc(sizeof(char *) * n);
+	Datum		values[2];
+
+	for (int i = 0; i < n; i++)
+	{
+		rows[i] = answer_row_json(&results[i], actions[i]);
+		order_ids[i] = results[i].claim->order_id;
+	}
+	values[0] = pay_db_text_array(rows, n);
+	values[1] = pay_db_text_array(order_ids, n);
+	pay_db_run(&insert, values, NULL);
+}
+
+static char *
+answer_row_json(PayResult *result, const char *action)
+{
+	const PayClaim *claim = result->claim;
+	const PayTossBody *body = &result->body;
+	bool		is_payment = result->transport == PAY_TRANSPORT_ANSWERED &&
+		body->verdict == PAY_TOSS_JSON_PAYMENT;
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"call_id\": " INT64_FORMAT
+					 ", \"attempt_no\": %d, \"suspect\": %s, \"body_size\": %d",
+					 claim->call_id, claim->attempt_no,
+					 result->answer.suspect ? "true" : "false",
+					 result->body_size);
+	append_text(&json, "order_id", claim->order_id);
+	append_text(&json, "operation",
+				claim->request.operation == PAY_TOSS_CONFIRM ? "confirm" : "query");
+	append_text(&json, "transport", transport_names[result->transport]);
+	append_text(&json, "meaning",
+				pay_toss_meaning_name(result->answer.meaning));
+	append_text(&json, "code", result->answer.code);
+	append_text(&json, "detail",
+				pay_psp_answer_text(result->answer.detail, MAX_DETAIL));
+	append_text(&json, "action", action);
+	append_text(&json, "trace_id", result->trace_id);
+	append_text(&json, "received_at",
+				timestamptz_to_str(result->received_at));
+	if (result->http_status > 0)
+		appendStringInfo(&json, ", \"http_status\": %d", result->http_status);
+	if (is_payment)
+	{
+		int64		mills;
+
+		append_text(&json, "payment_key", body->payment_key);
+		append_text(&json, "psp_order_id", body->order_id);
+		append_text(&json, "currency", body->currency);
+		append_text(&json, "psp_status", body->status);
+		append_text(&json, "transaction_key", body->last_transaction_key);
+		if (pay_money_read(body->total_amount, strlen(body->total_amount),
+						   PAY_MAX_MINOR_UNITS, &mills) == PAY_MONEY_OK)
+			append_text(&json, "amount", pay_amount_text(mills));
+		appendStringInfo(&json, ", \"response\": %s",
+						 pay_psp_answer_response(body));
+	}
+	if (result->body_size > 0)
+	{
+		appendStringInfoString(&json, ", \"body_sha256\": \"\\\\x");
+		for (int i = 0; i < 32; i++)
+			appendStringInfo(&json, "%02x", result->body_sha256[i]);
+		appendStringInfoChar(&json, '"');
+	}
+	if (result->transport == PAY_TRANSPORT_ANSWERED)
+		appendStringInfo(&json, ", \"connect_us\": " INT64_FORMAT
+						 ", \"first_byte_us\": " INT64_FORMAT
+						 ", \"total_us\": " INT64_FORMAT,
+						 result->connect_us, result->first_byte_us,
+						 result->total_us);
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
+/*
+ * Where the calls go
+ */
+
+void
+pay_psp_call_move(PayResult *results, int n, const bool *owned,
+				  TimestampTz now)
+{
+	close_calls(results, n, owned);
+	reschedule_calls(results, n, owned, now);
+	for (int i = 0; i < n; i++)
+		if (owned[i] && results[i].decision.action == PAY_ACTION_RENEW)
+			renew_call(&results[i], now);
+}
+
+static void
+close_calls(PayResult *results, int n, const bool *owned)
+{
+	static PayStatement close = {
+		"DELETE FROM payments.psp_call_queue q"
+		" WHERE q.order_id OPERATOR(pg_catalog.=) ANY ($1)"
+		" AND q.call_id OPERATOR(pg_catalog.=) ANY ($2)",
+		2, {TEXTARRAYOID, INT8ARRAYOID}
+	};
+	char	  **order_ids = palloc(sizeof(char *) * n);
+	int64	   *calls = palloc(sizeof(int64) * n);
+	int			m = 0;
+	Datum		values[2];
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!owned[i] ||
+			(results[i].decision.action != PAY_ACTION_SUCCEED &&
+			 results[i].decision.action != PAY_ACTION_FAIL))
+			continue;
+		order_ids[m] = results[i].claim->order_id;
+		calls[m++] = results[i].claim->call_id;
+	}
+	if (m == 0)
+		return;
+	values[0] = pay_db_text_array(order_ids, m);
+	values[1] = pay_db_int64_array(calls, m);
+	pay_db_run(&close, values, NULL);
+}
+
+/*
+ * Pending again, as a confirm or a query, or waiting for a person.  When
+ * nothing of the event has ever left this machine, the time of the first
+ * sending is forgotten again.
+ */
+static void
+reschedule_calls(PayResult *results, int n, const bool *owned,
+				 TimestampTz now)
+{
+	static PayStatement update = {
+		"UPDATE payments.psp_call_queue q SET state = r.state::pg_catalog.\"char\","
+		" next_operation = r.operation::pg_catalog.\"char\", due_at = r.due_at,"
+		" failures = r.failures, outcome_unknown = r.outcome_unknown,"
+		" key_answered = r.key_answered,"
+		" first_sent_at = CASE WHEN r.never_sent THEN NULL ELSE q.first_sent_at END"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
+		" pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5),"
+		" pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8),"
+		" pg_catalog.unnest($9)) AS r (order_id, call_id, state, operation,"
+		" due_at, failures, outcome_unknown, key_answered, never_sent)"
+		" WHERE q.order_id OPERATOR(pg_catalog.=) r.order_id"
+		" AND q.call_id OPERATOR(pg_catalog.=) r.call_id",
+		9, {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+			TIMESTAMPTZARRAYOID, INT4ARRAYOID, BOOLARRAYOID, BOOLARRAYOID,
+		BOOLARRAYOID}
+	};
+	char	  **order_ids = palloc(sizeof(char *) * n);
+	int64	   *calls = palloc(sizeof(int64) * n);
+	char	  **states = palloc(sizeof(char *) * n);
+	char	  **operations = palloc(sizeof(char *) * n);
+	TimestampTz *dues = palloc(sizeof(TimestampTz) * n);
+	int32	   *failures = palloc(sizeof(int32) * n);
+	bool	   *unknowns = palloc(sizeof(bool) * n);
+	bool	   *answereds = palloc(sizeof(bool) * n);
+	bool	   *never_sents = palloc(sizeof(bool) * n);
+	int			m = 0;
+	Datum		values[9];
+
+	for (int i = 0; i < n; i++)
+	{
+		const PayDecision *decision = &results[i].decision;
+
+		if (!owned[i] || decision->action == PAY_ACTION_SUCCEED ||
+			decision->action == PAY_ACTION_FAIL ||
+			decision->action == PAY_ACTION_RENEW)
+			continue;
+		order_ids[m] = results[i].claim->order_id;
+		calls[m] = results[i].claim->call_id;
+		states[m] = decision->action == PAY_ACTION_ESCALATE ? "D" : "P";
+		operations[m] = decision->action == PAY_ACTION_RESEND ? "C" : "Q";
+		dues[m] = now + decision->delay;
+		failures[m] = decision->failures;
+		unknowns[m] = decision->outcome_unknown;
+		answereds[m] = decision->key_answered;
+		never_sents[m] = results[i].transport == PAY_TRANSPORT_NOT_SENT &&
+			results[i].claim->attempt_no == 1 &&
+			!decision->outcome_unknown && !decision->key_answered;
+		m++;
+	}
+	if (m == 0)
+		return;
+	values[0] = pay_db_text_array(order_ids, m);
+	values[1] = pay_db_int64_array(calls, m);
+	values[2] = pay_db_text_array(states, m);
+	values[3] = pay_db_text_array(operations, m);
+	values[4] = pay_db_time_array(dues, m);
+	values[5] = pay_db_int32_array(failures, m);
+	values[6] = pay_db_bool_array(unknowns, m);
+	values[7] = pay_db_bool_array(answereds, m);
+	values[8] = pay_db_bool_array(never_sents, m);
+	pay_db_run(&update, values, NULL);
+}
+
+/*
+ * A query proved that nothing was processed, and the key was answered with an
+ * error: a new call with a new key takes the old one's place in the queue.
+ */
+static void
+renew_call(PayResult *result, TimestampTz now)
+{
+	static PayStatement insert = {
+		"INSERT INTO payments.psp_call (id, order_id, payment_event_id, merchant,"
+		" operation, payment_key, currency, amount, idempotency_key, request_body,"
+		" renews_call_id, created_at)"
+		" SELECT $1, c.order_id, c.payment_event_id, c.merchant, c.operation,"
+		" c.payment_key, c.currency, c.amount, $2, c.request_body, c.id, $3"
+		" FROM payments.psp_call c WHERE c.id OPERATOR(pg_catalog.=) $4"
+		" AND c.order_id OPERATOR(pg_catalog.=) $5",
+		5, {INT8OID, TEXTOID, TIMESTAMPTZOID, INT8OID, TEXTOID}
+	};
+	static PayStatement replace = {
+		"UPDATE payments.psp_call_queue SET call_id = $1, state = 'P',"
+		" next_operation = 'C', attempt_no = 0, failures = $2, due_at = $3,"
+		" outcome_unknown = $4, key_answered = false"
+		" WHERE order_id OPERATOR(pg_catalog.=) $5",
+		5, {INT8OID, INT4OID, TIMESTAMPTZOID, BOOLOID, TEXTOID}
+	};
+	static PayStatement count = {
+		"SELECT pg_catalog.count(*)::pg_catalog.int4 FROM payments.psp_call"
+		" WHERE order_id OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}
+	};
+	const PayClaim *claim = result->claim;
+	int64		id = pay_db_draw_ids("psp_call_id_seq", 1)[0];
+	int			renewal;
+	Datum		values[5];
+
+	values[0] = CStringGetTextDatum(claim->order_id);
+	pay_db_run(&count, values, NULL);
+	renewal = pay_db_int32(0, 1);
+
+	values[0] = Int64GetDatum(id);
+	values[1] = CStringGetTextDatum(pay_psp_call_key(claim->order_id,
+													 claim->payment_key,
+													 renewal));
+	values[2] = TimestampTzGetDatum(now);
+	values[3] = Int64GetDatum(claim->call_id);
+	values[4] = CStringGetTextDatum(claim->order_id);
+	pay_db_run(&insert, values, NULL);
+
+	values[1] = Int32GetDatum(result->decision.failures);
+	values[2] = TimestampTzGetDatum(now + result->decision.delay);
+	values[3] = BoolGetDatum(result->decision.outcome_unknown);
+	pay_db_run(&replace, values, NULL);
+}
+
+/*
+ * Put aside what could not be applied.  The row of the queue stays, so the
+ * order stays visible; the answer is evidence.
+ */
+void
+pay_psp_call_quarantine(PayResult *result, int64 epoch, int sqlstate,
+						TimestampTz now)
+{
+	static PayStatement put_aside = {
+		"UPDATE payments.psp_call_queue SET state = 'D', outcome_unknown = true, due_at = $4"
+		" WHERE order_id OPERATOR(pg_catalog.=) $1 AND call_id OPERATOR(pg_catalog.=) $2"
+		" AND epoch OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'S'",
+		4, {TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID}
+	};
+	const char *action = "quarantine";
+	Datum		values[4];
+
+	pay_db_connect();
+	result->answer.detail = psprintf("could not be applied: SQLSTATE %s",
+									 unpack_sql_state(sqlstate));
+	insert_answers(result, 1, &action);
+	values[0] = CStringGetTextDatum(result->claim->order_id);
+	values[1] = Int64GetDatum(result->claim->call_id);
+	values[2] = Int64GetDatum(epoch);
+	values[3] = TimestampTzGetDatum(now);
+	pay_db_run(&put_aside, values, NULL);
+	pay_db_finish();
+}

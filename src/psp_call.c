@@ -1,0 +1,263 @@
+/*
+ * psp_call.c
+ *		Calls to the PSP: enqueueing and claiming.
+ *
+ * With psp_answer.c the only writer of the call tables.  The order of commits
+ * is the guarantee: the payload with the application's transaction, the attempt
+ * with the claim, and only then the first byte (G1).  An Idempotency-Key is a
+ * pure function of what is paid and of how often it was renewed, so that even a
+ * row that a failover lost comes back with the same key.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "amount.h"
+#include "db.h"
+#include "psp_call.h"
+#include "wake.h"
+
+static PayClaim *make_claim(uint64 row, MemoryContext parent);
+
+/*
+ * The key of the n-th call for a payment: 64 hex digits of SHA-256.  Unique per
+ * payment key, since Toss ignores the body when it recognises a key.
+ */
+char *
+pay_psp_call_key(const char *order_id, const char *payment_key, int renewal)
+{
+	char	   *text = psprintf("confirm\n%s\n%s\n%d", order_id, payment_key,
+								renewal);
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+	char	   *key = palloc(2 * sizeof(digest) + 1);
+
+	pay_psp_call_sha256(text, strlen(text), digest);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(key + 2 * i, 3, "%02x", digest[i]);
+	return key;
+}
+
+void
+pay_psp_call_sha256(const char *bytes, size_t len, uint8 *digest)
+{
+	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
+
+	if (context == NULL ||
+		pg_cryptohash_init(context) < 0 ||
+		pg_cryptohash_update(context, (const uint8 *) bytes, len) < 0 ||
+		pg_cryptohash_final(context, digest, PG_SHA256_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute a SHA-256 digest");
+	pg_cryptohash_free(context);
+}
+
+int64
+pay_psp_call_enqueue(const PayCallRequest *request, TimestampTz now)
+{
+	static PayStatement insert_call = {
+		"INSERT INTO payments.psp_call (id, order_id, payment_event_id, merchant,"
+		" operation, payment_key, currency, amount, idempotency_key, request_body, created_at)"
+		" VALUES ($1, $2, $3, $4, 'confirm', $5, $6, $7, $8, $9, $10)",
+		10, {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, NUMERICOID,
+		TEXTOID, TEXTOID, TIMESTAMPTZOID}
+	};
+	static PayStatement insert_queue = {
+		"INSERT INTO payments.psp_call_queue (call_id, order_id, due_at)"
+		" VALUES ($1, $2, $3)",
+		3, {INT8OID, TEXTOID, TIMESTAMPTZOID}
+	};
+	PayTossRequest toss;
+	char		body[1024];
+	int64		id = pay_db_draw_ids("psp_call_id_seq", 1)[0];
+	Datum		values[10];
+
+	toss.operation = PAY_TOSS_CONFIRM;
+	toss.payment_key = request->payment_key;
+	toss.order_id = request->order_id;
+	toss.currency = request->currency;
+	toss.amount = request->amount;
+	toss.minor_units = request->minor_units;
+	if (pay_toss_body(&toss, body, sizeof(body)) < 0)
+		elog(ERROR, "could not write the request of order \"%s\"",
+			 request->order_id);
+
+	values[0] = Int64GetDatum(id);
+	values[1] = CStringGetTextDatum(request->order_id);
+	values[2] = Int64GetDatum(request->payment_event_id);
+	values[3] = CStringGetTextDatum(request->merchant);
+	values[4] = CStringGetTextDatum(request->payment_key);
+	values[5] = CStringGetTextDatum(request->currency);
+	values[6] = pay_amount_to_numeric(request->amount);
+	values[7] = CStringGetTextDatum(pay_psp_call_key(request->order_id,
+													 request->payment_key, 0));
+	values[8] = CStringGetTextDatum(body);
+	values[9] = TimestampTzGetDatum(now);
+	pay_db_run(&insert_call, values, NULL);
+
+	values[2] = TimestampTzGetDatum(now);
+	pay_db_run(&insert_queue, values, NULL);
+
+	pay_wake_enqueued();
+	return id;
+}
+
+/*
+ * Peek without a lock, then claim by key: rows that are locked are passed
+ * over, and a row that another took meanwhile no longer has state P.
+ */
+int
+pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
+				   MemoryContext parent, PayClaim ***claims)
+{
+	static PayStatement peek = {
+		"SELECT call_id, order_id FROM payments.psp_call_queue"
+		" WHERE state OPERATOR(pg_catalog.=) 'P' AND due_at OPERATOR(pg_catalog.<=) $2"
+		" ORDER BY call_id LIMIT $1",
+		2, {INT4OID, TIMESTAMPTZOID}
+	};
+	static PayStatement claim = {
+		"WITH free AS (SELECT q.call_id, q.order_id FROM payments.psp_call_queue q"
+		" WHERE q.order_id OPERATOR(pg_catalog.=) ANY ($1)"
+		" AND q.state OPERATOR(pg_catalog.=) 'P' AND q.due_at OPERATOR(pg_catalog.<=) $3"
+		" FOR NO KEY UPDATE SKIP LOCKED),"
+		" claimed AS (UPDATE payments.psp_call_queue q SET state = 'S',"
+		" attempt_no = q.attempt_no OPERATOR(pg_catalog.+) 1, epoch = $2,"
+		" first_sent_at = CASE WHEN q.next_operation OPERATOR(pg_catalog.=) 'C'"
+		" THEN COALESCE(q.first_sent_at, $3) ELSE q.first_sent_at END"
+		" FROM free f WHERE q.order_id OPERATOR(pg_catalog.=) f.order_id"
+		" AND q.call_id OPERATOR(pg_catalog.=) f.call_id RETURNING q.*),"
+		" sent AS (INSERT INTO payments.psp_attempt (call_id, attempt_no, order_id, operation, epoch, claimed_at)"
+		" SELECT call_id, attempt_no, order_id,"
+		" CASE WHEN next_operation OPERATOR(pg_catalog.=) 'C' THEN 'confirm' ELSE 'query' END, epoch, $3"
+		" FROM claimed)"
+		" SELECT q.call_id, q.attempt_no, c.payment_event_id, q.order_id, c.merchant,"
+		" c.idempotency_key, c.request_body, c.payment_key, c.currency, c.amount,"
+		" y.minor_units::pg_catalog.int4, q.next_operation, q.outcome_unknown, q.key_answered,"
+		" q.failures, q.first_sent_at"
+		" FROM claimed q JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
+		" AND c.order_id OPERATOR(pg_catalog.=) q.order_id"
+		" JOIN payments.currency y ON y.code OPERATOR(pg_catalog.=) c.currency"
+		" ORDER BY q.call_id",
+		3, {TEXTARRAYOID, INT8OID, TIMESTAMPTZOID}
+	};
+	MemoryContext caller = pay_db_connect();
+	char	  **order_ids;
+	int			n;
+	Datum		values[3];
+
+	*claims = NULL;
+	values[0] = Int32GetDatum(limit);
+	values[1] = TimestampTzGetDatum(now);
+	n = limit > 0 ? (int) pay_db_run(&peek, values, NULL) : 0;
+	if (n > 0)
+	{
+		order_ids = palloc(sizeof(char *) * n);
+		for (int i = 0; i < n; i++)
+			order_ids[i] = pay_db_text(i, 2);
+		values[0] = pay_db_text_array(order_ids, n);
+		values[1] = Int64GetDatum(epoch);
+		values[2] = TimestampTzGetDatum(now);
+		n = (int) pay_db_run(&claim, values, NULL);
+	}
+	if (n > 0)
+	{
+		*claims = MemoryContextAlloc(caller, sizeof(PayClaim *) * n);
+		for (int i = 0; i < n; i++)
+			(*claims)[i] = make_claim(i, parent);
+	}
+	pay_db_finish();
+	return n;
+}
+
+static PayClaim *
+make_claim(uint64 row, MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "payments claim",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	PayClaim   *claim = palloc0(sizeof(PayClaim));
+
+	claim->context = context;
+	claim->call_id = pay_db_int64(row, 1);
+	claim->attempt_no = pay_db_int32(row, 2);
+	claim->payment_event_id = pay_db_int64(row, 3);
+	claim->order_id = pay_db_text(row, 4);
+	claim->merchant = pay_db_text(row, 5);
+	claim->idempotency_key = pay_db_text(row, 6);
+	claim->request_body = pay_db_text(row, 7);
+	claim->payment_key = pay_db_text(row, 8);
+	claim->currency = pay_db_text(row, 9);
+
+	claim->request.operation = (PayTossOperation) pay_db_char(row, 12);
+	claim->request.payment_key = claim->payment_key;
+	claim->request.order_id = claim->order_id;
+	claim->request.currency = claim->currency;
+	claim->request.amount = pay_db_mills(row, 10);
+	claim->request.minor_units = pay_db_int32(row, 11);
+
+	claim->state.operation = claim->request.operation;
+	claim->state.outcome_unknown = pay_db_bool(row, 13);
+	claim->state.key_answered = pay_db_bool(row, 14);
+	claim->state.failures = pay_db_int32(row, 15);
+	claim->state.reached_psp = !pay_db_is_null(row, 16);
+	claim->state.first_sent_at = claim->state.reached_psp ?
+		pay_db_time(row, 16) : 0;
+	MemoryContextSwitchTo(caller);
+	return claim;
+}
+
+bool
+pay_psp_call_next_due(TimestampTz *due_at)
+{
+	static PayStatement read = {
+		"SELECT pg_catalog.min(due_at) FROM payments.psp_call_queue"
+		" WHERE state OPERATOR(pg_catalog.=) 'P'",
+		0
+	};
+	bool		is_null;
+	Datum		due;
+
+	pay_db_connect();
+	pay_db_run(&read, NULL, NULL);
+	due = pay_db_datum(0, 1, &is_null);
+	*due_at = is_null ? 0 : DatumGetTimestampTz(due);
+	pay_db_finish();
+	return !is_null;
+}
+
+/*
+ * A claim found without its owner: the confirm may have been executed, so the
+ * call is asked about first, and what it would send next is the same key.
+ */
+int64
+pay_psp_call_begin_epoch(TimestampTz now, int64 settle_us, int *orphans)
+{
+	static PayStatement draw = {
+		"INSERT INTO payments.worker_epoch (epoch, started_at, system_identifier)"
+		" SELECT COALESCE(pg_catalog.max(epoch), 0) OPERATOR(pg_catalog.+) 1, $1, $2"
+		" FROM payments.worker_epoch RETURNING epoch",
+		2, {TIMESTAMPTZOID, INT8OID}
+	};
+	static PayStatement adopt = {
+		"UPDATE payments.psp_call_queue SET state = 'P', next_operation = 'Q', due_at = $1,"
+		" outcome_unknown = outcome_unknown OR next_operation OPERATOR(pg_catalog.=) 'C'"
+		" WHERE state OPERATOR(pg_catalog.=) 'S'",
+		1, {TIMESTAMPTZOID}
+	};
+	int64		epoch;
+	Datum		values[2];
+
+	pay_db_connect();
+	values[0] = TimestampTzGetDatum(now);
+	values[1] = Int64GetDatum((int64) GetSystemIdentifier());
+	pay_db_run(&draw, values, NULL);
+	epoch = pay_db_int64(0, 1);
+	values[0] = TimestampTzGetDatum(now + settle_us);
+	*orphans = (int) pay_db_run(&adopt, values, NULL);
+	pay_db_finish();
+	return epoch;
+}

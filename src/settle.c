@@ -1,0 +1,266 @@
+/*
+ * settle.c
+ *		Step 8 of the flow: the settling transaction.
+ *
+ * Everything that a result of the PSP changes, in one commit: ledger, wallets,
+ * orders with both flags, history and is_payment_done (by triggers), events,
+ * the answer, the queue.  Statements work on arrays of all results of a turn;
+ * an account or a wallet that occurs in many of them is updated once.
+ *
+ * What comes before what: the events are locked first and in key order, so two
+ * turns cannot deadlock; the fence is read under those locks; answers are
+ * recorded whether or not they count; the books are written before the flags
+ * that say so.  Dying anywhere before the commit leaves the queue row in flight
+ * under a dead epoch, and the next run asks the PSP.
+ */
+#include "postgres.h"
+
+#include "amount.h"
+#include "db.h"
+#include "event.h"
+#include "ledger.h"
+#include "order.h"
+#include "psp_answer.h"
+#include "settle.h"
+#include "toss_time.h"
+#include "wallet.h"
+
+#define UNIX_TO_POSTGRES_US \
+	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+static void outcome_of(const PayResult *result, bool counts,
+					   PayOrderOutcome *outcome);
+static char *reason_of(const PayResult *result);
+static TimestampTz time_of(const char *text);
+static void post_sales(const PayOrderOutcome *outcomes, int n,
+					   PayOrderSale *sales, int n_sales, TimestampTz now);
+static void build_posting(PayLedgerPosting *posting, const char *order_id,
+						  TimestampTz at, const PayOrderSale *sales, int n);
+static void credit_wallets(const PayOrderOutcome *outcomes,
+						   const PayOrderSale *sales, int n, TimestampTz now);
+static void write_events(PayResult *results, const PayOrderOutcome *outcomes,
+						 const bool *counts, int n, TimestampTz now);
+
+int
+pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now)
+{
+	PayOrderOutcome *outcomes;
+	PayOrderSale *sales;
+	bool	   *counts;
+	int			n_sales;
+	int			ended = 0;
+
+	if (n == 0)
+		return 0;
+	pay_db_connect();
+	outcomes = palloc0(sizeof(PayOrderOutcome) * n);
+	counts = palloc(sizeof(bool) * n);
+
+	/* what each result would do, were it to count */
+	for (int i = 0; i < n; i++)
+		outcome_of(&results[i], true, &outcomes[i]);
+	n_sales = pay_order_lock_for_outcomes(outcomes, n, &sales);
+	pay_psp_call_fence(results, n, epoch, counts);
+	pay_psp_call_record(results, n, counts);
+
+	for (int i = 0; i < n; i++)
+	{
+		outcome_of(&results[i], counts[i], &outcomes[i]);
+		if (counts[i] && pay_order_state_is_final(outcomes[i].state))
+			ended++;
+	}
+	post_sales(outcomes, n, sales, n_sales, now);
+	pay_order_apply(outcomes, n, now);
+	write_events(results, outcomes, counts, n, now);
+	pay_psp_call_move(results, n, counts, now);
+	pay_db_finish();
+	return ended;
+}
+
+/* What a result does to its order; one that does not count does nothing. */
+static void
+outcome_of(const PayResult *result, bool counts, PayOrderOutcome *outcome)
+{
+	const PayDecision *decision = &result->decision;
+	bool		verified = result->answer.meaning == PAY_MEANS_APPROVED ||
+		result->answer.meaning == PAY_MEANS_WAITING ||
+		result->answer.meaning == PAY_MEANS_CANCELED ||
+		result->answer.meaning == PAY_MEANS_ABORTED;
+
+	memset(outcome, 0, sizeof(PayOrderOutcome));
+	outcome->order_id = result->claim->order_id;
+	outcome->state = PAY_ORDER_EXECUTING;
+	if (!counts)
+		return;
+
+	if (decision->action == PAY_ACTION_SUCCEED)
+		outcome->state = PAY_ORDER_SUCCESS;
+	else if (decision->action == PAY_ACTION_FAIL)
+		outcome->state = PAY_ORDER_FAILURE;
+	else if (decision->orders_unknown)
+		outcome->state = PAY_ORDER_UNKNOWN;
+	outcome->reason = reason_of(result);
+	if (outcome->state != PAY_ORDER_SUCCESS)
+		outcome->code = result->answer.code;
+	if (verified)
+	{
+		outcome->method = pay_psp_answer_text(result->body.method, 100);
+		outcome->psp_status = pay_psp_answer_text(result->body.status, 100);
+		outcome->response = pay_psp_answer_response(&result->body);
+		outcome->approved_at = time_of(result->body.approved_at);
+	}
+}
+
+/* One line for the history: what was asked, and what it came to. */
+static char *
+reason_of(const PayResult *result)
+{
+	const char *code = result->answer.code;
+
+	return psprintf("%s: %s%s%s",
+					result->claim->request.operation == PAY_TOSS_CONFIRM ?
+					"confirm" : "query",
+					pay_toss_meaning_name(result->answer.meaning),
+					code ? " " : "", code ? code : "");
+}
+
+/* 0 when the text is not a time */
+static TimestampTz
+time_of(const char *text)
+{
+	int64_t		unix_us;
+
+	if (text == NULL || !pay_toss_time_read(text, &unix_us))
+		return 0;
+	return (TimestampTz) unix_us - UNIX_TO_POSTGRES_US;
+}
+
+/*
+ * The books: one ledger transaction per event, one pair of entries per line,
+ * and the wallets.  Sales come ordered by outcome.
+ */
+static void
+post_sales(const PayOrderOutcome *outcomes, int n, PayOrderSale *sales,
+		   int n_sales, TimestampTz now)
+{
+	PayLedgerPosting *postings = palloc0(sizeof(PayLedgerPosting) * n);
+	int			n_postings = 0;
+	int			kept = 0;
+
+	/* drop the lines of results that turned out not to count */
+	for (int i = 0; i < n_sales; i++)
+		if (outcomes[sales[i].outcome].state == PAY_ORDER_SUCCESS)
+			sales[kept++] = sales[i];
+
+	for (int first = 0; first < kept;)
+	{
+		const PayOrderOutcome *outcome = &outcomes[sales[first].outcome];
+		int			end = first;
+
+		while (end < kept && sales[end].outcome == sales[first].outcome)
+			end++;
+		build_posting(&postings[n_postings++], outcome->order_id,
+					  outcome->approved_at ? outcome->approved_at : now,
+					  &sales[first], end - first);
+		first = end;
+	}
+	if (n_postings > 0)
+		pay_ledger_post(postings, n_postings, now);
+	credit_wallets(outcomes, sales, kept, now);
+}
+
+/*
+ * A captured payment (design section 6): the PSP took the buyer's money for
+ * us, the buyer pays each seller, and a commission goes to the platform.
+ */
+static void
+build_posting(PayLedgerPosting *posting, const char *order_id,
+			  TimestampTz at, const PayOrderSale *sales, int n)
+{
+	const char *currency = sales[0].currency;
+	char	   *psp = pay_ledger_house_account_code("psp:toss", currency);
+	char	   *platform = pay_ledger_house_account_code("platform:commission",
+														 currency);
+	char	   *buyer = pay_ledger_account_code("buyer", sales[0].buyer_id,
+												currency);
+	PayLedgerEntry *entry = palloc(sizeof(PayLedgerEntry) * (2 + 4 * n));
+	int64		total = 0;
+
+	posting->transaction_key = psprintf("payment:%s", order_id);
+	posting->kind = "payment.captured";
+	posting->order_id = order_id;
+	posting->effective_at = at;
+	posting->entries = entry;
+
+	for (int i = 0; i < n; i++)
+		if (!pay_money_add(total, sales[i].amount, &total))
+			elog(ERROR, "total of order \"%s\" is out of range", order_id);
+	*entry++ = (PayLedgerEntry) {psp, currency, total};
+	*entry++ = (PayLedgerEntry) {buyer, currency, -total};
+	for (int i = 0; i < n; i++)
+	{
+		char	   *seller = pay_ledger_account_code("seller",
+													 sales[i].seller_id,
+													 currency);
+
+		*entry++ = (PayLedgerEntry) {buyer, currency, sales[i].amount};
+		*entry++ = (PayLedgerEntry) {seller, currency, -sales[i].amount};
+		if (sales[i].commission > 0)
+		{
+			*entry++ = (PayLedgerEntry) {seller, currency, sales[i].commission};
+			*entry++ = (PayLedgerEntry) {platform, currency, -sales[i].commission};
+		}
+	}
+	posting->n_entries = (int) (entry - posting->entries);
+}
+
+static void
+credit_wallets(const PayOrderOutcome *outcomes, const PayOrderSale *sales,
+			   int n, TimestampTz now)
+{
+	PayWalletChange *changes = palloc0(sizeof(PayWalletChange) * Max(2 * n, 1));
+	int			m = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		PayWalletChange change = {
+			sales[i].seller_id, sales[i].currency, "sale", sales[i].amount,
+			outcomes[sales[i].outcome].order_id, sales[i].payment_order_id
+		};
+
+		changes[m++] = change;
+		if (sales[i].commission == 0)
+			continue;
+		change.kind = "commission";
+		change.amount = -sales[i].commission;
+		changes[m++] = change;
+	}
+	pay_wallet_apply(changes, m, now);
+}
+
+/* payment.confirmed and payment.failed; completed is the trigger's. */
+static void
+write_events(PayResult *results, const PayOrderOutcome *outcomes,
+			 const bool *counts, int n, TimestampTz now)
+{
+	PayEvent   *events = palloc0(sizeof(PayEvent) * n);
+	int			m = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		PayOrder	order;
+
+		if (!counts[i] || !pay_order_state_is_final(outcomes[i].state))
+			continue;
+		if (!pay_order_read(outcomes[i].order_id, &order))
+			elog(ERROR, "order \"%s\" has no payment event",
+				 outcomes[i].order_id);
+		events[m].kind = outcomes[i].state == PAY_ORDER_SUCCESS ?
+			"payment.confirmed" : "payment.failed";
+		events[m].order_id = outcomes[i].order_id;
+		events[m].payload = pay_event_payment_payload(&order,
+													  outcomes[i].code);
+		m++;
+	}
+	pay_event_write(events, m, now);
+}
