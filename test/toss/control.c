@@ -80,18 +80,19 @@ has_approved(const char *order_id)
 }
 
 /*
- * Reads what the browser would have asked for.  NULL, or the name of the
- * member that is wrong.
+ * Reads what the browser would have asked for; order_id, if given, goes
+ * before the object's own.  NULL, or the name of the member that is wrong.
  */
 static const char *
 read_payment(const JsonDoc *doc, const JsonNode *object,
-			 PaymentRequest *request)
+			 const char *order_id, PaymentRequest *request)
 {
 	const JsonNode *amount = sim_json_member(doc, object, "amount");
 	const char *mid = sim_json_string(doc, object, "mid", NULL);
 
 	request->key = sim_json_string(doc, object, "paymentKey", NULL);
-	request->order_id = sim_json_string(doc, object, "orderId", "");
+	request->order_id = order_id ? order_id :
+		sim_json_string(doc, object, "orderId", "");
 	request->order_name = sim_json_string(doc, object, "orderName",
 										  "테스트 상품");
 	request->currency = sim_json_string(doc, object, "currency", "KRW");
@@ -135,16 +136,10 @@ make_payment(Call *call, const JsonNode *object, const char *order_id,
 			 bool authenticate, int *status)
 {
 	PaymentRequest request;
-	const char *wrong = read_payment(&call->json, object, &request);
+	const char *wrong = read_payment(&call->json, object, order_id,
+									 &request);
 	Payment    *payment;
 
-	if (order_id != NULL)
-	{
-		request.order_id = order_id;
-		if (wrong != NULL && strcmp(wrong, "orderId") == 0 &&
-			sim_order_id_valid(order_id))
-			wrong = NULL;
-	}
 	if (wrong != NULL)
 	{
 		*status = bad_value(call, wrong);
