@@ -9,6 +9,12 @@
 
 #include "utils/timestamp.h"
 
+/* As effective_at: now, and a repeated post need not say when. */
+#define PAY_LEDGER_NOW DT_NOBEGIN
+
+/* Kind of the transactions that payments.reverse posts. */
+#define PAY_LEDGER_REVERSAL "reversal"
+
 typedef struct PayLedgerEntry
 {
 	const char *account;		/* code; opened on first use */
@@ -24,7 +30,7 @@ typedef struct PayLedgerPosting
 	const char *description;	/* or NULL */
 	const char *metadata;		/* JSON text, or NULL */
 	int64		reverses_id;	/* 0: none */
-	TimestampTz effective_at;
+	TimestampTz effective_at;	/* or PAY_LEDGER_NOW */
 	int			n_entries;
 	PayLedgerEntry *entries;
 
@@ -34,14 +40,28 @@ typedef struct PayLedgerPosting
 } PayLedgerPosting;
 
 /*
- * Post n ledger transactions, all or none, netted per account; balances are
- * locked in the order of (account id, stripe).  Needs pay_db_connect.  Raises
- * 23514 for an unbalanced posting, PY011 for a key that came back with other
- * content (the detail names what differs), PY012 for an account whose prefix
- * is unknown, PY013 for a currency that is not the account's.
+ * Post n ledger transactions, all or none, netted per account.  Needs
+ * pay_db_connect.  Raises 23514 for an unbalanced posting, PY011 for a key
+ * that came back with other content (the detail names what differs), PY012 for
+ * an account whose prefix is unknown, PY013 for a currency that is not the
+ * account's.  The same key may stand twice in one call: the second is a
+ * repetition of the first.
+ *
+ * Locks, each kind in one order: keys, codes of new accounts, balances by
+ * (account id, stripe).  Calls that run at the same time do not deadlock, as
+ * long as each is the only one of its database transaction; of those with the
+ * same key one posts, and the others wait for it and find it.
  */
 extern void pay_ledger_post(PayLedgerPosting *postings, int n,
 							TimestampTz now);
+
+/*
+ * Post the mirror image of a ledger transaction; returns its id.  Needs
+ * pay_db_connect.  Raises PY014 when there is none with this id, PY015 when it
+ * was reversed before.
+ */
+extern int64 pay_ledger_reverse(int64 id, const char *reason,
+								TimestampTz now);
 
 /*
  * The code of an account of one party in a currency: "seller:7", and

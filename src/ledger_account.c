@@ -1,0 +1,306 @@
+/*
+ * ledger_account.c
+ *		Accounts of the ledger and their balances.
+ *
+ * Owns payments.ledger_account and payments.ledger_balance.  An account is
+ * opened by its first posting and never changes.  All that is known about it
+ * follows from its code: the prefix tells the kind and whether it is hot, the
+ * end the currency (psp:toss:USD).  So it does not matter who opens it first.
+ *
+ * A balance is locked until its transaction is over, and a commit waits for
+ * the disk; an account that every payment touches would let one of them pass
+ * per flush.  Such an account has several balance rows (stripes); a backend
+ * always takes the same one, and readers add them up.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "db.h"
+#include "errors.h"
+#include "ledger.h"
+#include "ledger_account.h"
+
+#define MAX_CODE_LENGTH	128
+#define HOT_STRIPES		16
+
+typedef struct AccountKind
+{
+	const char *prefix;
+	const char *kind;
+	int			stripes;
+} AccountKind;
+
+static const AccountKind account_kinds[] = {
+	{"asset", "asset", 1},
+	{"liability", "liability", 1},
+	{"revenue", "revenue", 1},
+	{"expense", "expense", 1},
+	{"psp", "asset", HOT_STRIPES},
+	{"buyer", "liability", 1},
+	{"seller", "liability", 1},
+	{"platform", "revenue", HOT_STRIPES},
+};
+
+static int	find(PayLedgerAccount *accounts, int n);
+static void open_missing(PayLedgerAccount *accounts, int n, TimestampTz now);
+static int	kind_of(const char *code);
+static void check_code(const char *code);
+static int	compare_ids(const void *a, const void *b);
+
+void
+pay_ledger_account_resolve(PayLedgerAccount *accounts, int n,
+						   TimestampTz now)
+{
+	for (int i = 0; i < n; i++)
+		accounts[i].id = 0;
+	if (find(accounts, n) == n)
+		return;
+
+	open_missing(accounts, n, now);
+	if (find(accounts, n) != n)
+		elog(ERROR, "accounts that were opened are not there");
+}
+
+/* Look up the accounts that are not known yet; returns how many are known. */
+static int
+find(PayLedgerAccount *accounts, int n)
+{
+	static PayStatement read = {
+		"SELECT u.n::pg_catalog.int4, a.id, a.currency, a.stripes::pg_catalog.int4"
+		" FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (code, n)"
+		" JOIN ONLY payments.ledger_account a ON a.code OPERATOR(pg_catalog.=) u.code",
+		1, {TEXTARRAYOID}
+	};
+	char	  **codes = palloc(sizeof(char *) * n);
+	int		   *places = palloc(sizeof(int) * n);
+	int			asked = 0;
+	uint64		found;
+	Datum		values[1];
+
+	for (int i = 0; i < n; i++)
+	{
+		if (accounts[i].id != 0)
+			continue;
+		codes[asked] = unconstify(char *, accounts[i].code);
+		places[asked++] = i;
+	}
+
+	values[0] = pay_db_text_array(codes, asked);
+	found = pay_db_run(&read, values, NULL);
+	for (uint64 row = 0; row < found; row++)
+	{
+		PayLedgerAccount *account =
+		&accounts[places[pay_db_int32(row, 1) - 1]];
+
+		account->id = pay_db_int64(row, 2);
+		account->currency = pay_db_text(row, 3);
+		account->stripes = pay_db_int32(row, 4);
+	}
+	return n - asked + (int) found;
+}
+
+/*
+ * Open the accounts that were not found, in the order of their codes.  Another
+ * session may be opening one of them: the insert waits for it, and then leaves
+ * its row alone.
+ */
+static void
+open_missing(PayLedgerAccount *accounts, int n, TimestampTz now)
+{
+	static PayStatement insert = {
+		"INSERT INTO payments.ledger_account (id, code, kind, currency, stripes, created_at)"
+		" SELECT u.id, u.code, u.kind, COALESCE((SELECT c.code FROM ONLY payments.currency c"
+		" WHERE c.code OPERATOR(pg_catalog.=) pg_catalog.substring(u.code, ':([A-Z]{3})$')), $5),"
+		" u.stripes, $6"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+		" AS u (id, code, kind, stripes)"
+		" ON CONFLICT (code) DO NOTHING",
+		6, {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTOID,
+		TIMESTAMPTZOID}
+	};
+	char	  **codes = palloc(sizeof(char *) * n);
+	char	  **kinds = palloc(sizeof(char *) * n);
+	int32	   *stripes = palloc(sizeof(int32) * n);
+	int			missing = 0;
+	Datum		values[6];
+
+	for (int i = 0; i < n; i++)
+	{
+		int			kind;
+
+		if (accounts[i].id != 0)
+			continue;
+		check_code(accounts[i].code);
+		kind = kind_of(accounts[i].code);
+		codes[missing] = unconstify(char *, accounts[i].code);
+		kinds[missing] = unconstify(char *, account_kinds[kind].kind);
+		stripes[missing++] = account_kinds[kind].stripes;
+	}
+
+	values[0] = pay_db_int64_array(pay_db_draw_ids("ledger_account_id_seq",
+												   missing), missing);
+	values[1] = pay_db_text_array(codes, missing);
+	values[2] = pay_db_text_array(kinds, missing);
+	values[3] = pay_db_int32_array(stripes, missing);
+	values[4] = CStringGetTextDatum(PAY_LEDGER_CURRENCY);
+	values[5] = TimestampTzGetDatum(now);
+	pay_db_run(&insert, values, NULL);
+}
+
+/* The row of account_kinds for a code; PY012 when there is none. */
+static int
+kind_of(const char *code)
+{
+	size_t		len = strcspn(code, ":");
+	StringInfoData known;
+
+	for (int i = 0; i < lengthof(account_kinds); i++)
+	{
+		if (strlen(account_kinds[i].prefix) == len &&
+			strncmp(account_kinds[i].prefix, code, len) == 0)
+			return i;
+	}
+
+	initStringInfo(&known);
+	for (int i = 0; i < lengthof(account_kinds); i++)
+		appendStringInfo(&known, "%s%s", i == 0 ? "" : ", ",
+						 account_kinds[i].prefix);
+	ereport(ERROR,
+			(errcode(ERRCODE_PAY_UNKNOWN_ACCOUNT),
+			 errmsg("cannot open account \"%s\"", code),
+			 errdetail("Its kind \"%.*s\" is unknown.", (int) len, code),
+			 errhint("The code of an account begins with one of: %s.",
+					 known.data)));
+	return -1;					/* keep compiler quiet */
+}
+
+/* The form of a code, as the table's constraint has it, with a message. */
+static void
+check_code(const char *code)
+{
+	size_t		len = strlen(code);
+	size_t		prefix = strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789_");
+	const char *rest = code + prefix;
+
+	if (len <= MAX_CODE_LENGTH && code[0] >= 'a' && code[0] <= 'z' &&
+		*rest == ':' && code[len - 1] != ':' && strstr(rest, "::") == NULL &&
+		rest[strspn(rest, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					"abcdefghijklmnopqrstuvwxyz0123456789_.@:-")] == '\0')
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("account code \"%.*s\" is not valid",
+					pg_mbcliplen(code, len, MAX_CODE_LENGTH), code),
+			 errhint("A code is a kind and one or more names with colons between them, for example seller:7; a name has A-Z, a-z, 0-9, \"_\", \".\", \"@\" and \"-\"; all together %d characters at most.",
+					 MAX_CODE_LENGTH)));
+}
+
+/*
+ * Balances
+ */
+
+/*
+ * The rows are locked one after the other in the order of the array, which is
+ * that of (account id, stripe): unnest keeps it, and nothing is joined.
+ */
+void
+pay_ledger_account_change(PayLedgerAccount *accounts, int n)
+{
+	static PayStatement add = {
+		"INSERT INTO payments.ledger_balance AS b (account_id, stripe, balance)"
+		" SELECT u.account_id, u.stripe, u.change"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" AS u (account_id, stripe, change)"
+		" ON CONFLICT (account_id, stripe)"
+		" DO UPDATE SET balance = b.balance OPERATOR(pg_catalog.+) EXCLUDED.balance",
+		3, {INT8ARRAYOID, INT4ARRAYOID, NUMERICARRAYOID}
+	};
+	PayLedgerAccount **moved = palloc(sizeof(PayLedgerAccount *) * n);
+	int64	   *ids = palloc(sizeof(int64) * n);
+	int32	   *stripes = palloc(sizeof(int32) * n);
+	int64	   *changes = palloc(sizeof(int64) * n);
+	int			n_moved = 0;
+	Datum		values[3];
+
+	for (int i = 0; i < n; i++)
+		if (accounts[i].change != 0)
+			moved[n_moved++] = &accounts[i];
+	if (n_moved == 0)
+		return;
+	qsort(moved, n_moved, sizeof(moved[0]), compare_ids);
+
+	for (int i = 0; i < n_moved; i++)
+	{
+		ids[i] = moved[i]->id;
+		stripes[i] = MyProcPid % moved[i]->stripes;
+		changes[i] = moved[i]->change;
+	}
+	values[0] = pay_db_int64_array(ids, n_moved);
+	values[1] = pay_db_int32_array(stripes, n_moved);
+	values[2] = pay_db_mills_array(changes, n_moved);
+	if (pay_db_run(&add, values, NULL) != n_moved)
+		elog(ERROR, "not every balance was written");
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		left = (*(PayLedgerAccount *const *) a)->id;
+	int64		right = (*(PayLedgerAccount *const *) b)->id;
+
+	return left < right ? -1 : left > right;
+}
+
+Datum
+pay_ledger_account_balance(const char *code, const TimestampTz *as_of)
+{
+	static PayStatement present = {
+		"SELECT COALESCE((SELECT pg_catalog.sum(b.balance) FROM ONLY payments.ledger_balance b"
+		" WHERE b.account_id OPERATOR(pg_catalog.=) a.id), 0)"
+		" FROM ONLY payments.ledger_account a WHERE a.code OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}
+	};
+	static PayStatement past = {
+		"SELECT COALESCE((SELECT pg_catalog.sum(e.amount) FROM ONLY payments.ledger_entry e"
+		" JOIN ONLY payments.ledger_transaction t ON t.id OPERATOR(pg_catalog.=) e.transaction_id"
+		" WHERE e.account_id OPERATOR(pg_catalog.=) a.id AND t.effective_at OPERATOR(pg_catalog.<=) $2), 0)"
+		" FROM ONLY payments.ledger_account a WHERE a.code OPERATOR(pg_catalog.=) $1",
+		2, {TEXTOID, TIMESTAMPTZOID}
+	};
+	bool		is_null;
+	Datum		values[2];
+
+	values[0] = CStringGetTextDatum(code);
+	if (as_of != NULL)
+		values[1] = TimestampTzGetDatum(*as_of);
+	if (pay_db_read(as_of != NULL ? &past : &present, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_UNKNOWN_ACCOUNT),
+				 errmsg("account \"%s\" does not exist", code),
+				 errhint("Accounts are opened by their first posting; payments.account_balance lists them.")));
+	return pay_db_datum(0, 1, &is_null);
+}
+
+/*
+ * Codes
+ */
+
+char *
+pay_ledger_account_code(const char *party, int64 id, const char *currency)
+{
+	return pay_ledger_house_account_code(psprintf("%s:" INT64_FORMAT,
+												  party, id), currency);
+}
+
+char *
+pay_ledger_house_account_code(const char *code, const char *currency)
+{
+	if (strcmp(currency, PAY_LEDGER_CURRENCY) == 0)
+		return pstrdup(code);
+	return psprintf("%s:%s", code, currency);
+}

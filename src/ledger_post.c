@@ -1,0 +1,323 @@
+/*
+ * ledger_post.c
+ *		payments.post, payments.reverse and payments.balance.
+ *
+ * Arguments are checked here, strictly: what is accepted today has to be
+ * accepted for ever.  Messages name the entry by its number, from 1.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "amount.h"
+#include "args.h"
+#include "db.h"
+#include "ledger.h"
+#include "ledger_account.h"
+
+#define MAX_ENTRIES			10000
+#define MAX_KEY_LENGTH		200
+#define MAX_KIND_LENGTH		63
+#define MAX_ORDER_ID_LENGTH	64
+
+static const char *const reserved_keys[] = {
+	"payment:", "refund:", PAY_LEDGER_REVERSAL ":"
+};
+
+static char *text_argument(FunctionCallInfo fcinfo, int n, const char *name,
+						   int max_length);
+static void check_names(const PayLedgerPosting *posting);
+static TimestampTz effective_argument(FunctionCallInfo fcinfo, int n);
+static void read_entries(Jsonb *json, PayLedgerPosting *posting);
+static void read_entry(JsonbValue *value, int number, PayLedgerEntry *entry,
+					   const PayLedgerEntry *previous, int *minor_units);
+static char *entry_text(const JsonbValue *value, int number,
+						const char *name);
+static JsonbValue *entry_field(JsonbContainer *object, const char *name,
+							   int *seen);
+static void check_known(JsonbContainer *object, int number, int seen);
+static void bad_entries(const char *what) pg_attribute_noreturn();
+
+PG_FUNCTION_INFO_V1(payments_post);
+PG_FUNCTION_INFO_V1(payments_reverse);
+PG_FUNCTION_INFO_V1(payments_balance);
+
+/*
+ * payments.post: see 70_functions.sql.  Errors: 22004, 22023 and 22003 for
+ * arguments, and those of pay_ledger_post.
+ */
+Datum
+payments_post(PG_FUNCTION_ARGS)
+{
+	PayLedgerPosting posting = {0};
+
+	pay_args_require(fcinfo, 0, "transaction_key");
+	pay_args_require(fcinfo, 1, "kind");
+	pay_args_require(fcinfo, 2, "entries");
+
+	pay_db_connect();
+	posting.transaction_key = text_argument(fcinfo, 0, "transaction_key",
+											MAX_KEY_LENGTH);
+	posting.kind = text_argument(fcinfo, 1, "kind", MAX_KIND_LENGTH);
+	posting.order_id = text_argument(fcinfo, 3, "order_id",
+									 MAX_ORDER_ID_LENGTH);
+	posting.effective_at = effective_argument(fcinfo, 4);
+	if (!PG_ARGISNULL(5))
+		posting.description = text_to_cstring(PG_GETARG_TEXT_PP(5));
+	if (!PG_ARGISNULL(6))
+	{
+		Jsonb	   *metadata = PG_GETARG_JSONB_P(6);
+
+		posting.metadata = JsonbToCString(NULL, &metadata->root,
+										  VARSIZE(metadata));
+	}
+	check_names(&posting);
+	read_entries(PG_GETARG_JSONB_P(2), &posting);
+
+	pay_ledger_post(&posting, 1, GetCurrentTimestamp());
+	pay_db_finish();
+	PG_RETURN_INT64(posting.id);
+}
+
+/*
+ * payments.reverse: see 70_functions.sql.  Errors: 22004 and 22023 for
+ * arguments, PY014, PY015.
+ */
+Datum
+payments_reverse(PG_FUNCTION_ARGS)
+{
+	char	   *reason;
+	int64		id;
+
+	pay_args_require(fcinfo, 0, "ledger_transaction_id");
+	pay_args_require(fcinfo, 1, "reason");
+	reason = text_argument(fcinfo, 1, "reason", INT_MAX);
+
+	pay_db_connect();
+	id = pay_ledger_reverse(PG_GETARG_INT64(0), reason,
+							GetCurrentTimestamp());
+	pay_db_finish();
+	PG_RETURN_INT64(id);
+}
+
+/*
+ * payments.balance: see 70_functions.sql.  Errors: 22004, PY012.
+ */
+Datum
+payments_balance(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller;
+	MemoryContext old;
+	TimestampTz as_of = 0;
+	char	   *account;
+	Datum		balance;
+
+	pay_args_require(fcinfo, 0, "account");
+	account = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (!PG_ARGISNULL(1))
+		as_of = PG_GETARG_TIMESTAMPTZ(1);
+
+	caller = pay_db_connect();
+	balance = pay_ledger_account_balance(account,
+										 PG_ARGISNULL(1) ? NULL : &as_of);
+	old = MemoryContextSwitchTo(caller);
+	balance = NumericGetDatum(DatumGetNumericCopy(balance));
+	MemoryContextSwitchTo(old);
+	pay_db_finish();
+	PG_RETURN_DATUM(balance);
+}
+
+/* A text argument, not empty and of limited length; NULL when it is null. */
+static char *
+text_argument(FunctionCallInfo fcinfo, int n, const char *name,
+			  int max_length)
+{
+	char	   *value;
+	int			length;
+
+	if (PG_ARGISNULL(n))
+		return NULL;
+	value = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	length = pg_mbstrlen(value);
+	if (length == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is empty", name)));
+	if (length > max_length)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is too long", name),
+				 errdetail("It has %d characters.", length),
+				 errhint("It may have %d characters.", max_length)));
+	return value;
+}
+
+/*
+ * The form of a kind, as the table's constraint has it; and keys that belong
+ * to us, since whoever took one would block the payment it is for.
+ */
+static void
+check_names(const PayLedgerPosting *posting)
+{
+	if (posting->kind[0] < 'a' || posting->kind[0] > 'z' ||
+		posting->kind[strspn(posting->kind,
+							 "abcdefghijklmnopqrstuvwxyz0123456789_.")] != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("kind \"%s\" is not valid", posting->kind),
+				 errhint("A kind begins with a-z and has a-z, 0-9, \"_\" and \".\", for example \"fee\" or \"payout.weekly\".")));
+
+	for (int i = 0; i < lengthof(reserved_keys); i++)
+	{
+		if (strncmp(posting->transaction_key, reserved_keys[i],
+					strlen(reserved_keys[i])) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("transaction_key \"%s\" is reserved",
+							posting->transaction_key),
+					 errdetail("Keys that begin with \"%s\" are given by payments itself.",
+							   reserved_keys[i]),
+					 errhint("Begin keys of your own with something else.")));
+	}
+}
+
+/* When it happened: a point in time, or not given. */
+static TimestampTz
+effective_argument(FunctionCallInfo fcinfo, int n)
+{
+	TimestampTz effective_at;
+
+	if (PG_ARGISNULL(n))
+		return PAY_LEDGER_NOW;
+	effective_at = PG_GETARG_TIMESTAMPTZ(n);
+	if (TIMESTAMP_NOT_FINITE(effective_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("effective_at is infinite"),
+				 errhint("Give the time when it happened, or leave it out for now.")));
+	return effective_at;
+}
+
+/*
+ * Entries
+ */
+
+/* Read the JSON array of entries.  Raises 22023 or 22004. */
+static void
+read_entries(Jsonb *json, PayLedgerPosting *posting)
+{
+	JsonbContainer *array = &json->root;
+	int			n = JB_ROOT_COUNT(json);
+	int			minor_units = 0;
+
+	if (!JB_ROOT_IS_ARRAY(json) || JB_ROOT_IS_SCALAR(json))
+		bad_entries("entries is not a JSON array");
+	if (n < 2)
+		bad_entries("entries has fewer than two entries");
+	if (n > MAX_ENTRIES)
+		bad_entries(psprintf("entries has more than %d entries",
+							 MAX_ENTRIES));
+
+	posting->n_entries = n;
+	posting->entries = palloc(sizeof(PayLedgerEntry) * n);
+	for (int i = 0; i < n; i++)
+		read_entry(getIthJsonbValueFromContainer(array, i), i + 1,
+				   &posting->entries[i],
+				   i > 0 ? &posting->entries[i - 1] : NULL, &minor_units);
+}
+
+/*
+ * One entry.  minor_units are the previous entry's; the currency is looked up
+ * only when it changes.
+ */
+static void
+read_entry(JsonbValue *value, int number, PayLedgerEntry *entry,
+		   const PayLedgerEntry *previous, int *minor_units)
+{
+	JsonbContainer *object;
+	JsonbValue *account;
+	JsonbValue *amount;
+	JsonbValue *currency;
+	int			seen = 0;
+
+	if (value->type != jbvBinary ||
+		!JsonContainerIsObject(value->val.binary.data))
+		bad_entries(psprintf("entry %d is not a JSON object", number));
+	object = value->val.binary.data;
+
+	account = entry_field(object, "account", &seen);
+	amount = entry_field(object, "amount", &seen);
+	currency = entry_field(object, "currency", &seen);
+	check_known(object, number, seen);
+
+	if (account == NULL)
+		bad_entries(psprintf("entry %d has no account", number));
+	entry->account = entry_text(account, number, "account");
+	entry->currency = currency == NULL ? PAY_LEDGER_CURRENCY :
+		entry_text(currency, number, "currency");
+	if (previous == NULL || strcmp(previous->currency, entry->currency) != 0)
+		*minor_units = pay_currency_minor_units(entry->currency);
+
+	if (amount == NULL)
+		bad_entries(psprintf("entry %d has no amount", number));
+	if (amount->type == jbvNull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("entry %d: amount is null", number)));
+	if (amount->type != jbvNumeric)
+		bad_entries(psprintf("entry %d: amount is not a JSON number",
+							 number));
+	entry->amount =
+		pay_amount_signed_from_caller(NumericGetDatum(amount->val.numeric),
+									  *minor_units, entry->currency,
+									  psprintf("entry %d: amount", number));
+}
+
+static char *
+entry_text(const JsonbValue *value, int number, const char *name)
+{
+	if (value->type == jbvNull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("entry %d: %s is null", number, name)));
+	if (value->type != jbvString)
+		bad_entries(psprintf("entry %d: %s is not a JSON string", number,
+							 name));
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* A field of an object, or NULL; counts those that are there. */
+static JsonbValue *
+entry_field(JsonbContainer *object, const char *name, int *seen)
+{
+	JsonbValue *value = getKeyJsonValueFromContainer(object, name,
+													 strlen(name), NULL);
+
+	if (value != NULL)
+		(*seen)++;
+	return value;
+}
+
+/* No fields but those that were read: a misspelt one must not be lost. */
+static void
+check_known(JsonbContainer *object, int number, int seen)
+{
+	if (JsonContainerSize(object) != seen)
+		bad_entries(psprintf("entry %d has an unknown field", number));
+}
+
+static void
+bad_entries(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s", what),
+			 errhint("entries is a JSON array of 2 to %d objects with account (a text), amount (a number, debit positive and credit negative) and, unless it is %s, currency.",
+					 MAX_ENTRIES, PAY_LEDGER_CURRENCY)));
+}
