@@ -69,9 +69,12 @@ payments_grant_to(PG_FUNCTION_ARGS)
 }
 
 /*
- * payments.set_node: every sequence of the schema goes on at the next number
- * that is node modulo nodes, in steps of nodes.  Locks the sequences; rolled
- * back with the transaction.
+ * payments.set_node: every sequence of the schema goes on at a number above all
+ * that it drew which is node modulo nodes, in steps of nodes.  The steps are
+ * rolled back with the transaction, the skipped numbers are not.
+ *
+ * is_called is kept as it is: a sequence that was used and then restarted would
+ * not show its last number any more, and a second set_node would draw it again.
  */
 Datum
 payments_set_node(PG_FUNCTION_ARGS)
@@ -82,7 +85,7 @@ payments_set_node(PG_FUNCTION_ARGS)
 		2, {INT4OID, INT4OID}
 	};
 	static PayStatement sequences = {
-		"SELECT c.relname::pg_catalog.text, COALESCE(pg_catalog.pg_sequence_last_value(c.oid), 0)"
+		"SELECT c.relname::pg_catalog.text, pg_catalog.pg_sequence_last_value(c.oid)"
 		" FROM pg_catalog.pg_class c"
 		" WHERE c.relkind OPERATOR(pg_catalog.=) 'S'"
 		" AND c.relnamespace OPERATOR(pg_catalog.=) 'payments'::pg_catalog.regnamespace"
@@ -111,17 +114,21 @@ payments_set_node(PG_FUNCTION_ARGS)
 	pay_db_run(&record, values, NULL);
 
 	n = pay_db_run(&sequences, NULL, NULL);
-	changes = palloc(sizeof(char *) * n);
+	changes = palloc(sizeof(char *) * n * 2);
 	for (uint64 i = 0; i < n; i++)
 	{
-		int64		last = pay_db_int64(i, 2);
-		int64		next = last + 1 + ((node - (last + 1)) % nodes + nodes) % nodes;
+		bool		called = !pay_db_is_null(i, 2);
+		int64		first = called ? pay_db_int64(i, 2) : 1;
+		int64		value = first + ((node - first) % nodes + nodes) % nodes;
+		char	   *name = pay_db_text(i, 1);
 
-		changes[i] = psprintf("ALTER SEQUENCE payments.%s INCREMENT BY " INT64_FORMAT
-							  " RESTART WITH " INT64_FORMAT,
-							  quote_identifier(pay_db_text(i, 1)), nodes, next);
+		changes[2 * i] = psprintf("ALTER SEQUENCE payments.%s INCREMENT BY " INT64_FORMAT,
+								  quote_identifier(name), nodes);
+		changes[2 * i + 1] = psprintf("SELECT pg_catalog.setval('payments.%s', " INT64_FORMAT ", %s)",
+									  quote_identifier(name), value,
+									  called ? "true" : "false");
 	}
-	for (uint64 i = 0; i < n; i++)
+	for (uint64 i = 0; i < 2 * n; i++)
 		pay_db_utility(changes[i]);
 	pay_db_finish();
 	PG_RETURN_VOID();

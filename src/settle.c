@@ -70,8 +70,8 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now)
 			ended++;
 	}
 	post_sales(outcomes, n, sales, n_sales, now);
-	pay_order_apply(outcomes, n, now);
 	write_events(results, outcomes, counts, n, now);
+	pay_order_apply(outcomes, n, now);
 	pay_psp_call_move(results, n, counts, now);
 	pay_db_finish();
 	return ended;
@@ -238,7 +238,7 @@ credit_wallets(const PayOrderOutcome *outcomes, const PayOrderSale *sales,
 	pay_wallet_apply(changes, m, now);
 }
 
-/* payment.confirmed and payment.failed; completed is the trigger's. */
+/* confirmed and failed; completed is the trigger's, and comes after them. */
 static void
 write_events(PayResult *results, const PayOrderOutcome *outcomes,
 			 const bool *counts, int n, TimestampTz now)
