@@ -48,13 +48,15 @@ CREATE TABLE payments.psp_call_queue (
 	epoch bigint NOT NULL DEFAULT 0,
 	outcome_unknown boolean NOT NULL DEFAULT false,
 	key_answered boolean NOT NULL DEFAULT false,
+	phase "char" NOT NULL DEFAULT 'T',
 	first_sent_at timestamptz,
 	due_at timestamptz NOT NULL,
 	CONSTRAINT psp_call_queue_pkey PRIMARY KEY (call_id),
 	CONSTRAINT psp_call_queue_order_id_key UNIQUE (order_id),
 	CONSTRAINT psp_call_queue_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
 	CONSTRAINT psp_call_queue_state_known CHECK (state IN ('P', 'S', 'D')),
-	CONSTRAINT psp_call_queue_next_operation_known CHECK (next_operation IN ('C', 'Q'))
+	CONSTRAINT psp_call_queue_next_operation_known CHECK (next_operation IN ('C', 'Q')),
+	CONSTRAINT psp_call_queue_phase_known CHECK (phase IN ('T', 'R', 'X', 'D'))
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
 	autovacuum_vacuum_cost_delay = 0);
 COMMENT ON TABLE payments.psp_call_queue IS
@@ -64,6 +66,7 @@ COMMENT ON COLUMN payments.psp_call_queue.next_operation IS 'What the next attem
 COMMENT ON COLUMN payments.psp_call_queue.epoch IS 'The worker''s run that owns the attempt in flight: its fencing token';
 COMMENT ON COLUMN payments.psp_call_queue.outcome_unknown IS 'An attempt may have been executed without our knowing';
 COMMENT ON COLUMN payments.psp_call_queue.key_answered IS 'The key got an error for an answer and can only repeat it';
+COMMENT ON COLUMN payments.psp_call_queue.phase IS 'T trying, R refused behind doubt, X found unprocessed after its window, D waits for a deposit';
 COMMENT ON COLUMN payments.psp_call_queue.first_sent_at IS 'When the first confirm of this order was claimed for sending';
 
 CREATE TABLE payments.psp_attempt (

@@ -308,18 +308,18 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 		"UPDATE payments.psp_call_queue q SET state = r.state::pg_catalog.\"char\","
 		" next_operation = r.operation::pg_catalog.\"char\", due_at = r.due_at,"
 		" failures = r.failures, outcome_unknown = r.outcome_unknown,"
-		" key_answered = r.key_answered,"
+		" key_answered = r.key_answered, phase = r.phase::pg_catalog.\"char\","
 		" first_sent_at = CASE WHEN r.never_sent THEN NULL ELSE q.first_sent_at END"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
 		" pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5),"
 		" pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8),"
-		" pg_catalog.unnest($9)) AS r (order_id, call_id, state, operation,"
-		" due_at, failures, outcome_unknown, key_answered, never_sent)"
+		" pg_catalog.unnest($9), pg_catalog.unnest($10)) AS r (order_id, call_id, state, operation,"
+		" due_at, failures, outcome_unknown, key_answered, never_sent, phase)"
 		" WHERE q.order_id OPERATOR(pg_catalog.=) r.order_id"
 		" AND q.call_id OPERATOR(pg_catalog.=) r.call_id",
-		9, {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+		10, {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 			TIMESTAMPTZARRAYOID, INT4ARRAYOID, BOOLARRAYOID, BOOLARRAYOID,
-		BOOLARRAYOID}
+		BOOLARRAYOID, TEXTARRAYOID}
 	};
 	char	  **order_ids = palloc(sizeof(char *) * n);
 	int64	   *calls = palloc(sizeof(int64) * n);
@@ -330,8 +330,9 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 	bool	   *unknowns = palloc(sizeof(bool) * n);
 	bool	   *answereds = palloc(sizeof(bool) * n);
 	bool	   *never_sents = palloc(sizeof(bool) * n);
+	char	  **phases = palloc(sizeof(char *) * n);
 	int			m = 0;
-	Datum		values[9];
+	Datum		values[10];
 
 	for (int i = 0; i < n; i++)
 	{
@@ -352,6 +353,7 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 		never_sents[m] = results[i].transport == PAY_TRANSPORT_NOT_SENT &&
 			results[i].claim->attempt_no == 1 &&
 			!decision->outcome_unknown && !decision->key_answered;
+		phases[m] = psprintf("%c", decision->phase);
 		m++;
 	}
 	if (m == 0)
@@ -365,6 +367,7 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 	values[6] = pay_db_bool_array(unknowns, m);
 	values[7] = pay_db_bool_array(answereds, m);
 	values[8] = pay_db_bool_array(never_sents, m);
+	values[9] = pay_db_text_array(phases, m);
 	pay_db_run(&update, values, NULL);
 }
 
@@ -388,7 +391,7 @@ renew_call(PayResult *result, TimestampTz now)
 	static PayStatement replace = {
 		"UPDATE payments.psp_call_queue SET call_id = $1, state = 'P',"
 		" next_operation = 'C', attempt_no = 0, failures = $2, due_at = $3,"
-		" outcome_unknown = $4, key_answered = false"
+		" outcome_unknown = $4, key_answered = false, phase = 'T'"
 		" WHERE order_id OPERATOR(pg_catalog.=) $5",
 		5, {INT8OID, INT4OID, TIMESTAMPTZOID, BOOLOID, TEXTOID}
 	};
