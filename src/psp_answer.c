@@ -351,8 +351,7 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 		unknowns[m] = decision->outcome_unknown;
 		answereds[m] = decision->key_answered;
 		never_sents[m] = results[i].transport == PAY_TRANSPORT_NOT_SENT &&
-			results[i].claim->attempt_no == 1 &&
-			!decision->outcome_unknown && !decision->key_answered;
+			results[i].claim->is_first_send;
 		phases[m] = psprintf("%c", decision->phase);
 		m++;
 	}

@@ -22,7 +22,8 @@
 #include "psp_call.h"
 #include "wake.h"
 
-static PayClaim *make_claim(uint64 row, MemoryContext parent);
+static PayClaim *make_claim(uint64 row, TimestampTz now,
+							MemoryContext parent);
 
 /*
  * The key of the n-th call for a payment: 64 hex digits of SHA-256.  Unique per
@@ -167,14 +168,14 @@ pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
 	{
 		*claims = MemoryContextAlloc(caller, sizeof(PayClaim *) * n);
 		for (int i = 0; i < n; i++)
-			(*claims)[i] = make_claim(i, parent);
+			(*claims)[i] = make_claim(i, now, parent);
 	}
 	pay_db_finish();
 	return n;
 }
 
 static PayClaim *
-make_claim(uint64 row, MemoryContext parent)
+make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "payments claim",
 												  ALLOCSET_SMALL_SIZES);
@@ -207,6 +208,7 @@ make_claim(uint64 row, MemoryContext parent)
 	claim->state.reached_psp = !pay_db_is_null(row, 16);
 	claim->state.first_sent_at = claim->state.reached_psp ?
 		pay_db_time(row, 16) : 0;
+	claim->is_first_send = claim->state.first_sent_at == now;
 	MemoryContextSwitchTo(caller);
 	return claim;
 }

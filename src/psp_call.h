@@ -53,6 +53,7 @@ typedef struct PayClaim
 	char	   *payment_key;
 	char	   *currency;
 	PayTossRequest request;		/* points at the strings above */
+	bool		is_first_send;	/* no confirm of this event went out before */
 	PayCallState state;
 } PayClaim;
 
