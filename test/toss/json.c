@@ -108,28 +108,6 @@ put_utf8(char *out, unsigned code)
 	return out;
 }
 
-/* Length of the valid UTF-8 sequence at p, 0 if there is none. */
-static int
-utf8_length(const char *p, const char *end)
-{
-	unsigned char c = (unsigned char) p[0];
-	unsigned char second = end - p > 1 ? (unsigned char) p[1] : 0;
-	int			length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 :
-		c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-
-	if (length == 0 || end - p < length)
-		return 0;
-	for (int i = 1; i < length; i++)
-	{
-		if (((unsigned char) p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
-		(c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
-		return 0;
-	return length;
-}
-
 /* Decodes one escape after the backslash. */
 static bool
 read_escape(Reader *reader, char **out)
@@ -189,7 +167,7 @@ read_string(Reader *reader, const char **text, size_t *length)
 				return false;
 			continue;
 		}
-		run = utf8_length(reader->p, reader->end);
+		run = sim_utf8_length(reader->p, reader->end);
 		if (run == 0 || (unsigned char) *reader->p < 0x20)
 			return false;
 		memmove(out, reader->p, (size_t) run);

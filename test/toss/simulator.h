@@ -30,6 +30,7 @@ extern void *sim_alloc(size_t size);
 extern char *sim_copy(const char *text, size_t length);
 extern void sim_text_add_bytes(Text *text, const void *bytes, size_t length);
 extern void sim_text_add(Text *text, const char *string);
+extern int	sim_utf8_length(const char *p, const char *end);
 extern void sim_text_add_json(Text *text, const char *string);
 extern void sim_text_add_int(Text *text, int64_t number);
 extern void sim_text_format(Text *text, const char *format,...)

@@ -70,11 +70,38 @@ sim_text_add(Text *text, const char *string)
 	sim_text_add_bytes(text, string, strlen(string));
 }
 
-/* Appends a quoted JSON string, or null for NULL. */
+/* Length of the valid UTF-8 sequence at p, 0 if there is none. */
+int
+sim_utf8_length(const char *p, const char *end)
+{
+	unsigned char c = (unsigned char) p[0];
+	unsigned char second = end - p > 1 ? (unsigned char) p[1] : 0;
+	int			length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 :
+		c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+
+	if (length == 0 || end - p < length)
+		return 0;
+	for (int i = 1; i < length; i++)
+	{
+		if (((unsigned char) p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
+		(c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
+		return 0;
+	return length;
+}
+
+/*
+ * Appends a quoted JSON string, or null for NULL.  Bytes that are not UTF-8,
+ * as in a damaged path, are written as if they were Latin-1.
+ */
 void
 sim_text_add_json(Text *text, const char *string)
 {
+	const char *end = string + (string ? strlen(string) : 0);
 	const char *run = string;
+	const char *p = string;
 
 	if (string == NULL)
 	{
@@ -83,21 +110,24 @@ sim_text_add_json(Text *text, const char *string)
 	}
 
 	sim_text_add_bytes(text, "\"", 1);
-	for (const char *p = string;; p++)
+	while (p < end)
 	{
 		unsigned char c = (unsigned char) *p;
+		int			length = c < 0x80 ? 1 : sim_utf8_length(p, end);
 
-		if (c >= 0x20 && c != '"' && c != '\\')
+		if (length > 0 && c >= 0x20 && c != '"' && c != '\\')
+		{
+			p += length;
 			continue;
+		}
 		sim_text_add_bytes(text, run, (size_t) (p - run));
-		if (c == '\0')
-			break;
 		if (c == '"' || c == '\\')
 			sim_text_format(text, "\\%c", c);
 		else
 			sim_text_format(text, "\\u%04x", c);
-		run = p + 1;
+		run = ++p;
 	}
+	sim_text_add_bytes(text, run, (size_t) (p - run));
 	sim_text_add_bytes(text, "\"", 1);
 }
 

@@ -170,7 +170,7 @@ sub api
 sub api_later
 {
 	my ($self, @rest) = @_;
-	my $pid = open(my $out, '-|', 'curl', '-sS', '--max-time', '20',
+	my $pid = open(my $out, '-|', 'curl', '-s', '--max-time', '20',
 		$self->arguments(@rest)) or die "could not run curl";
 	return { out => $out, pid => $pid };
 }
@@ -222,6 +222,50 @@ sub query { my ($self, $key, %options) = @_;
 sub code { my ($answer) = @_; return "$answer->{status} "
 	  . (ref $answer->{json} ? $answer->{json}{code} // $answer->{json}{status}
 		// '?' : '?') }
+
+# A kept-alive TLS connection, by openssl s_client.
+sub connection
+{
+	my ($self) = @_;
+	my $err = gensym;
+	my $pid = open3(my $in, my $out, $err, 'openssl', 's_client', '-quiet',
+		'-verify_quiet', '-CAfile', "$self->{dir}/ca.pem", '-connect',
+		"localhost:$self->{port}");
+	return { in => $in, out => $out, err => $err, pid => $pid };
+}
+
+# Sends a request on such a connection and waits for the whole answer, or for
+# the end of the connection; how it ended is in "error".
+sub on_connection
+{
+	my ($connection, $method, $path, $body, $key) = @_;
+	my $request = "$method $path HTTP/1.1\r\nHost: localhost\r\n"
+	  . "Authorization: Basic dGVzdF9nc2tfc2ltdWxhdG9yOg==\r\n"
+	  . (defined $key ? "Idempotency-Key: $key\r\n" : '')
+	  . "Content-Length: " . length($body) . "\r\n\r\n$body";
+	my $text = '';
+	local $SIG{PIPE} = 'IGNORE';
+
+	syswrite $connection->{in}, $request;
+	until ($text =~ /^(.*?)\r\n\r\n/s
+		&& length($text) >= $+[0] + ($1 =~ /Content-Length: (\d+)/ ? $1 : 0))
+	{
+		next if sysread $connection->{out}, $text, 65536, length $text;
+		close $connection->{in};
+		local $/;
+		my $error = readline $connection->{err};
+		waitpid $connection->{pid}, 0;
+		return parse(1, $text, $error);
+	}
+	return parse(0, $text, '');
+}
+
+sub disconnect
+{
+	my ($connection) = @_;
+	kill 'TERM', $connection->{pid};
+	waitpid $connection->{pid}, 0;
+}
 
 # Executions of an order in the simulator's books.
 sub charges
