@@ -1,0 +1,33 @@
+/*
+ * http_loop.h
+ *		libcurl's sockets and timer: internal to http.c and http_loop.c.
+ */
+#ifndef PAY_HTTP_LOOP_H
+#define PAY_HTTP_LOOP_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct PayHttpLoop
+{
+	CURLM	   *multi;
+	int			epoll_fd;		/* or -1 */
+	int64_t		timer_us;		/* when libcurl wants to be called, or -1 */
+	unsigned char *states;		/* of our sockets, by descriptor */
+	int			n_states;
+} PayHttpLoop;
+
+extern bool pay_http_loop_create(PayHttpLoop *loop, CURLM *multi);
+extern void pay_http_loop_destroy(PayHttpLoop *loop);
+extern void pay_http_loop_drain(PayHttpLoop *loop);
+
+/* libcurl's callbacks that open and close a socket; arg is the loop. */
+extern curl_socket_t pay_http_loop_open(void *arg, curlsocktype purpose,
+										struct curl_sockaddr *address);
+extern int	pay_http_loop_close(void *arg, curl_socket_t fd);
+
+/* The monotonic clock. */
+extern int64_t pay_http_now_us(void);
+
+#endif							/* PAY_HTTP_LOOP_H */
