@@ -23,13 +23,9 @@ static void insert_parties(const PayOrder *order,
 						   const char *new_customer_key);
 static void insert_lines(const PayOrder *order);
 static void set_commissions(PayOrder *order);
-static void fill_order(PayOrder *order);
 
-#define EVENT_COLUMNS \
-	"SELECT e.id, e.order_id, e.payment_key, e.merchant, e.buyer_id," \
-	" e.order_name, e.currency, c.minor_units::pg_catalog.int4, e.amount," \
-	" e.psp_status, e.metadata::pg_catalog.text, e.created_at, e.expires_at" \
-	" FROM payments.payment_event e" \
+#define READ_EVENT \
+	"SELECT " PAY_ORDER_COLUMNS " FROM payments.payment_event e" \
 	" JOIN payments.currency c ON c.code OPERATOR(pg_catalog.=) e.currency" \
 	" WHERE e.order_id OPERATOR(pg_catalog.=) $1"
 
@@ -209,12 +205,12 @@ insert_lines(const PayOrder *order)
 bool
 pay_order_read(const char *order_id, PayOrder *order)
 {
-	static PayStatement read = {EVENT_COLUMNS, 1, {TEXTOID}};
+	static PayStatement read = {READ_EVENT, 1, {TEXTOID}};
 	Datum		values[1] = {CStringGetTextDatum(order_id)};
 
 	if (pay_db_read(&read, values, NULL) == 0)
 		return false;
-	fill_order(order);
+	pay_order_fill(0, order);
 	return true;
 }
 
@@ -222,33 +218,33 @@ bool
 pay_order_lock(const char *order_id, PayOrder *order)
 {
 	static PayStatement lock = {
-		EVENT_COLUMNS " FOR NO KEY UPDATE OF e", 1, {TEXTOID}
+		READ_EVENT " FOR NO KEY UPDATE OF e", 1, {TEXTOID}
 	};
 	Datum		values[1] = {CStringGetTextDatum(order_id)};
 
 	if (pay_db_run(&lock, values, NULL) == 0)
 		return false;
-	fill_order(order);
+	pay_order_fill(0, order);
 	return true;
 }
 
-static void
-fill_order(PayOrder *order)
+void
+pay_order_fill(uint64 row, PayOrder *order)
 {
 	memset(order, 0, sizeof(PayOrder));
-	order->id = pay_db_int64(0, 1);
-	order->order_id = pay_db_text(0, 2);
-	order->payment_key = pay_db_text(0, 3);
-	order->merchant = pay_db_text(0, 4);
-	order->buyer_id = pay_db_int64(0, 5);
-	order->order_name = pay_db_text(0, 6);
-	order->currency = pay_db_text(0, 7);
-	order->minor_units = pay_db_int32(0, 8);
-	order->amount = pay_db_mills(0, 9);
-	order->psp_status = pay_db_text(0, 10);
-	order->metadata = pay_db_text(0, 11);
-	order->created_at = pay_db_time(0, 12);
-	order->expires_at = pay_db_time(0, 13);
+	order->id = pay_db_int64(row, 1);
+	order->order_id = pay_db_text(row, 2);
+	order->payment_key = pay_db_text(row, 3);
+	order->merchant = pay_db_text(row, 4);
+	order->buyer_id = pay_db_int64(row, 5);
+	order->order_name = pay_db_text(row, 6);
+	order->currency = pay_db_text(row, 7);
+	order->minor_units = pay_db_int32(row, 8);
+	order->amount = pay_db_mills(row, 9);
+	order->psp_status = pay_db_text(row, 10);
+	order->metadata = pay_db_text(row, 11);
+	order->created_at = pay_db_time(row, 12);
+	order->expires_at = pay_db_time(row, 13);
 }
 
 void

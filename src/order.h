@@ -63,6 +63,13 @@ extern bool pay_order_insert(PayOrder *order, const char *new_customer_key);
 extern bool pay_order_read(const char *order_id, PayOrder *order);
 extern void pay_order_read_lines(PayOrder *order);
 
+/* What they select of e (payment_event) and c (currency); and reading a row. */
+#define PAY_ORDER_COLUMNS \
+	"e.id, e.order_id, e.payment_key, e.merchant, e.buyer_id, e.order_name," \
+	" e.currency, c.minor_units::pg_catalog.int4, e.amount, e.psp_status," \
+	" e.metadata::pg_catalog.text, e.created_at, e.expires_at"
+extern void pay_order_fill(uint64 row, PayOrder *order);
+
 /* As pay_order_read, with the event's row locked against other writers. */
 extern bool pay_order_lock(const char *order_id, PayOrder *order);
 
@@ -117,11 +124,13 @@ typedef struct PayOrderSale
 } PayOrderSale;
 
 /*
- * Lock the events of outcomes in order_id order and return, of those whose
- * outcome is SUCCESS, the lines that are not yet booked.
+ * Lock the events of outcomes, in order_id order, and read them into orders,
+ * one per outcome; raises an internal error when one is missing.  Returns the
+ * lines, not yet booked, of those whose outcome is SUCCESS.
  */
 extern int	pay_order_lock_for_outcomes(const PayOrderOutcome *outcomes,
-										int n, PayOrderSale **sales);
+										int n, PayOrder *orders,
+										PayOrderSale **sales);
 
 /*
  * Write the outcomes: events first, then orders (SUCCESS with both flags,

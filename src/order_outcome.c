@@ -21,12 +21,14 @@ static void apply_to_orders(const PayOrderOutcome *outcomes, int n,
 
 int
 pay_order_lock_for_outcomes(const PayOrderOutcome *outcomes, int n,
-							PayOrderSale **sales)
+							PayOrder *orders, PayOrderSale **sales)
 {
 	static PayStatement lock = {
-		"SELECT e.id FROM payments.payment_event e"
-		" WHERE e.order_id OPERATOR(pg_catalog.=) ANY ($1)"
-		" ORDER BY e.order_id FOR NO KEY UPDATE",
+		"SELECT " PAY_ORDER_COLUMNS ", r.n::pg_catalog.int4"
+		" FROM pg_catalog.unnest($1) WITH ORDINALITY r (order_id, n)"
+		" JOIN payments.payment_event e ON e.order_id OPERATOR(pg_catalog.=) r.order_id"
+		" JOIN payments.currency c ON c.code OPERATOR(pg_catalog.=) e.currency"
+		" ORDER BY e.order_id FOR NO KEY UPDATE OF e",
 		1, {TEXTARRAYOID}
 	};
 	static PayStatement read = {
@@ -43,7 +45,10 @@ pay_order_lock_for_outcomes(const PayOrderOutcome *outcomes, int n,
 	int			n_sales;
 
 	values[0] = order_id_array(outcomes, n, false);
-	pay_db_run(&lock, values, NULL);
+	if (pay_db_run(&lock, values, NULL) != (uint64) n)
+		elog(ERROR, "an order with an open call has no payment event");
+	for (int i = 0; i < n; i++)
+		pay_order_fill(i, &orders[pay_db_int32(i, 14) - 1]);
 
 	values[0] = order_id_array(outcomes, n, true);
 	n_sales = (int) pay_db_run(&read, values, NULL);

@@ -38,13 +38,15 @@ static void build_posting(PayLedgerPosting *posting, const char *order_id,
 						  TimestampTz at, const PayOrderSale *sales, int n);
 static void credit_wallets(const PayOrderOutcome *outcomes,
 						   const PayOrderSale *sales, int n, TimestampTz now);
-static void write_events(PayResult *results, const PayOrderOutcome *outcomes,
-						 const bool *counts, int n, TimestampTz now);
+static void write_events(const PayOrder *orders,
+						 const PayOrderOutcome *outcomes, int n,
+						 TimestampTz now);
 
 int
 pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now)
 {
 	PayOrderOutcome *outcomes;
+	PayOrder   *orders;
 	PayOrderSale *sales;
 	bool	   *counts;
 	int			n_sales;
@@ -54,12 +56,13 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now)
 		return 0;
 	pay_db_connect();
 	outcomes = palloc0(sizeof(PayOrderOutcome) * n);
+	orders = palloc(sizeof(PayOrder) * n);
 	counts = palloc(sizeof(bool) * n);
 
 	/* what each result would do, were it to count */
 	for (int i = 0; i < n; i++)
 		outcome_of(&results[i], true, &outcomes[i]);
-	n_sales = pay_order_lock_for_outcomes(outcomes, n, &sales);
+	n_sales = pay_order_lock_for_outcomes(outcomes, n, orders, &sales);
 	pay_psp_call_fence(results, n, epoch, counts);
 	pay_psp_call_record(results, n, counts);
 
@@ -70,7 +73,7 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now)
 			ended++;
 	}
 	post_sales(outcomes, n, sales, n_sales, now);
-	write_events(results, outcomes, counts, n, now);
+	write_events(orders, outcomes, n, now);
 	pay_order_apply(outcomes, n, now);
 	pay_psp_call_move(results, n, counts, now);
 	pay_db_finish();
@@ -240,25 +243,20 @@ credit_wallets(const PayOrderOutcome *outcomes, const PayOrderSale *sales,
 
 /* confirmed and failed; completed is the trigger's, and comes after them. */
 static void
-write_events(PayResult *results, const PayOrderOutcome *outcomes,
-			 const bool *counts, int n, TimestampTz now)
+write_events(const PayOrder *orders, const PayOrderOutcome *outcomes, int n,
+			 TimestampTz now)
 {
 	PayEvent   *events = palloc0(sizeof(PayEvent) * n);
 	int			m = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		PayOrder	order;
-
-		if (!counts[i] || !pay_order_state_is_final(outcomes[i].state))
+		if (!pay_order_state_is_final(outcomes[i].state))
 			continue;
-		if (!pay_order_read(outcomes[i].order_id, &order))
-			elog(ERROR, "order \"%s\" has no payment event",
-				 outcomes[i].order_id);
 		events[m].kind = outcomes[i].state == PAY_ORDER_SUCCESS ?
 			"payment.confirmed" : "payment.failed";
 		events[m].order_id = outcomes[i].order_id;
-		events[m].payload = pay_event_payment_payload(&order,
+		events[m].payload = pay_event_payment_payload(&orders[i],
 													  outcomes[i].code);
 		m++;
 	}
