@@ -215,9 +215,12 @@ pay_worker_slot_report(int n, PayWorkerState state, const char *reason)
 	SpinLockRelease(&slot->mutex);
 }
 
-/* The worker goes; its reason stays to be read.  Tells the launcher. */
+/*
+ * The worker goes.  Why is what it reported last, or else reason.  Tells the
+ * launcher.
+ */
 void
-pay_worker_slot_leave(int n)
+pay_worker_slot_leave(int n, const char *reason)
 {
 	PayWorkerSlot *slot = pay_worker_slot(n);
 
@@ -227,6 +230,8 @@ pay_worker_slot_leave(int n)
 	slot->pid = 0;
 	slot->in_flight = 0;
 	slot->state = PAY_WORKER_WAITING;
+	if (reason != NULL && slot->reason[0] == '\0')
+		strlcpy(slot->reason, reason, PAY_REASON_SIZE);
 	SpinLockRelease(&slot->mutex);
 	wake_process(pay_worker_shared->launcher_procno);
 }

@@ -98,7 +98,7 @@ extern bool pay_worker_slot_attach(int n);
 extern void pay_worker_slot_connected(int n, Oid dboid);
 extern void pay_worker_slot_report(int n, PayWorkerState state,
 								   const char *reason);
-extern void pay_worker_slot_leave(int n);
+extern void pay_worker_slot_leave(int n, const char *reason);
 
 /* Knock at the worker of a database, or at the launcher if it has none. */
 extern void pay_worker_slot_knock(Oid dboid, bool prepared);

@@ -1,0 +1,318 @@
+/*
+ * worker.c
+ *		The worker of one database: the process that talks to the PSP.
+ *
+ * One thread of control, one loop: wait for something to happen, move the
+ * network, and when there are results to save or calls to claim take a turn,
+ * which is one short transaction (worker_turn.c).  No transaction, snapshot or
+ * lock is held while the network is waited for, and nothing is waited for
+ * anywhere else, so slow calls delay nobody.
+ *
+ * When there is nothing to do the process sleeps until somebody knocks at its
+ * slot, but for the sweep, which makes up for knocks that cannot be given.
+ *
+ * What could not be guessed: every claim is durable before it is sent, and
+ * dying between the two is safe, so the worker may die anywhere.  It tries not
+ * to, because an answer that nobody waited for has to be asked for again.
+ */
+#include "postgres.h"
+
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/sinval.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "clock.h"
+#include "secret.h"
+#include "worker.h"
+
+#define WARNING_EVERY	60000	/* ms */
+#define LONG_SLEEP		1000	/* ms; before that, statistics are sent */
+
+static volatile sig_atomic_t skip_drain = false;
+static WaitEventSet *wait_set = NULL;
+
+static void set_up(PayWorker *worker, int slot_no);
+static void leave(int code, Datum arg);
+static void handle_shutdown(SIGNAL_ARGS);
+static void handle_cancel(SIGNAL_ARGS);
+static void build_wait_set(void);
+static long time_to_wait(const PayWorker *worker);
+static bool must_look(const PayWorker *worker, int64 now);
+static void wait_for_work(long timeout);
+static void reload(PayWorker *worker);
+static void show_state(PayWorker *worker);
+static void drain(PayWorker *worker);
+
+void
+payments_worker_main(Datum main_arg)
+{
+	static PayWorker worker;
+
+	set_up(&worker, DatumGetInt32(main_arg));
+
+	while (!ShutdownRequestPending && worker.gone[0] == '\0')
+	{
+		wait_for_work(time_to_wait(&worker));
+		if (ConfigReloadPending)
+			reload(&worker);
+		if (pay_worker_receive(&worker))
+			build_wait_set();
+		if (must_look(&worker, pay_clock_ms()))
+			pay_worker_turn(&worker);
+		show_state(&worker);
+	}
+
+	if (worker.gone[0] == '\0')
+		drain(&worker);
+	else
+		pay_worker_slot_report(worker.slot_no, PAY_WORKER_STOPPING,
+							   worker.gone);
+	pay_secret_forget();
+	ereport(LOG,
+			(errmsg("payments worker for database \"%s\" stops%s%s",
+					worker.slot->database,
+					worker.gone[0] ? ": " : "", worker.gone),
+			 errhidestmt(true)));
+	proc_exit(1);
+}
+
+/*
+ * Take the slot, then connect: whatever goes wrong from here on, the launcher
+ * sees that this worker has ended, and people see why.
+ */
+static void
+set_up(PayWorker *worker, int slot_no)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, handle_shutdown);
+	pqsignal(SIGINT, handle_cancel);
+	BackgroundWorkerUnblockSignals();
+
+	worker->slot_no = slot_no;
+	worker->slot = pay_worker_slot(slot_no);
+	if (!pay_worker_slot_attach(slot_no))
+		proc_exit(1);
+	before_shmem_exit(leave, Int32GetDatum(slot_no));
+
+	worker->context = AllocSetContextCreate(TopMemoryContext,
+											"payments worker",
+											ALLOCSET_DEFAULT_SIZES);
+	worker->turn_context = AllocSetContextCreate(worker->context,
+												 "payments turn",
+												 ALLOCSET_DEFAULT_SIZES);
+	worker->results = MemoryContextAlloc(worker->context,
+										 sizeof(PayResult) * PAY_MAX_IN_FLIGHT);
+	worker->put_off = MemoryContextAlloc(worker->context,
+										 sizeof(PayResult) * PAY_MAX_IN_FLIGHT);
+	worker->due_at = PAY_NEVER;
+	worker->put_off_until = PAY_NEVER;
+
+	pay_secret_protect_process();
+	pay_worker_turn_init();
+	pay_worker_connect(worker);
+	pay_worker_begin_epoch(worker);
+	pay_worker_send_open(worker);
+	build_wait_set();
+}
+
+static void
+leave(int code, Datum arg)
+{
+	pay_worker_slot_leave(DatumGetInt32(arg),
+						  code == 0 ? NULL : "ended with an error: see the server's log");
+}
+
+/*
+ * SIGTERM: come to an end in good order.  A commit may wait for a synchronous
+ * standby for ever, so that wait is broken; the turn then knows that it must
+ * not send what it claimed.  The second time, do not wait for answers either.
+ */
+static void
+handle_shutdown(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	if (ShutdownRequestPending)
+		skip_drain = true;
+	ShutdownRequestPending = true;
+	if (pay_worker_is_committing)
+	{
+		ProcDiePending = true;
+		InterruptPending = true;
+	}
+	SetLatch(MyLatch);
+	errno = save_errno;
+}
+
+/*
+ * SIGINT cancels a turn that has not begun to commit: a timeout of its own, or
+ * pg_cancel_backend.  During the commit it is ignored, because a cancelled
+ * wait for a synchronous standby looks like a commit, and the claim would be
+ * sent although a failover could lose it.
+ */
+static void
+handle_cancel(SIGNAL_ARGS)
+{
+	if (pay_worker_may_cancel)
+		StatementCancelHandler(postgres_signal_arg);
+}
+
+/* What to wait for; made anew when the descriptors change. */
+static void
+build_wait_set(void)
+{
+	int			fds[2];
+	int			n = pay_worker_send_fds(fds);
+
+	if (wait_set != NULL)
+		FreeWaitEventSet(wait_set);
+	wait_set = pay_wait_event_set_create(2 + n);
+	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
+					  NULL);
+	for (int i = 0; i < n; i++)
+		AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, fds[i], NULL, NULL);
+}
+
+/* Milliseconds until something is due by itself; -1 when nothing is. */
+static long
+time_to_wait(const PayWorker *worker)
+{
+	int64		now = pay_clock_ms();
+	int64		next = PAY_NEVER;
+	long		network = pay_worker_send_timeout_ms();
+
+	if (must_look(worker, now))
+		return 0;
+	if (worker->held_until > now)
+		next = worker->held_until;
+	else
+	{
+		if (pay_worker_room(worker) > 0)
+			next = Min(worker->due_at, worker->sweep_at);
+		next = Min(next, worker->put_off_until);
+	}
+	if (next == PAY_NEVER)
+		return network;
+	next = Max(next - now, 0);
+	return network < 0 ? (long) next : Min((long) next, network);
+}
+
+/*
+ * Is there something for a turn?  The mark of those who knock is read without
+ * the lock: whoever sets it sets our latch afterwards.
+ */
+static bool
+must_look(const PayWorker *worker, int64 now)
+{
+	if (now < worker->held_until)
+		return false;
+	if (worker->n_results > 0 || now >= worker->put_off_until)
+		return true;
+	if (pay_worker_room(worker) == 0)
+		return false;
+	return worker->more || worker->slot->pending ||
+		now >= worker->due_at || now >= worker->sweep_at;
+}
+
+static void
+wait_for_work(long timeout)
+{
+	WaitEvent	events[4];
+
+	/* Nobody else would send the last counters for us. */
+	if (timeout < 0 || timeout >= LONG_SLEEP)
+		pgstat_report_stat(true);
+
+	(void) WaitEventSetWait(wait_set, timeout, events, lengthof(events),
+							pay_wait_event("PaymentsWorker"));
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (catchupInterruptPending)
+		ProcessCatchupInterrupt();
+}
+
+/* Settings were changed, or a secret was.  Calls in flight go on as they are. */
+static void
+reload(PayWorker *worker)
+{
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	pay_worker_pin_settings();
+	pay_secret_forget();
+	worker->problem[0] = '\0';
+	worker->problem_merchant[0] = '\0';
+	worker->sweep_at = Min(worker->sweep_at,
+						   pay_clock_ms() + pay_guc_sweep_interval * 1000);
+	if (pay_worker_send_reload(worker))
+		build_wait_set();
+}
+
+/*
+ * Tell people what is going on: the state, and the reason if it is not all
+ * well.
+ */
+static void
+show_state(PayWorker *worker)
+{
+	PayWorkerSlot *slot = worker->slot;
+
+	if (!worker->holding &&
+		(slot->state != PAY_WORKER_RUNNING ||
+		 strcmp(slot->reason, worker->problem) != 0))
+		pay_worker_slot_report(worker->slot_no, PAY_WORKER_RUNNING,
+							   worker->problem);
+	if (slot->in_flight != worker->in_flight)
+	{
+		SpinLockAcquire(&slot->mutex);
+		slot->in_flight = worker->in_flight;
+		SpinLockRelease(&slot->mutex);
+	}
+}
+
+/* Warnings about one and the same misery come once a minute. */
+bool
+pay_worker_may_warn(int64 *warned_at)
+{
+	int64		now = pay_clock_ms();
+
+	if (*warned_at != 0 && now - *warned_at < WARNING_EVERY)
+		return false;
+	*warned_at = now;
+	return true;
+}
+
+/*
+ * Wait a little for what is in flight, then record the rest as unanswered, so
+ * that the next run need not guess.
+ */
+static void
+drain(PayWorker *worker)
+{
+	int64		end = pay_clock_ms() + pay_guc_shutdown_drain;
+
+	pay_worker_slot_report(worker->slot_no, PAY_WORKER_STOPPING,
+						   "was told to stop");
+	(void) pay_worker_receive(worker);
+	while (worker->in_flight > 0 && !skip_drain)
+	{
+		int64		left = end - pay_clock_ms();
+		long		network = pay_worker_send_timeout_ms();
+
+		if (left <= 0)
+			break;
+		wait_for_work(network < 0 ? (long) left : Min((long) left, network));
+		if (pay_worker_receive(worker))
+			build_wait_set();
+	}
+	pay_worker_give_up(worker);
+	pay_worker_final_turn(worker);
+}

@@ -1,0 +1,123 @@
+/*
+ * worker.h
+ *		The worker of one database, and what its files share.
+ *
+ *		worker.c		the process: start, loop, reload, drain
+ *		worker_start.c	connecting, settings, the extension, the epoch
+ *		worker_turn.c	one turn: a short transaction of results and claims
+ *		worker_save.c	turns that fail
+ *		worker_send.c	claims to requests, answers to results
+ *		worker_status.c	what people see of it
+ *
+ * A claim is in exactly one place: in flight (worker_send.c), or in results,
+ * answered or given up and not yet saved, or among the results that were put
+ * off.  There are never more of them than PAY_MAX_IN_FLIGHT in all.
+ */
+#ifndef PAY_WORKER_H
+#define PAY_WORKER_H
+
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "guc.h"
+#include "psp_call.h"
+#include "worker_slot.h"
+
+#define PAY_NEVER	INT64_MAX	/* for times of pay_clock_ms */
+
+typedef struct PayWorker
+{
+	int			slot_no;
+	PayWorkerSlot *slot;
+	Oid			extension;
+	int64		epoch;
+	MemoryContext context;		/* claims live below it */
+	MemoryContext turn_context; /* emptied after each turn */
+
+	PayResult  *results;		/* room for PAY_MAX_IN_FLIGHT */
+	int			n_results;
+	PayResult  *put_off;		/* whose rows somebody has locked */
+	int			n_put_off;
+	int			in_flight;
+
+	/* When to look at the queue (pay_clock_ms) */
+	bool		more;			/* calls are due that there was no room for */
+	int64		due_at;			/* when the next call is due */
+	int64		sweep_at;		/* when to look although nobody knocked */
+	int64		held_until;		/* turns fail: do nothing before this */
+	bool		holding;
+	int64		put_off_until;
+	int			put_off_delay;
+
+	char		gone[PAY_REASON_SIZE];	/* why to stop at once, or "" */
+	char		problem[PAY_REASON_SIZE];	/* of sending, or "" */
+	char		problem_merchant[NAMEDATALEN];	/* whose key it is about */
+	int64		warned_of_problem_at;
+	int64		warned_of_holding_at;
+} PayWorker;
+
+typedef enum PayTurnKind
+{
+	PAY_TURN_ORDINARY,
+	PAY_TURN_QUARANTINE,		/* of the one result, because of failure */
+	PAY_TURN_FINAL				/* the process ends after it */
+} PayTurnKind;
+
+/* Why a turn failed: without details, which may contain data. */
+typedef struct PayTurnFailure
+{
+	int			sqlstate;
+	char		message[PAY_REASON_SIZE];
+} PayTurnFailure;
+
+typedef struct PayTurn
+{
+	PayTurnKind kind;
+	PayResult  *results;		/* to save */
+	int			n;
+	int			limit;			/* how many calls to claim */
+
+	/* results */
+	bool		done;
+	PayTurnFailure failure;
+	PayClaim  **claims;
+	int			n_claims;
+	int			settled;		/* orders that ended */
+	TimestampTz due_at;			/* of the next call; DT_NOEND: none */
+} PayTurn;
+
+extern PGDLLEXPORT void payments_worker_main(Datum main_arg);
+
+/* worker.c */
+extern bool pay_worker_may_warn(int64 *warned_at);
+
+/* worker_start.c */
+extern void pay_worker_connect(PayWorker *worker);
+extern void pay_worker_pin_settings(void);
+extern bool pay_worker_check_extension(PayWorker *worker);
+extern void pay_worker_begin_epoch(PayWorker *worker);
+
+/* worker_turn.c */
+extern volatile sig_atomic_t pay_worker_may_cancel;
+extern volatile sig_atomic_t pay_worker_is_committing;
+
+extern void pay_worker_turn_init(void);
+extern bool pay_worker_try_turn(PayWorker *worker, PayTurn *turn);
+
+/* worker_save.c */
+extern void pay_worker_turn(PayWorker *worker);
+extern void pay_worker_final_turn(PayWorker *worker);
+extern int	pay_worker_room(const PayWorker *worker);
+
+/* worker_send.c */
+extern void pay_worker_send_open(PayWorker *worker);
+extern bool pay_worker_send_reload(PayWorker *worker);
+extern void pay_worker_send(PayWorker *worker, PayClaim *claim);
+extern bool pay_worker_receive(PayWorker *worker);
+extern void pay_worker_give_up(PayWorker *worker);
+extern int	pay_worker_send_capacity(void);
+extern long pay_worker_send_timeout_ms(void);
+extern int	pay_worker_send_fds(int fds[2]);
+
+#endif							/* PAY_WORKER_H */

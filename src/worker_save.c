@@ -1,0 +1,367 @@
+/*
+ * worker_save.c
+ *		Saving results, whatever happens, and going on with claims.
+ *
+ * Turns usually work.  One that fails leaves its answers in memory, and there
+ * they stay until they are saved, because each may say that money has moved:
+ *
+ *	- a deadlock or the like: the turn is taken again;
+ *	- something that has to do with a row: the results are halved until the
+ *	  bad one stands alone.  It goes into quarantine, in a transaction of its
+ *	  own, where people see it;
+ *	- a row that somebody has locked: likewise, but the one is put off and
+ *	  tried again by itself, while everything else goes on;
+ *	- anything else (a full disk, a missing table) has nothing to do with the
+ *	  results: the worker holds.  It claims nothing, so that nothing is sent
+ *	  whose answer it could not save, and tries again every second.
+ *
+ * The worker never ends because of a row.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "clock.h"
+#include "wake.h"
+#include "worker.h"
+
+/* Milliseconds */
+#define HOLD_TIME			1000
+#define LOCKED_DELAY		100 /* for due calls that others have locked */
+#define PREPARED_SWEEP		1000	/* while transactions are prepared */
+#define PUT_OFF_FIRST		1000
+#define PUT_OFF_LAST		30000
+
+#define TRIES				2	/* of a turn, before it is taken apart */
+#define CONFLICT_TRIES		4	/* after deadlocks and the like */
+#define MAX_LOCKED			8	/* results, before it looks like all are */
+
+/* What became of a result while results were saved one by one. */
+typedef enum Fate
+{
+	FATE_KEPT,
+	FATE_SAVED,
+	FATE_PUT_OFF
+} Fate;
+
+typedef struct Saving
+{
+	PayTurnKind kind;
+	Fate		fates[PAY_MAX_IN_FLIGHT];
+	int			n_locked;
+	PayTurnFailure failure;		/* why there is no point in going on */
+} Saving;
+
+/*
+ * Classes of SQLSTATE that say nothing about the rows of a turn: the
+ * connection, the transaction's state, conflicts, privileges and missing
+ * objects, resources, limits, locks, operators, the system, configuration.
+ */
+static const char *const not_of_a_row[] = {
+	"08", "25", "2D", "40", "42", "53", "54", "55", "57", "58", "F0"
+};
+
+static bool take_turn(PayWorker *worker, int limit, PayTurnFailure *failure);
+static int	tries_for(int sqlstate);
+static void plan_next(PayWorker *worker, const PayTurn *turn);
+static void save_apart(PayWorker *worker, Saving *saving, int first, int n);
+static void save_alone(PayWorker *worker, Saving *saving, int i,
+					   const PayTurnFailure *failure);
+static void retry_put_off(PayWorker *worker);
+static void close_ranks(PayWorker *worker, const Fate *fates);
+static void finish_result(PayWorker *worker, PayResult *result);
+static bool is_of_a_row(int sqlstate);
+static void hold(PayWorker *worker, const PayTurnFailure *failure);
+static void count(PayWorker *worker, PayWorkerCounter counter, int n);
+
+/* How many calls may be claimed once the results at hand are saved? */
+int
+pay_worker_room(const PayWorker *worker)
+{
+	return Max(pay_worker_send_capacity() - worker->in_flight -
+			   worker->n_put_off, 0);
+}
+
+/*
+ * Save the results and claim what there is room for.  Afterwards the worker
+ * holds, or there are no results left but those that were put off.
+ */
+void
+pay_worker_turn(PayWorker *worker)
+{
+	/* A worker that was holding begins with what it has. */
+	int			limit = worker->holding && worker->n_results > 0 ? 0 :
+	pay_worker_room(worker);
+	PayTurnFailure failure;
+
+	if (worker->n_put_off > 0 && pay_clock_ms() >= worker->put_off_until)
+		retry_put_off(worker);
+
+	if (!take_turn(worker, limit, &failure) && worker->gone[0] == '\0')
+	{
+		if (worker->n_results > 0 &&
+			(is_of_a_row(failure.sqlstate) ||
+			 failure.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE))
+		{
+			Saving	   *saving = MemoryContextAllocZero(worker->context,
+														sizeof(Saving));
+
+			saving->kind = PAY_TURN_ORDINARY;
+			save_apart(worker, saving, 0, worker->n_results);
+			close_ranks(worker, saving->fates);
+			failure = saving->failure;
+			pfree(saving);
+		}
+		if (failure.sqlstate != 0)
+		{
+			hold(worker, &failure);
+			return;
+		}
+	}
+	worker->holding = false;
+}
+
+/*
+ * The last turn of this process: save what there is, and claim nothing.  What
+ * cannot be saved the next run asks about.
+ */
+void
+pay_worker_final_turn(PayWorker *worker)
+{
+	Saving	   *saving = MemoryContextAllocZero(worker->context,
+												sizeof(Saving));
+
+	for (int i = 0; i < worker->n_put_off; i++)
+		worker->results[worker->n_results++] = worker->put_off[i];
+	worker->n_put_off = 0;
+
+	saving->kind = PAY_TURN_FINAL;
+	if (worker->n_results > 0)
+		save_apart(worker, saving, 0, worker->n_results);
+	if (saving->failure.sqlstate != 0)
+		hold(worker, &saving->failure);
+}
+
+/* A turn of everything, tried more than once if that may help. */
+static bool
+take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
+{
+	PayTurn		turn = {PAY_TURN_ORDINARY, worker->results, worker->n_results, limit};
+
+	for (int tries = 1; !pay_worker_try_turn(worker, &turn); tries++)
+	{
+		*failure = turn.failure;
+		if (worker->gone[0] != '\0' || tries >= tries_for(failure->sqlstate))
+			return false;
+	}
+
+	count(worker, PAY_COUNT_SETTLED, turn.settled);
+	count(worker, PAY_COUNT_CLAIMED, turn.n_claims);
+	for (int i = 0; i < turn.n; i++)
+		finish_result(worker, &worker->results[i]);
+	worker->n_results = 0;
+	plan_next(worker, &turn);
+
+	/* The claims are durable now, and only now may they be sent. */
+	for (int i = 0; i < turn.n_claims; i++)
+	{
+		MemoryContextSetParent(turn.claims[i]->context, worker->context);
+		pay_worker_send(worker, turn.claims[i]);
+	}
+	return true;
+}
+
+static int
+tries_for(int sqlstate)
+{
+	if (sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED)
+		return CONFLICT_TRIES;
+	return is_of_a_row(sqlstate) ? TRIES : 1;
+}
+
+/* When is the queue to be looked at again, if nobody knocks? */
+static void
+plan_next(PayWorker *worker, const PayTurn *turn)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		clock = pay_clock_ms();
+	bool		is_due = turn->due_at <= now;
+
+	worker->more = is_due && turn->n_claims == turn->limit;
+	if (turn->limit > 0)
+		worker->sweep_at = clock + (worker->slot->prepared ?
+									PREPARED_SWEEP :
+									pay_guc_sweep_interval * 1000);
+	if (turn->due_at == DT_NOEND)
+		worker->due_at = PAY_NEVER;
+	else if (is_due)
+		worker->due_at = clock + LOCKED_DELAY;
+	else
+		worker->due_at = clock + (turn->due_at - now) / 1000 + 1;
+}
+
+/*
+ * Save results first .. first + n in transactions of their own, in halves when
+ * they do not go together.
+ */
+static void
+save_apart(PayWorker *worker, Saving *saving, int first, int n)
+{
+	PayTurn		turn = {saving->kind, &worker->results[first], n, 0};
+
+	if (pay_worker_try_turn(worker, &turn))
+	{
+		count(worker, PAY_COUNT_SETTLED, turn.settled);
+		for (int i = first; i < first + n; i++)
+			saving->fates[i] = FATE_SAVED;
+	}
+	else if (worker->gone[0] != '\0')
+		return;
+	else if (!is_of_a_row(turn.failure.sqlstate) &&
+			 turn.failure.sqlstate != ERRCODE_LOCK_NOT_AVAILABLE)
+		saving->failure = turn.failure;
+	else if (n == 1)
+		save_alone(worker, saving, first, &turn.failure);
+	else
+	{
+		save_apart(worker, saving, first, n / 2);
+		if (saving->failure.sqlstate == 0 && worker->gone[0] == '\0')
+			save_apart(worker, saving, first + n / 2, n - n / 2);
+	}
+}
+
+/* A result that fails alone is put off, or put aside. */
+static void
+save_alone(PayWorker *worker, Saving *saving, int i,
+		   const PayTurnFailure *failure)
+{
+	PayResult  *result = &worker->results[i];
+	PayTurn		turn = {PAY_TURN_QUARANTINE, result, 1, 0};
+
+	if (failure->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
+	{
+		saving->fates[i] = FATE_PUT_OFF;
+		if (++saving->n_locked > MAX_LOCKED)
+			saving->failure = *failure;
+		return;
+	}
+
+	ereport(WARNING,
+			(errmsg("answer for order \"%s\" could not be applied: call " INT64_FORMAT " goes into quarantine",
+					result->claim->order_id, result->claim->call_id),
+			 errdetail("%s", failure->message),
+			 errhint("See payments.stuck_orders."),
+			 errhidestmt(true)));
+	turn.failure = *failure;
+	if (pay_worker_try_turn(worker, &turn))
+	{
+		saving->fates[i] = FATE_SAVED;
+		count(worker, PAY_COUNT_QUARANTINED, 1);
+	}
+	else
+		saving->failure = turn.failure;
+}
+
+/*
+ * Try again those whose rows were locked, one by one.  The first that is still
+ * locked ends it, and the next time is later.
+ */
+static void
+retry_put_off(PayWorker *worker)
+{
+	while (worker->n_put_off > 0)
+	{
+		PayTurn		turn = {PAY_TURN_ORDINARY, &worker->put_off[0], 1, 0};
+
+		if (pay_worker_try_turn(worker, &turn))
+		{
+			count(worker, PAY_COUNT_SETTLED, turn.settled);
+			finish_result(worker, &worker->put_off[0]);
+		}
+		else if (worker->gone[0] == '\0' && is_of_a_row(turn.failure.sqlstate))
+			worker->results[worker->n_results++] = worker->put_off[0];
+		else
+		{
+			worker->put_off_delay = Min(worker->put_off_delay * 2,
+										PUT_OFF_LAST);
+			worker->put_off_until = pay_clock_ms() + worker->put_off_delay;
+			return;
+		}
+		worker->put_off[0] = worker->put_off[--worker->n_put_off];
+	}
+	worker->put_off_until = PAY_NEVER;
+}
+
+/* Part with results that were saved or put off; the others stay. */
+static void
+close_ranks(PayWorker *worker, const Fate *fates)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < worker->n_results; i++)
+	{
+		if (fates[i] == FATE_SAVED)
+			finish_result(worker, &worker->results[i]);
+		else if (fates[i] == FATE_KEPT)
+			worker->results[kept++] = worker->results[i];
+		else
+		{
+			if (worker->n_put_off == 0)
+				worker->put_off_delay = PUT_OFF_FIRST;
+			worker->put_off[worker->n_put_off++] = worker->results[i];
+			worker->put_off_until = pay_clock_ms() + worker->put_off_delay;
+		}
+	}
+	worker->n_results = kept;
+}
+
+/* A saved result: wake those who wait for its order, and free its claim. */
+static void
+finish_result(PayWorker *worker, PayResult *result)
+{
+	count(worker, result->transport == PAY_TRANSPORT_ANSWERED ?
+		  PAY_COUNT_ANSWERED : PAY_COUNT_UNANSWERED, 1);
+	if (result->decision.action == PAY_ACTION_SUCCEED ||
+		result->decision.action == PAY_ACTION_FAIL)
+		pay_wake_settled(result->claim->order_id);
+	MemoryContextDelete(result->claim->context);
+}
+
+/* May this error be the fault of a result? */
+static bool
+is_of_a_row(int sqlstate)
+{
+	const char *text = unpack_sql_state(sqlstate);
+
+	for (int i = 0; i < lengthof(not_of_a_row); i++)
+	{
+		if (strncmp(text, not_of_a_row[i], 2) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* Turns fail for a reason beyond us: wait, and say so. */
+static void
+hold(PayWorker *worker, const PayTurnFailure *failure)
+{
+	worker->holding = true;
+	worker->held_until = pay_clock_ms() + HOLD_TIME;
+	pay_worker_slot_report(worker->slot_no, PAY_WORKER_HOLDING,
+						   failure->message);
+	if (pay_worker_may_warn(&worker->warned_of_holding_at))
+		ereport(WARNING,
+				(errmsg("payments worker cannot save results or claim calls"),
+				 errdetail("%s", failure->message),
+				 errhint("Nothing new is sent until it can; %d answers are kept in memory.",
+						 worker->n_results + worker->n_put_off),
+				 errhidestmt(true)));
+}
+
+static void
+count(PayWorker *worker, PayWorkerCounter counter, int n)
+{
+	if (n > 0)
+		pg_atomic_fetch_add_u64(&worker->slot->counters[counter], n);
+}

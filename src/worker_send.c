@@ -1,0 +1,358 @@
+/*
+ * worker_send.c
+ *		From claims to requests, and from answers to results.
+ *
+ * Owns the HTTP client and the table of claims in flight, which is indexed by
+ * the tag that comes back with an answer.  Settings of a client cannot change,
+ * so a reload makes a new one, and the old one lives until its last answer.
+ *
+ * A claim that cannot be sent, for want of a key for example, is a result like
+ * any other: it says that nothing was sent, and the call is tried again later.
+ */
+#include "postgres.h"
+
+#include <openssl/sha.h>
+
+#include "miscadmin.h"
+#include "postmaster/interrupt.h"
+#include "storage/fd.h"
+#include "utils/memutils.h"
+
+#include "http.h"
+#include "secret.h"
+#include "worker.h"
+
+#define USER_AGENT			"payments/" PAYMENTS_VERSION
+#define MAX_PATH			1024
+#define MAX_HEADER			400
+#define RETRY_AFTER_CAP_S	300
+
+/* A client and the settings it was made with. */
+typedef struct Client
+{
+	PayHttp    *http;			/* NULL: none */
+	int			capacity;
+	int			connect_timeout;
+	char		ca_file[MAXPGPATH];
+} Client;
+
+static Client current;
+static Client former;			/* gets no new requests */
+static PayClaim *in_flight[PAY_MAX_IN_FLIGHT];
+static int	reserved_fds = 0;
+
+static bool open_client(Client *client, const char **error);
+static int	reserve_fds(int n);
+static const char *start_request(PayClaim *claim, int tag,
+								 const char *authorization);
+static bool receive_from(PayWorker *worker, PayHttp *http);
+static void add_result(PayWorker *worker, PayClaim *claim,
+					   const PayHttpResult *answer, const char *why);
+static void note_problem(PayWorker *worker, const char *merchant,
+						 const char *problem);
+
+void
+pay_worker_send_open(PayWorker *worker)
+{
+	const char *error;
+
+	if (!open_client(&current, &error))
+		ereport(ERROR,
+				(errmsg("could not prepare requests to the PSP: %s", error)));
+}
+
+/*
+ * Settings may have changed.  Returns true when the descriptors to wait for
+ * have.  While an older client still waits for answers a second change has to
+ * wait for them too; pay_worker_receive sees to it.
+ */
+bool
+pay_worker_send_reload(PayWorker *worker)
+{
+	Client		new;
+	const char *error;
+
+	if (former.http != NULL ||
+		(current.connect_timeout == pay_guc_connect_timeout &&
+		 strcmp(current.ca_file, pay_guc_toss_ca_file) == 0 &&
+		 (current.capacity == pay_guc_max_in_flight ||
+		  current.capacity == reserve_fds(pay_guc_max_in_flight))))
+		return false;
+
+	if (!open_client(&new, &error))
+	{
+		ereport(WARNING,
+				(errmsg("could not apply new settings to requests: %s", error),
+				 errhidestmt(true)));
+		return false;
+	}
+	former = current;
+	current = new;
+	return true;
+}
+
+static bool
+open_client(Client *client, const char **error)
+{
+	PayHttpOptions options;
+
+	client->capacity = reserve_fds(pay_guc_max_in_flight);
+	client->connect_timeout = pay_guc_connect_timeout;
+	strlcpy(client->ca_file, pay_guc_toss_ca_file, sizeof(client->ca_file));
+
+	options.max_in_flight = client->capacity;
+	options.ca_file = client->ca_file[0] ? client->ca_file : NULL;
+	options.connect_timeout_ms = client->connect_timeout;
+	options.user_agent = USER_AGENT;
+	client->http = pay_http_create(&options, error);
+	return client->http != NULL;
+}
+
+/*
+ * Tell the server's file manager how many sockets there may be.  It grants at
+ * most a third of all descriptors; returns how many requests that allows.
+ */
+static int
+reserve_fds(int n)
+{
+	while (reserved_fds > n)
+	{
+		ReleaseExternalFD();
+		reserved_fds--;
+	}
+	while (reserved_fds < n && AcquireExternalFD())
+		reserved_fds++;
+	if (reserved_fds < n)
+		ereport(LOG,
+				(errmsg("payments worker uses %d of %d payments.max_in_flight: there are not enough file descriptors",
+						Max(reserved_fds, 1), n),
+				 errhint("Raise max_files_per_process."),
+				 errhidestmt(true)));
+	return Max(reserved_fds, 1);
+}
+
+int
+pay_worker_send_capacity(void)
+{
+	return Min(current.capacity, pay_guc_max_in_flight);
+}
+
+int
+pay_worker_send_fds(int fds[2])
+{
+	int			n = 0;
+
+	fds[n++] = pay_http_fd(current.http);
+	if (former.http != NULL)
+		fds[n++] = pay_http_fd(former.http);
+	return n;
+}
+
+/* How long the clients can be left alone; -1 when for ever. */
+long
+pay_worker_send_timeout_ms(void)
+{
+	long		timeout = pay_http_timeout_ms(current.http);
+	long		other = former.http ? pay_http_timeout_ms(former.http) : -1;
+
+	if (timeout < 0 || (other >= 0 && other < timeout))
+		return other < 0 ? timeout : other;
+	return timeout;
+}
+
+/*
+ * Send a claim that is durable.  Takes the claim over.  Once the worker is to
+ * stop nothing is begun any more: "not sent" is the better result.
+ */
+void
+pay_worker_send(PayWorker *worker, PayClaim *claim)
+{
+	const char *authorization;
+	const char *why;
+	char	   *problem;
+	int			tag = 0;
+
+	if (ShutdownRequestPending)
+	{
+		add_result(worker, claim, NULL, "the worker was stopped");
+		return;
+	}
+
+	authorization = pay_secret_authorization(claim->merchant, &problem);
+	if (authorization == NULL)
+	{
+		note_problem(worker, claim->merchant, problem);
+		pfree(problem);
+		add_result(worker, claim, NULL, "no usable secret key");
+		return;
+	}
+	if (strcmp(worker->problem_merchant, claim->merchant) == 0)
+		note_problem(worker, "", "");
+
+	while (in_flight[tag] != NULL)
+		tag++;
+	why = start_request(claim, tag, authorization);
+	if (why != NULL)
+	{
+		add_result(worker, claim, NULL, why);
+		return;
+	}
+	in_flight[tag] = claim;
+	worker->in_flight++;
+}
+
+/* Hand a request to the client.  Returns NULL, or why it refuses. */
+static const char *
+start_request(PayClaim *claim, int tag, const char *authorization)
+{
+	bool		is_confirm = claim->request.operation == PAY_TOSS_CONFIRM;
+	char		path[MAX_PATH];
+	char		url[MAX_PATH + 300];
+	char		key[MAX_HEADER];
+	const char *headers[3];
+	const char *error;
+	PayHttpRequest request = {0};
+
+	if (pay_toss_path(&claim->request, path, sizeof(path)) < 0)
+		return "the request cannot be addressed";
+	if (snprintf(url, sizeof(url), "%s%s", pay_guc_toss_url, path) >= sizeof(url) ||
+		snprintf(key, sizeof(key), "Idempotency-Key: %s", claim->idempotency_key) >= sizeof(key))
+		return "the request is too long";
+
+	request.tag = tag;
+	request.url = url;
+	request.headers = headers;
+	headers[request.n_headers++] = authorization;
+	if (is_confirm)
+	{
+		headers[request.n_headers++] = "Content-Type: application/json";
+		headers[request.n_headers++] = key;
+		request.body = claim->request_body;
+		request.body_len = strlen(claim->request_body);
+	}
+	request.timeout_ms = pay_guc_request_timeout;
+	return pay_http_start(current.http, &request, &error) ? NULL : error;
+}
+
+/*
+ * Move the network, and make results of what has ended.  Returns true when the
+ * descriptors to wait for have changed.
+ */
+bool
+pay_worker_receive(PayWorker *worker)
+{
+	receive_from(worker, current.http);
+	if (former.http == NULL || receive_from(worker, former.http))
+		return false;
+
+	pay_http_destroy(former.http);
+	former.http = NULL;
+	(void) pay_worker_send_reload(worker);
+	return true;
+}
+
+/* Returns whether more is to come. */
+static bool
+receive_from(PayWorker *worker, PayHttp *http)
+{
+	PayHttpResult answer;
+
+	if (pay_http_in_flight(http) == 0)
+		return false;
+	pay_http_run(http);
+	while (pay_http_next(http, &answer))
+	{
+		PayClaim   *claim = in_flight[answer.tag];
+
+		in_flight[answer.tag] = NULL;
+		worker->in_flight--;
+		if (worker->problem_merchant[0] == '\0')
+			note_problem(worker, "", answer.error ? answer.error : "");
+		add_result(worker, claim, &answer, answer.error);
+	}
+	return pay_http_in_flight(http) > 0;
+}
+
+/* Whatever is still in flight ends without an answer. */
+void
+pay_worker_give_up(PayWorker *worker)
+{
+	static const PayHttpResult none = {.outcome = PAY_HTTP_NO_ANSWER};
+
+	for (int tag = 0; tag < PAY_MAX_IN_FLIGHT; tag++)
+	{
+		if (in_flight[tag] == NULL)
+			continue;
+		add_result(worker, in_flight[tag], &none, "the worker was stopped");
+		in_flight[tag] = NULL;
+		worker->in_flight--;
+	}
+	pay_http_destroy(current.http);
+	pay_http_destroy(former.http);
+	current.http = former.http = NULL;
+}
+
+/*
+ * Make a result of a claim: read the answer, understand it, and decide.  All
+ * that it needs lives in the claim's own context.  Without an answer nothing
+ * was sent; why is static text.
+ */
+static void
+add_result(PayWorker *worker, PayClaim *claim, const PayHttpResult *answer,
+		   const char *why)
+{
+	PayResult  *result = &worker->results[worker->n_results++];
+	MemoryContext old = MemoryContextSwitchTo(claim->context);
+
+	memset(result, 0, sizeof(PayResult));
+	result->claim = claim;
+	result->received_at = GetCurrentTimestamp();
+	result->transport = answer == NULL ||
+		answer->outcome == PAY_HTTP_NOT_SENT ? PAY_TRANSPORT_NOT_SENT :
+		answer->outcome == PAY_HTTP_ANSWERED ? PAY_TRANSPORT_ANSWERED :
+		PAY_TRANSPORT_NO_ANSWER;
+
+	if (result->transport == PAY_TRANSPORT_ANSWERED)
+	{
+		pay_toss_json_read(answer->body, answer->body_len, &result->body);
+		result->http_status = answer->status;
+		result->body_size = (int) answer->body_len;
+
+		/* OpenSSL's own: the server's digests need a transaction. */
+		SHA256((const unsigned char *) answer->body, answer->body_len,
+			   result->body_sha256);
+		if (answer->trace_id[0] != '\0')
+			result->trace_id = pstrdup(answer->trace_id);
+		result->connect_us = answer->connect_us;
+		result->first_byte_us = answer->first_byte_us;
+		result->total_us = answer->total_us;
+	}
+
+	pay_toss_interpret(&claim->request, result->transport, result->http_status,
+					   &result->body, &result->answer);
+	if (result->answer.detail == NULL)
+		result->answer.detail = why;
+	pay_resolve(&claim->state, result->answer.meaning, result->received_at,
+				&result->decision);
+	if (answer != NULL && answer->retry_after_s > 0)
+		result->decision.delay = Max(result->decision.delay,
+									 Min(answer->retry_after_s, RETRY_AFTER_CAP_S) * USECS_PER_SEC);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Remember for the status what stands in the way of sending, and warn now and
+ * then.  Empty text: nothing any more.
+ */
+static void
+note_problem(PayWorker *worker, const char *merchant, const char *problem)
+{
+	strlcpy(worker->problem_merchant, merchant,
+			sizeof(worker->problem_merchant));
+	strlcpy(worker->problem, problem, sizeof(worker->problem));
+	if (problem[0] != '\0' && pay_worker_may_warn(&worker->warned_of_problem_at))
+		ereport(WARNING,
+				(errmsg("request to the PSP could not be sent or was not answered"),
+				 errdetail("%s.", problem),
+				 errhidestmt(true)));
+}

@@ -1,0 +1,234 @@
+/*
+ * worker_start.c
+ *		What a worker does before its first turn.
+ *
+ * Connects, makes itself independent of settings that ALTER DATABASE or ALTER
+ * ROLE give to every session, finds the extension, and begins an epoch: the
+ * number by which its results are told from those of a worker before it.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_extension.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "clock.h"
+#include "db.h"
+#include "worker.h"
+
+/*
+ * How long after the start the calls are asked about that an earlier run left
+ * in flight: when it died on this machine, its connections are closed, and the
+ * PSP only has to finish what it had begun.
+ */
+#define SETTLE_LOCAL_US		(INT64_C(2) * USECS_PER_SEC)
+
+static const struct
+{
+	const char *name;
+	const char *value;
+}			pinned[] =
+
+{
+	{"application_name", "payments worker"},
+	{"search_path", "pg_catalog, pg_temp"},
+	{"default_transaction_isolation", "read committed"},
+	{"default_transaction_read_only", "off"},
+	{"default_transaction_deferrable", "off"},
+	{"session_replication_role", "origin"},
+	{"row_security", "off"},
+	{"statement_timeout", "0"}, /* turns have a timeout of their own */
+	{"lock_timeout", "500ms"},	/* results that have to wait are put off */
+	{"idle_in_transaction_session_timeout", "0"},
+	{"jit", "off"},
+	{"DateStyle", "ISO, YMD"},
+	{"IntervalStyle", "postgres"},
+	{"TimeZone", "UTC"},
+	{"extra_float_digits", "1"},
+	{"debug_print_parse", "off"},	/* these would show parameters in the log */
+	{"debug_print_rewritten", "off"},
+	{"debug_print_plan", "off"},
+};
+
+static bool find_extension(Oid *oid, char *version, size_t size);
+static bool orphans_are_foreign(PayWorker *worker);
+pg_noreturn static void give_up(PayWorker *worker);
+
+/*
+ * Connect to the database of the slot, as the bootstrap superuser.  A database
+ * that is not there, or not to be connected to, ends the process with an error
+ * that only the log can tell in full.
+ */
+void
+pay_worker_connect(PayWorker *worker)
+{
+	bool		usable;
+
+	pay_worker_slot_report(worker->slot_no, PAY_WORKER_STARTING,
+						   "could not connect to the database: does it exist? see the server's log");
+	BackgroundWorkerInitializeConnection(worker->slot->database, NULL, 0);
+	pay_worker_slot_report(worker->slot_no, PAY_WORKER_STARTING, NULL);
+	pay_worker_pin_settings();
+
+	/* Whoever creates the extension or queues a call after this look knocks. */
+	pay_worker_slot_connected(worker->slot_no, MyDatabaseId);
+	StartTransactionCommand();
+	usable = pay_worker_check_extension(worker);
+	CommitTransactionCommand();
+	if (!usable)
+		give_up(worker);
+}
+
+/*
+ * ALTER DATABASE and ALTER ROLE reach background workers too.  Settings that
+ * could change what a turn does are pinned; the guarantee that nothing is sent
+ * before it is durable needs synchronous_commit.
+ */
+void
+pay_worker_pin_settings(void)
+{
+	for (int i = 0; i < lengthof(pinned); i++)
+		SetConfigOption(pinned[i].name, pinned[i].value,
+						PGC_SUSET, PGC_S_OVERRIDE);
+	if (synchronous_commit < SYNCHRONOUS_COMMIT_ON)
+		SetConfigOption("synchronous_commit", "on",
+						PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/*
+ * Is the extension there, still the one we know, and of the library's version?
+ * Locks it until the end of the transaction, so that it cannot be dropped
+ * meanwhile.  False, with worker->gone set, when the worker has to end.
+ */
+bool
+pay_worker_check_extension(PayWorker *worker)
+{
+	char		version[64];
+	Oid			oid;
+
+	if (OidIsValid(worker->extension))
+		LockDatabaseObject(ExtensionRelationId, worker->extension, 0,
+						   AccessShareLock);
+	if (!find_extension(&oid, version, sizeof(version)))
+		strlcpy(worker->gone, "the database does not have the extension",
+				sizeof(worker->gone));
+	else if (OidIsValid(worker->extension) && oid != worker->extension)
+		strlcpy(worker->gone, "the extension was created anew",
+				sizeof(worker->gone));
+	else if (strcmp(version, PAYMENTS_VERSION) != 0)
+		snprintf(worker->gone, sizeof(worker->gone),
+				 "the extension has version %s, the library %s: update the one, or restart the server for the other",
+				 version, PAYMENTS_VERSION);
+	else
+		worker->extension = oid;
+	return worker->gone[0] == '\0';
+}
+
+static bool
+find_extension(Oid *oid, char *version, size_t size)
+{
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum("payments"));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		is_null;
+		Datum		datum = heap_getattr(tuple, Anum_pg_extension_extversion,
+										 RelationGetDescr(rel), &is_null);
+
+		*oid = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
+		version[0] = '\0';
+		if (!is_null)
+			text_to_cstring_buffer(DatumGetTextPP(datum), version, size);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return HeapTupleIsValid(tuple);
+}
+
+/* The launcher tries again; the reason stays in the slot.  No cause for noise. */
+static void
+give_up(PayWorker *worker)
+{
+	pay_worker_slot_report(worker->slot_no, PAY_WORKER_STARTING, worker->gone);
+	proc_exit(0);
+}
+
+/*
+ * Begin a run.  What earlier runs left in flight is asked about after a while:
+ * soon when they died on this machine; only when their requests must have ended
+ * if they may have run on another, which may be alive.
+ */
+void
+pay_worker_begin_epoch(PayWorker *worker)
+{
+	int64		settle_us;
+	int			orphans;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_report_activity(STATE_RUNNING, "payments: begin a run");
+	settle_us = orphans_are_foreign(worker) ?
+		pay_guc_request_timeout * INT64_C(1000) : SETTLE_LOCAL_US;
+	worker->epoch = pay_psp_call_begin_epoch(GetCurrentTimestamp(), settle_us,
+											 &orphans);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_activity(STATE_IDLE, NULL);
+
+	SpinLockAcquire(&worker->slot->mutex);
+	worker->slot->epoch = worker->epoch;
+	worker->slot->began_epoch = true;
+	SpinLockRelease(&worker->slot->mutex);
+
+	ereport(LOG,
+			(errmsg("payments worker for database \"%s\" has started: run " INT64_FORMAT ", calls left in flight: %d",
+					worker->slot->database, worker->epoch, orphans),
+			 errhidestmt(true)));
+}
+
+/*
+ * Did the run before this one perhaps belong to another server?  So it did
+ * when this one started as a standby or from a backup and no worker has run
+ * here since, or when the last run was noted under another system identifier
+ * (a dump and restore).
+ */
+static bool
+orphans_are_foreign(PayWorker *worker)
+{
+	static PayStatement read = {
+		"SELECT system_identifier FROM payments.worker_epoch"
+		" ORDER BY epoch DESC LIMIT 1",
+		0
+	};
+	bool		foreign = pay_worker_shared->was_standby &&
+	!worker->slot->began_epoch;
+
+	pay_db_connect();
+	if (pay_db_run(&read, NULL, NULL) > 0 &&
+		pay_db_int64(0, 1) != (int64) GetSystemIdentifier())
+		foreign = true;
+	pay_db_finish();
+	return foreign;
+}

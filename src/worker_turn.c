@@ -1,0 +1,259 @@
+/*
+ * worker_turn.c
+ *		One turn: a short transaction that saves results and claims calls.
+ *
+ * Results of many answers and the claims that take their places share one
+ * commit; while its fsync runs more answers arrive, so a turn grows with the
+ * load.  A turn either happened and is durable, or left nothing behind; what
+ * to do in the second case is worker_save.c's business.
+ */
+#include "postgres.h"
+
+#include "access/twophase.h"
+#include "access/xact.h"
+#include "commands/async.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "replication/syncrep.h"
+#include "storage/ipc.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+
+#include "clock.h"
+#include "db.h"
+#include "settle.h"
+#include "worker.h"
+
+#define TURN_TIMEOUT	30000	/* ms */
+
+volatile sig_atomic_t pay_worker_may_cancel = false;
+volatile sig_atomic_t pay_worker_is_committing = false;
+
+static void count_turn(PayWorkerSlot *slot);
+static void begin_turn(PayTurnKind kind);
+static void work(PayWorker *worker, PayTurn *turn);
+static void commit_turn(void);
+static void before_commit(XactEvent event, void *arg);
+static void fail_turn(PayTurnFailure *failure);
+static void look_for_prepared(PayWorker *worker);
+static void set_mark(PayWorker *worker, bool *mark, bool value);
+
+void
+pay_worker_turn_init(void)
+{
+	RegisterXactCallback(before_commit, NULL);
+}
+
+/*
+ * Take one turn.  True: it is committed, and turn's claims may be sent; they
+ * live until the next turn unless they are given another parent.  False: it is
+ * as if it had not been, and worker->gone or turn->failure tells why.
+ */
+bool
+pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
+{
+	MemoryContextReset(worker->turn_context);
+	turn->n_claims = 0;
+	turn->settled = 0;
+	turn->due_at = DT_NOEND;
+	turn->done = false;
+
+	PG_TRY();
+	{
+		begin_turn(turn->kind);
+		turn->done = pay_worker_check_extension(worker);
+		if (turn->done)
+			work(worker, turn);
+		commit_turn();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(worker->turn_context);
+		turn->done = false;
+		fail_turn(&turn->failure);
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(worker->turn_context);
+	if (turn->done)
+		count_turn(worker->slot);
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return turn->done;
+}
+
+static void
+count_turn(PayWorkerSlot *slot)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	pg_atomic_fetch_add_u64(&slot->counters[PAY_COUNT_TURNS], 1);
+	SpinLockAcquire(&slot->mutex);
+	slot->last_turn_at = now;
+	SpinLockRelease(&slot->mutex);
+}
+
+static void
+begin_turn(PayTurnKind kind)
+{
+	SetCurrentStatementStartTimestamp();
+	pgstat_report_activity(STATE_RUNNING,
+						   "payments: save results and claim calls");
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pay_worker_may_cancel = true;
+	enable_timeout_after(STATEMENT_TIMEOUT, TURN_TIMEOUT);
+
+	/*
+	 * Nothing is sent after the final turn, and a shutdown must not wait for
+	 * a standby that may be gone.
+	 */
+	if (kind == PAY_TURN_FINAL)
+		(void) set_config_option("synchronous_commit", "local", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
+								 false);
+}
+
+/* What is done between begin and commit. */
+static void
+work(PayWorker *worker, PayTurn *turn)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	MemoryContextSwitchTo(worker->turn_context);
+
+	/* A mark that is set from here on belongs to a later look. */
+	if (turn->limit > 0)
+	{
+		set_mark(worker, &worker->slot->pending, false);
+		if (worker->slot->prepared && pay_clock_ms() >= worker->sweep_at)
+			look_for_prepared(worker);
+	}
+
+	if (turn->kind == PAY_TURN_QUARANTINE)
+	{
+		PayResult	copy = *turn->results;
+
+		pay_psp_call_quarantine(&copy, worker->epoch, turn->failure.sqlstate,
+								now);
+	}
+	else if (turn->n > 0)
+		turn->settled = pay_settle(turn->results, turn->n, worker->epoch, now);
+	if (turn->settled > 0 && pay_guc_notify)
+		Async_Notify("payments_event", "");
+
+	if (turn->limit > 0)
+		turn->n_claims = pay_psp_call_claim(turn->limit, worker->epoch, now,
+											worker->turn_context,
+											&turn->claims);
+	if (turn->kind == PAY_TURN_ORDINARY)
+	{
+		TimestampTz due_at;
+
+		if (pay_psp_call_next_due(&due_at))
+			turn->due_at = due_at;
+	}
+}
+
+/*
+ * Commit, and make sure that the commit can be relied upon.
+ *
+ * SIGTERM breaks the wait for a synchronous standby (see handle_shutdown); the
+ * server then only warns, and the transaction looks committed.  In that case
+ * end at once: what was claimed is not sent, and what was in flight is asked
+ * about by the next run, here or on the standby.  pg_cancel_backend cannot do
+ * the same, since SIGINT is ignored from before_commit on.
+ */
+static void
+commit_turn(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pay_worker_is_committing = false;
+
+	if (ProcDiePending)
+	{
+		if (SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0')
+			proc_exit(1);
+		ProcDiePending = false; /* ShutdownRequestPending remembers it */
+	}
+}
+
+/*
+ * Everything that can fail or wait has been done; what remains is to write the
+ * commit record, and to wait for its being safe, which must not be cancelled.
+ */
+static void
+before_commit(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_PRE_COMMIT || !pay_worker_may_cancel)
+		return;
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	pay_worker_may_cancel = false;
+	CHECK_FOR_INTERRUPTS();
+	pay_worker_is_committing = true;
+}
+
+/*
+ * Roll back, and note why.  An error of class 22 may quote data in its message
+ * and any error may in its details: those are not kept.
+ */
+static void
+fail_turn(PayTurnFailure *failure)
+{
+	ErrorData  *error = CopyErrorData();
+	const char *code = unpack_sql_state(error->sqlerrcode);
+	bool		quotes = ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+	ERRCODE_DATA_EXCEPTION;
+
+	HOLD_INTERRUPTS();
+	disable_all_timeouts(false);
+	pay_worker_may_cancel = false;
+	pay_worker_is_committing = false;
+	QueryCancelPending = false;
+	ProcDiePending = false;		/* ShutdownRequestPending remembers it */
+	AbortCurrentTransaction();
+	FlushErrorState();
+	RESUME_INTERRUPTS();
+
+	failure->sqlstate = error->sqlerrcode;
+	snprintf(failure->message, sizeof(failure->message), "SQLSTATE %s%s%s",
+			 code, quotes ? "" : ": ", quotes ? "" : error->message);
+}
+
+/*
+ * Calls that prepared transactions queued appear without a knock.  As long as
+ * there is such a transaction in this database the worker looks every second.
+ * It is asked for before the calls are looked for, so the last one is seen.
+ */
+static void
+look_for_prepared(PayWorker *worker)
+{
+	static PayStatement any = {
+		"SELECT 1 FROM pg_catalog.pg_prepared_xacts"
+		" WHERE database OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+		" LIMIT 1",
+		0
+	};
+	bool		found = false;
+
+	set_mark(worker, &worker->slot->prepared, false);
+	if (max_prepared_xacts > 0)
+	{
+		pay_db_connect();
+		found = pay_db_run(&any, NULL, NULL) > 0;
+		pay_db_finish();
+	}
+	if (found)
+		set_mark(worker, &worker->slot->prepared, true);
+}
+
+static void
+set_mark(PayWorker *worker, bool *mark, bool value)
+{
+	SpinLockAcquire(&worker->slot->mutex);
+	*mark = value;
+	SpinLockRelease(&worker->slot->mutex);
+}
