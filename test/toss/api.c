@@ -36,6 +36,8 @@ static const Route routes[] = {
 	offsetof(Request, payment_key)},
 };
 
+static int	unfinished;
+
 Answer
 sim_answer_code(const char *name)
 {
@@ -312,6 +314,7 @@ work_on(Request *request)
 	}
 }
 
+/* The HTTP status that the client will see, 0 for none. */
 static int
 wire_status(const Request *request)
 {
@@ -330,6 +333,23 @@ wire_status(const Request *request)
 	}
 }
 
+/*
+ * Writes the body of the answer, distorted if the fault is of that kind.
+ * This happens under the lock, so that nobody needs a payment after finish.
+ */
+static void
+write_body(Request *request)
+{
+	const Answer *answer = &request->answer;
+
+	if (answer->code != NULL)
+		sim_code_write(&request->answer_body, answer->code);
+	else
+		sim_payment_write(&request->answer_body, answer->payment,
+						  answer->version, request->form == FORM_DISTORT ?
+						  &request->fault.kind->distortion : NULL);
+}
+
 static void
 finish(Request *request)
 {
@@ -344,6 +364,7 @@ finish(Request *request)
 	if (request->idempotent != NULL)
 		sim_idempotent_finish(request->idempotent, &request->answer);
 	request->idempotent = NULL;
+	write_body(request);
 
 	if (record == NULL)
 		return;
@@ -392,6 +413,8 @@ sim_api_begin(Request *request)
 		work_on(request);
 	if (request->wait_ms == 0)
 		finish(request);
+	else
+		unfinished++;
 	sim_unlock();
 }
 
@@ -401,7 +424,15 @@ sim_api_finish(Request *request)
 {
 	sim_lock();
 	finish(request);
+	unfinished--;
 	sim_unlock();
+}
+
+/* Requests between begin and finish; the lock must be held. */
+int
+sim_api_unfinished(void)
+{
+	return unfinished;
 }
 
 /* Frees what a request owns. */
@@ -413,4 +444,5 @@ sim_api_release(Request *request)
 	free(request->order_id);
 	sim_json_free(&request->json);
 	sim_text_free(&request->body);
+	sim_text_free(&request->answer_body);
 }

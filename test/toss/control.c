@@ -483,7 +483,7 @@ run_health(Call *call)
 static int
 run_reset(Call *call)
 {
-	if (sim_delay_waiting() > 0)
+	if (sim_api_unfinished() > 0)
 		return problem(call, 409, "BUSY", "requests are waiting: "
 					   "release them or let them end");
 	sim_fault_clear();

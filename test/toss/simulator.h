@@ -491,13 +491,15 @@ typedef struct Request
 	int64_t		log_sequence;
 	char		trace[33];
 	char		original_trace[33];
-	const char *done;			/* what was done, for the log */
 	bool		replayed;
+	const char *done;			/* what was done, for the log */
+	Text		answer_body;	/* written by finish, taken by wire.c */
 } Request;
 
 extern void sim_api_begin(Request *request);
 extern void sim_api_finish(Request *request);
 extern void sim_api_release(Request *request);
+extern int	sim_api_unfinished(void);
 extern Answer sim_answer_code(const char *name);
 extern Answer sim_answer_payment(const Payment *payment);
 extern bool sim_confirm_read(Request *request);
@@ -527,7 +529,7 @@ typedef struct ServerOptions
 extern struct MHD_Daemon *sim_server_start(const ServerOptions *options);
 extern int	sim_server_port(struct MHD_Daemon *daemon);
 extern int	sim_wire_answer(struct MHD_Connection *connection,
-							const Request *request);
+							Request *request);
 
 /* control.c: the control interface */
 

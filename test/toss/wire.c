@@ -118,23 +118,10 @@ stream_response(struct MHD_Connection *connection, const Request *request,
 											 stream_free);
 }
 
-/* Writes the body of the answer, distorted if the fault is of that kind. */
-static void
-write_body(Text *out, const Request *request)
-{
-	if (request->answer.code != NULL)
-		sim_code_write(out, request->answer.code);
-	else
-		sim_payment_write(out, request->answer.payment,
-						  request->answer.version,
-						  request->form == FORM_DISTORT ?
-						  &request->fault.kind->distortion : NULL);
-}
-
 static struct MHD_Response *
-make_response(struct MHD_Connection *connection, const Request *request)
+make_response(struct MHD_Connection *connection, Request *request)
 {
-	Text		body = {0};
+	Text		body = request->answer_body;
 
 	switch (request->form)
 	{
@@ -153,10 +140,7 @@ make_response(struct MHD_Connection *connection, const Request *request)
 			break;
 	}
 
-	/* Versions may be reallocated by another thread while we read them. */
-	sim_lock();
-	write_body(&body, request);
-	sim_unlock();
+	memset(&request->answer_body, 0, sizeof(request->answer_body));
 	if (request->form == FORM_DRIP || request->form == FORM_CUT)
 		return stream_response(connection, request, &body);
 	return MHD_create_response_from_buffer(body.length, body.data,
@@ -194,7 +178,7 @@ add_headers(struct MHD_Response *response, const Request *request)
  * return: MHD_NO ends the connection.
  */
 int
-sim_wire_answer(struct MHD_Connection *connection, const Request *request)
+sim_wire_answer(struct MHD_Connection *connection, Request *request)
 {
 	struct MHD_Response *response;
 	enum MHD_Result result;

@@ -97,4 +97,4 @@ for my $host ('127.0.0.1', 'localhost')
 opendir(my $dir, $sim->{dir});
 is(scalar(grep { /key/ } readdir $dir), 0, 'no private key in a file');
 
-done_testing();
+$sim->finish;

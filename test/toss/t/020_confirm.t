@@ -185,4 +185,4 @@ for my $bad ({ orderIds => ['x'], amount => 1 }, { orderIds => [1] },
 	is($sim->{control_status}, 400, 'bulk refused');
 }
 
-done_testing();
+$sim->finish;

@@ -111,4 +111,4 @@ is($after->{lastTransactionKey}, $before->{lastTransactionKey},
 $sim->post('/deposit', { paymentKey => $key });
 is($sim->{control_status}, 409, 'no deposit into an expired account');
 
-done_testing();
+$sim->finish;

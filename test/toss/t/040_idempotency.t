@@ -110,4 +110,4 @@ $sim->confirm($key, 'ORDER-I-9', 1000);
 is($code->($sim->confirm($key, 'ORDER-I-9', 1000)),
 	'400 ALREADY_PROCESSED_PAYMENT', 'no key, no replay');
 
-done_testing();
+$sim->finish;

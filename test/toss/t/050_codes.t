@@ -50,7 +50,7 @@ is($code->($sim->confirm($key, 'ORDER-CODES', 1000, key => 'X2',
 			headers => ['TossPayments-Test-Code: NOT_FOUND'])),
 	'200 DONE', 'live keys ignore the header');
 
-done_testing();
+$sim->finish;
 
 __DATA__
 400 ALREADY_PROCESSED_PAYMENT ALREADY_PROCESSING_REQUEST PROVIDER_ERROR

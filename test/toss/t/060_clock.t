@@ -79,4 +79,4 @@ is($code->($sim->query($key)), '200 IN_PROGRESS', 'shown');
 is($code->($sim->query($key)), '403 FORBIDDEN_CONSECUTIVE_REQUEST',
 	'too often');
 
-done_testing();
+$sim->finish;

@@ -279,4 +279,4 @@ is(random_run(7), $run, 'random faults repeat with their seed');
 isnt(random_run(8), $run, 'and differ with another');
 like($run, qr/200.*(400|502)|(400|502).*200/, 'some fail, some do not');
 
-done_testing();
+$sim->finish;

@@ -3,6 +3,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use IO::Select;
 use Test::More;
 use Time::HiRes qw(time sleep);
 use Simulator;
@@ -24,12 +25,11 @@ my $pid = open(my $out, '-|', $load, '-p', $sim->{port}, '-a',
 	"$sim->{dir}/ca.pem", '-c', 1000, '-s', 4) or die;
 my $most = 0;
 my $threads = 0;
-for (1 .. 40)
+until (IO::Select->new($out)->can_read(0.1))
 {
 	my $waiting = $sim->get('/health')->{waiting};
 	$most = $waiting if $waiting > $most;
 	$threads = threads() if threads() > $threads;
-	sleep 0.1;
 }
 my $report = do { local $/; <$out> };
 ok(close($out), 'a thousand connections, every answer right') or diag $report;

@@ -99,4 +99,4 @@ for my $bad ({ delayMs => -1 }, { delayMs => 'x' }, { store5xx => 1 },
 	is($sim->{control_status}, 400, 'refused');
 }
 
-done_testing();
+$sim->finish;

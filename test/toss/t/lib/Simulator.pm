@@ -10,12 +10,14 @@ use File::Temp qw(tempdir);
 use IPC::Open3;
 use JSON::PP;
 use Symbol qw(gensym);
+use Test::More ();
 use Time::HiRes qw(sleep time);
 
 our $json = JSON::PP->new->utf8->allow_bignum->canonical;
 my $build = $ENV{TOSS_BUILD}
   || abs_path(dirname(__FILE__) . '/../../../../build/toss');
 my %running;
+my $complaints = '';		# of all simulators, on standard error
 
 sub build_dir { return $build }
 
@@ -73,6 +75,7 @@ sub stop
 	my $status = $?;
 	delete $running{ $self->{pid} };
 	delete $self->{pid};
+	$complaints .= $self->slurp('err');
 	return ($status, time() - $start);
 }
 
@@ -278,6 +281,17 @@ END
 {
 	local $?;
 	kill 'TERM', $_ for keys %running;
+}
+
+# To be called last: stops the simulator and tests that it left in peace.
+sub finish
+{
+	my ($self) = @_;
+	my ($status) = $self->stop;
+
+	Test::More::is($status, 0, 'the simulator ended cleanly');
+	Test::More::is($complaints, '', 'and had nothing to complain about');
+	Test::More::done_testing();
 }
 
 1;
