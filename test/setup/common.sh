@@ -37,15 +37,6 @@ die()
 	exit 1
 }
 
-# The user that servers run as: ourselves, or somebody harmless for root.
-if [ "$EUID" != 0 ]; then
-	server_user=$(id -un)
-elif id postgres >/dev/null 2>&1; then
-	server_user=postgres
-else
-	server_user=nobody
-fi
-
 # as_server COMMAND...: run it as that user, in a folder it can stand in.
 as_server()
 (
@@ -57,11 +48,24 @@ as_server()
 	exec "$@"
 )
 
+# The user that servers run as: ourselves, or somebody harmless for root.
+find_server_user()
+{
+	if [ "$EUID" != 0 ]; then
+		server_user=$(id -un)
+	elif id postgres >/dev/null 2>&1; then
+		server_user=postgres
+	else
+		server_user=nobody
+	fi
+}
+
 # open_run: make $run.
 open_run()
 {
 	local link=$build/run
 
+	find_server_user
 	mkdir -p "$build"
 	[ -e "$link" ] || rm -f "$link"		# a link to a folder that is gone
 	[ -e "$link" ] || mkdir "$link" || die "cannot write to $build"
