@@ -335,8 +335,12 @@ add_result(PayWorker *worker, PayClaim *claim, const PayHttpResult *answer,
 	pay_resolve(&claim->state, result->answer.meaning, result->received_at,
 				&result->decision);
 	if (answer != NULL && answer->retry_after_s > 0)
+	{
+		PayTime		asked = Min(answer->retry_after_s, RETRY_AFTER_CAP_S);
+
 		result->decision.delay = Max(result->decision.delay,
-									 Min(answer->retry_after_s, RETRY_AFTER_CAP_S) * USECS_PER_SEC);
+									 asked * USECS_PER_SEC);
+	}
 	MemoryContextSwitchTo(old);
 }
 

@@ -15,7 +15,7 @@
 
 PG_FUNCTION_INFO_V1(payments_worker_slots);
 
-static void slot_row(const PayWorkerSlot *slot, Datum *values, bool *nulls);
+static void slot_row(PayWorkerSlot *slot, Datum *values, bool *nulls);
 
 /* payments.worker_slots: one row per database that has a slot. */
 Datum
@@ -40,7 +40,7 @@ payments_worker_slots(PG_FUNCTION_ARGS)
 }
 
 static void
-slot_row(const PayWorkerSlot *slot, Datum *values, bool *nulls)
+slot_row(PayWorkerSlot *slot, Datum *values, bool *nulls)
 {
 	int			i = 0;
 
@@ -58,6 +58,6 @@ slot_row(const PayWorkerSlot *slot, Datum *values, bool *nulls)
 	nulls[i] = slot->last_turn_at == 0;
 	values[i++] = TimestampTzGetDatum(slot->last_turn_at);
 	for (int c = 0; c < PAY_COUNTERS; c++)
-		values[i++] = Int64GetDatum((int64) pg_atomic_read_u64((pg_atomic_uint64 *) &slot->counters[c]));
+		values[i++] = Int64GetDatum(pg_atomic_read_u64(&slot->counters[c]));
 	Assert(i == COLUMNS);
 }

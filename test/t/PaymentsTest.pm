@@ -1,0 +1,430 @@
+# PaymentsTest: a server with payments in it, the Toss simulator, and a shop.
+#
+#	use PaymentsTest;
+#	my $shop = PaymentsTest->new;			# all of it, running
+#	my $order = $shop->order(15000);		# checked out, and authenticated
+#	$shop->confirm($order);
+#	is($shop->wait_for($order), 'SUCCESS', 'paid');
+#	$shop->books_agree;						# with those of the simulator
+#
+# Options of new: databases (default ['shop']: each is made, with the extension
+# and a merchant), preload (1), conf (more lines of postgresql.conf), simulator
+# (options of the program, without dashes), start (1).
+#
+# The server is $shop->{node}, a PostgreSQL::Test::Cluster; sql() and the verbs
+# of the shop work in the first database.  An order is a hash of order_id,
+# payment_key, amount.
+package PaymentsTest;
+
+use strict;
+use warnings;
+
+use Digest::SHA qw(sha256_hex);
+use HTTP::Tiny;
+use JSON::PP;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our $secret = 'test_sk_simulator0only0000000000000';
+our $timeout = $ENV{PG_TEST_TIMEOUT_DEFAULT} // 60;
+
+my $json = JSON::PP->new->utf8->canonical;
+my %running;
+
+sub new
+{
+	my ($class, %options) = @_;
+	my $self = bless {
+		databases => $options{databases} // ['shop'],
+		secret_dir => PostgreSQL::Test::Utils::tempdir,
+		toss_dir => PostgreSQL::Test::Utils::tempdir,
+		http => HTTP::Tiny->new(timeout => $timeout),
+	}, $class;
+
+	$self->start_simulator(%{ $options{simulator} // {} });
+	chmod 0700, $self->{secret_dir};
+	$self->write_secret('default', $secret);
+	$self->make_node(%options);
+	$self->start if $options{start} // 1;
+	return $self;
+}
+
+sub make_node
+{
+	my ($self, %options) = @_;
+	my $node = $self->{node} =
+	  PostgreSQL::Test::Cluster->new($options{name} // 'shop');
+
+	$node->init(%{ $options{init} // {} });
+	$node->append_conf('postgresql.conf',
+		"shared_preload_libraries = 'payments'\n")
+	  if $options{preload} // 1;
+	$node->append_conf(
+		'postgresql.conf', qq(
+fsync = on
+track_commit_timestamp = on
+log_statement = none
+payments.databases = '@{[ join ',', @{ $self->{databases} } ]}'
+payments.secret_dir = '$self->{secret_dir}'
+payments.toss_url = '$self->{url}'
+payments.toss_ca_file = '$self->{toss_dir}/ca.pem'
+) . ($options{conf} // ''));
+}
+
+# Start the server and fill its databases.
+sub start
+{
+	my ($self) = @_;
+
+	$self->{node}->start;
+	for my $database (@{ $self->{databases} })
+	{
+		$self->{node}->safe_psql('postgres', "CREATE DATABASE $database");
+		$self->install($database);
+	}
+}
+
+sub install
+{
+	my ($self, $database) = @_;
+
+	$self->{node}->safe_psql($database, q(
+		CREATE EXTENSION payments;
+		SELECT payments.set_merchant('default', 'test_ck_simulator0only')));
+}
+
+#
+# The simulator
+#
+
+sub start_simulator
+{
+	my ($self, %options) = @_;
+	my $program = $ENV{TOSS_SIMULATOR}
+	  // die 'TOSS_SIMULATOR does not say where the simulator is';
+	my @command = ($program, '--dir', $self->{toss_dir}, '--secret', $secret,
+		map { ("--$_", $options{$_}) } sort keys %options);
+
+	unlink "$self->{toss_dir}/ready";
+	my $pid = fork() // die "could not fork: $!";
+	if ($pid == 0)
+	{
+		open(STDIN, '<', '/dev/null');
+		open(STDOUT, '>>', "$self->{toss_dir}/log");
+		open(STDERR, '>>', "$self->{toss_dir}/log");
+		exec @command or die "could not run $program: $!";
+	}
+	$self->{toss_pid} = $pid;
+	$running{$pid} = 1;
+	$self->poll(sub { -e "$self->{toss_dir}/ready" }, 'the simulator starts');
+	my $port = slurp_file("$self->{toss_dir}/port") + 0;
+	my $control = slurp_file("$self->{toss_dir}/control-port") + 0;
+	$self->{url} = "https://localhost:$port";
+	$self->{control} = "http://127.0.0.1:$control";
+}
+
+sub stop_simulator
+{
+	my ($self) = @_;
+	my $pid = delete $self->{toss_pid} // return;
+
+	kill 'TERM', $pid;
+	waitpid $pid, 0;
+	delete $running{$pid};
+}
+
+# One call of its control interface: toss('POST', '/pay', {...}).
+sub toss
+{
+	my ($self, $method, $path, $body) = @_;
+	my $answer = $self->{http}->request($method, "$self->{control}$path",
+		defined $body ? { content => $json->encode($body) } : {});
+
+	die "simulator: $method $path: $answer->{status} $answer->{content}"
+	  if $answer->{status} != 200;
+	return $answer->{content} if $path =~ m{^/(requests|journal)};
+	return $json->decode($answer->{content});
+}
+
+# What goes wrong next: fault($order, kind => 'reset-after', on => 'confirm').
+sub fault
+{
+	my ($self, $order, %fault) = @_;
+	$self->toss('POST', '/fault', { orderId => $order->{order_id}, %fault });
+}
+
+sub settings { my ($self, %set) = @_; $self->toss('POST', '/settings', \%set) }
+
+sub release { my ($self) = @_; $self->toss('POST', '/release') }
+
+# The requests that came in, and the charges that were made, oldest first.
+sub requests { my ($self) = @_; return $self->records('/requests') }
+
+sub charges { my ($self) = @_; return $self->records('/journal') }
+
+sub records
+{
+	my ($self, $path) = @_;
+	return map { $json->decode($_) } split /\n/, $self->toss('GET', $path);
+}
+
+sub requests_of
+{
+	my ($self, $order) = @_;
+	my $keys = $self->sql("SELECT string_agg(idempotency_key, ',')
+		FROM payments.psp_call WHERE order_id = '$order->{order_id}'");
+	return grep {
+		index($keys, $_->{idempotencyKey} // '-') >= 0
+		  || $_->{path} =~ /\Q$order->{payment_key}\E$/
+	} $self->requests;
+}
+
+#
+# The shop
+#
+
+sub sql
+{
+	my ($self, $sql) = @_;
+	return $self->{node}->safe_psql($self->{databases}[0], $sql);
+}
+
+# A checkout of this amount whose buyer has authenticated.
+sub order
+{
+	my ($self, $amount, %more) = @_;
+	my ($order) = $self->orders(1, $amount, %more);
+	return $order;
+}
+
+# Many at once; all of one amount, lines to sellers 1, 2 ... in turn.
+sub orders
+{
+	my ($self, $n, $amount, %more) = @_;
+	my @ids = split /\n/, $self->sql(qq(
+		SELECT c.order_id FROM generate_series(1, $n) i,
+			LATERAL payments.checkout(i, jsonb_build_array(jsonb_build_object(
+				'seller_id', i % 10 + 1, 'amount', $amount))) c ORDER BY i));
+	my $made = $self->toss('POST', '/pay/bulk',
+		{ orderIds => \@ids, amount => $amount, %more });
+	return map { {
+			order_id => $_->{orderId},
+			payment_key => $_->{paymentKey},
+			amount => $amount
+	} } @{ $made->{payments} };
+}
+
+# confirm as a statement, to be put into transactions of the test's own
+sub confirm_sql
+{
+	my ($self, $order) = @_;
+	return "SELECT payments.confirm('$order->{order_id}', "
+	  . "'$order->{payment_key}', $order->{amount})";
+}
+
+# Confirm one or many; returns the last status.
+sub confirm
+{
+	my ($self, @orders) = @_;
+	my @statuses =
+	  split /\n/, $self->sql(join ";\n", map { $self->confirm_sql($_) } @orders);
+	return $statuses[-1];
+}
+
+sub status
+{
+	my ($self, $order) = @_;
+	return $self->sql("SELECT payments.status('$order->{order_id}')");
+}
+
+sub wait_for
+{
+	my ($self, $order, $seconds) = @_;
+	$seconds //= $timeout;
+	return $self->sql(
+		"SELECT payments.wait_for('$order->{order_id}', '$seconds s')");
+}
+
+# Wait until no call is open any more (or only n are).
+sub wait_until_quiet
+{
+	my ($self, $n) = @_;
+	$n //= 0;
+	return $self->poll_sql(
+		'SELECT count(*) FROM payments.psp_call_queue', $n,
+		"calls that are open: $n");
+}
+
+#
+# The worker
+#
+
+# A column of worker_status of the first database.
+sub worker
+{
+	my ($self, $column) = @_;
+	return $self->sql("SELECT $column FROM payments.worker_status
+		WHERE database = '$self->{databases}[0]'");
+}
+
+sub wait_for_worker
+{
+	my ($self, $state) = @_;
+	$state //= 'running';
+	return $self->poll_sql(
+		"SELECT state FROM payments.worker_status
+			WHERE database = '$self->{databases}[0]'",
+		$state, "the worker is $state");
+}
+
+# Wait for a worker other than the one with this pid; returns the new pid.
+sub wait_for_other_worker
+{
+	my ($self, $pid) = @_;
+	$self->poll(sub {
+			my $now = eval { $self->worker(
+					"CASE state WHEN 'running' THEN pid ELSE 0 END") };
+			return $now && $now != $pid;
+		}, 'another worker runs');
+	return $self->worker('pid');
+}
+
+# Put a merchant's secret key into its file.
+sub write_secret
+{
+	my ($self, $merchant, $key, $mode) = @_;
+	my $file = "$self->{secret_dir}/$merchant";
+
+	unlink $file;
+	open(my $out, '>', $file) or die "could not write $file: $!";
+	print $out "$key\n";
+	close $out;
+	chmod $mode // 0600, $file;
+}
+
+# Change settings, and let the server know.
+sub configure
+{
+	my ($self, %settings) = @_;
+	$self->{node}->append_conf('postgresql.conf', "$_ = '$settings{$_}'\n")
+	  for sort keys %settings;
+	$self->{node}->reload;
+}
+
+#
+# Waiting
+#
+
+# Until the sub returns true; otherwise the test fails, and false is returned.
+sub poll
+{
+	my ($self, $check, $what, $seconds) = @_;
+	my $end = time() + ($seconds // $timeout);
+
+	while (time() < $end)
+	{
+		return 1 if $check->();
+		sleep 0.02;
+	}
+	fail("in time: $what");
+	return 0;
+}
+
+# Until the query returns this; survives the server's being away.
+sub poll_sql
+{
+	my ($self, $sql, $expected, $what) = @_;
+	my $got;
+
+	return 1 if $self->poll(sub {
+			my ($status, $out) =
+			  $self->{node}->psql($self->{databases}[0], $sql);
+			$got = $status == 0 ? $out : undef;
+			return defined $got && $got eq $expected;
+		}, $what // $sql);
+	diag("expected \"$expected\", got \"" . ($got // 'no answer') . '"');
+	return 0;
+}
+
+#
+# The oracle: what must be true whatever happened, once things are quiet.
+#
+
+sub books_agree
+{
+	my ($self, $name) = @_;
+	$name = $name ? "$name: " : '';
+
+	subtest "${name}the books agree" => sub {
+		is($self->sql('SELECT count(*) FROM payments.psp_call_queue'),
+			0, 'no call is open');
+		is($self->toss('GET', '/summary?orders=0')->{chargedMoreThanOnce},
+			0, 'nobody was charged twice');
+		is($self->our_payments, $self->their_charges,
+			'what was charged is what we call paid');
+		is($self->sql(q(SELECT count(*) FROM payments.verify() WHERE NOT holds)),
+			0, 'all invariants hold');
+		$self->requests_are_sound;
+		done_testing();
+	};
+}
+
+sub our_payments
+{
+	my ($self) = @_;
+	return $self->sql(q(SELECT string_agg(order_id || ' ' || amount, E'\n'
+			ORDER BY order_id COLLATE "C")
+		FROM payments.payment WHERE status = 'SUCCESS'));
+}
+
+sub their_charges
+{
+	my ($self) = @_;
+	return join "\n", map { "$_->{orderId} $_->{amount}" }
+	  sort { $a->{orderId} cmp $b->{orderId} }
+	  grep { $_->{kind} eq 'charge' } $self->charges;
+}
+
+# Written before it was sent, under one key, in the same bytes.
+sub requests_are_sound
+{
+	my ($self) = @_;
+	my (%attempts, %bytes, %arrived);
+	my ($early, $unknown, $changed) = (0, 0, 0);
+
+	for my $line (split /\n/, $self->sql(q(
+		SELECT c.idempotency_key, encode(sha256(convert_to(c.request_body, 'UTF8')), 'hex'),
+			(extract(epoch FROM pg_xact_commit_timestamp(a.xmin)) * 1000000)::bigint
+		FROM payments.psp_call c JOIN payments.psp_attempt a ON a.call_id = c.id
+		WHERE a.operation = 'confirm' ORDER BY a.call_id, a.attempt_no)))
+	{
+		my ($key, $sha256, $committed) = split /\|/, $line;
+		push @{ $attempts{$key} }, $committed;
+		$bytes{$key} = $sha256;
+	}
+	for my $request (grep { $_->{method} eq 'POST' } $self->requests)
+	{
+		my $key = $request->{idempotencyKey} // '';
+		my $committed = $attempts{$key}[ $arrived{$key}++ ];
+
+		$unknown++ if !defined $committed;
+		$early++ if defined $committed && $committed > $request->{timeUs};
+		$changed++ if ($bytes{$key} // '') ne $request->{bodySha256};
+	}
+	is($unknown, 0, 'every request has an attempt');
+	is($early, 0, 'which was committed before it arrived');
+	is($changed, 0, 'and carried the bytes that were written down');
+}
+
+# The server's log so far, of all its runs.
+sub log { my ($self) = @_; return slurp_file($self->{node}->logfile) }
+
+END
+{
+	local $?;
+	kill 'TERM', $_ for keys %running;
+}
+
+1;
