@@ -136,6 +136,7 @@ payments_pay(PG_FUNCTION_ARGS)
 				 errdetail("It commits the confirmation before it waits for the result."),
 				 errhint("Call it on its own, or use payments.confirm, COMMIT and payments.wait_for.")));
 	pay_args_require(fcinfo, 3, "timeout");
+	(void) pay_args_milliseconds(PG_GETARG_INTERVAL_P(3), "timeout");
 
 	pay_db_connect_committing();
 	for (int i = 0; i < 3; i++)
