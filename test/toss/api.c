@@ -344,7 +344,7 @@ write_body(Request *request)
 
 	if (answer->code != NULL)
 		sim_code_write(&request->answer_body, answer->code);
-	else
+	else if (answer->payment != NULL)
 		sim_payment_write(&request->answer_body, answer->payment,
 						  answer->version, request->form == FORM_DISTORT ?
 						  &request->fault.kind->distortion : NULL);
@@ -404,7 +404,12 @@ sim_api_begin(Request *request)
 	}
 
 	code = check_request(request);
-	if (code != NULL)
+	if (sim_settings.down)
+	{
+		request->form = FORM_RESET;
+		request->done = "down";
+	}
+	else if (code != NULL)
 	{
 		request->answer = (Answer) {.code = code};
 		request->wait_ms = wait_time(request);

@@ -181,6 +181,8 @@ read_fault(const JsonDoc *doc, Planned *plan)
 	sim_json_int(doc, body, "delayMs", &plan->fault.delay_ms);
 	plan->count = 1;
 	sim_json_int(doc, body, "count", &plan->count);
+	if (plan->count < 1)
+		return "count";
 	plan->reused_only = kind->reused_only ||
 		(reused != NULL && reused->kind == JSON_TRUE);
 

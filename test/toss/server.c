@@ -73,6 +73,18 @@ notify_completed(void *cls, struct MHD_Connection *connection,
 	*context = NULL;
 }
 
+/* During an outage nobody gets as far as the TLS handshake. */
+static enum MHD_Result
+accept_client(void *cls, const struct sockaddr *address, socklen_t length)
+{
+	bool		down;
+
+	sim_lock();
+	down = sim_settings.down;
+	sim_unlock();
+	return down ? MHD_NO : MHD_YES;
+}
+
 /* Paths stay as they were sent; api.c decodes them piece by piece. */
 static size_t
 keep_escapes(void *cls, struct MHD_Connection *connection, char *text)
@@ -126,8 +138,9 @@ wait_for_answer(Exchange *exchange)
 
 	exchange->timer.wake = wake;
 	exchange->timer.arg = exchange;
-	exchange->timer.hangs = exchange->request.fault.kind != NULL &&
-		exchange->request.fault.kind->hangs;
+	exchange->timer.hangs = wait < 0 ||
+		(exchange->request.fault.kind != NULL &&
+		 exchange->request.fault.kind->hangs);
 	exchange->timer.due = wait < 0 ? TIMER_NEVER :
 		sim_clock_monotonic() + wait * 1000;
 	MHD_suspend_connection(exchange->connection);
@@ -198,8 +211,8 @@ static struct MHD_Daemon *
 start(const ServerOptions *options, unsigned flags,
 	  const struct sockaddr *address)
 {
-	return MHD_start_daemon(flags, (uint16_t) options->port, NULL, NULL,
-							handle, NULL,
+	return MHD_start_daemon(flags, (uint16_t) options->port,
+							accept_client, NULL, handle, NULL,
 							MHD_OPTION_EXTERNAL_LOGGER, log_nothing, NULL,
 							MHD_OPTION_SOCK_ADDR, address,
 							MHD_OPTION_HTTPS_MEM_CERT, options->certificate,

@@ -51,6 +51,7 @@ static const Setting settings[] = {
 	FIELD("quotedAmount", SETTING_BOOL, quoted_amount),
 	FIELD("testCodes", SETTING_BOOL, test_codes),
 	FIELD("keepRequests", SETTING_BOOL, keep_requests),
+	FIELD("down", SETTING_BOOL, down),
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))

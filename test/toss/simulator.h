@@ -168,6 +168,7 @@ typedef struct Settings
 	bool		quoted_amount;
 	bool		test_codes;
 	bool		keep_requests;
+	bool		down;
 	double		random_rate;
 	uint64_t	random_state;
 	char		random_on[8];

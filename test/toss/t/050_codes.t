@@ -45,6 +45,8 @@ is($code->($sim->confirm($key, 'ORDER-CODES', 1000, key => 'X1')),
 is($code->($sim->confirm($key, 'ORDER-CODES', 1000, key => 'X2',
 			headers => ['TossPayments-Test-Code: IDEMPOTENT_REQUEST_PROCESSING'])),
 	'409 IDEMPOTENT_REQUEST_PROCESSING', 'a real 409');
+is($code->($sim->confirm('none', 'ORDER-CODES', 1000, key => 'X2')),
+	'404 NOT_FOUND_PAYMENT_SESSION', 'which is not stored under the key');
 is($code->($sim->confirm($key, 'ORDER-CODES', 1000, key => 'X2',
 			secret => 'live_gsk_simulator',
 			headers => ['TossPayments-Test-Code: NOT_FOUND'])),

@@ -257,12 +257,23 @@ is($code->($sim->query($key)), '200 DONE', 'cleared');
 for my $bad ({ kind => 'nothing', any => JSON::PP::true }, { kind => 'cut' },
 	{ kind => 'refuse', code => 'NOPE', any => JSON::PP::true },
 	{ kind => 'cut', on => 'x', any => JSON::PP::true },
+	{ kind => 'cut', count => 0, any => JSON::PP::true },
 	{ kind => 'cut', after => 'x', any => JSON::PP::true },
 	{ kind => 'reset-after', after => 'unchanged', any => JSON::PP::true })
 {
 	$sim->post('/fault', $bad);
 	is($sim->{control_status}, 400, 'bad fault refused');
 }
+
+# An outage: new connections are dropped, and requests on old ones too.
+my $open = $sim->connection;
+Simulator::on_connection($open, 'GET', '/v1/payments/none', '');
+$sim->post('/settings', { down => JSON::PP::true });
+is($sim->query($key)->{exit}, 35, 'down: no TLS handshake');
+is(Simulator::on_connection($open, 'GET', "/v1/payments/$key", '')->{raw}, '',
+	'down: no answer on an open connection');
+$sim->post('/settings', { down => JSON::PP::false });
+is($code->($sim->query($key)), '200 DONE', 'and up again');
 
 # Random faults: the same seed gives the same run.
 sub random_run

@@ -60,6 +60,16 @@ is($log[-1]{number} - $log[0]{number}, 19, 'and holds the newest');
 open($file, '<', $requests);
 is(scalar(() = <$file>), 34, 'the file is not bounded');
 
+# A record that fell out of the ring while its request waited.
+$sim->post('/fault', { any => JSON::PP::true, kind => 'hang' });
+my $waiting = $sim->api_later('GET', '/v1/payments/none');
+select undef, undef, undef, 0.02 until $sim->get('/health')->{waiting} > 0;
+$sim->query('none') for 1 .. 25;
+$sim->post('/release');
+Simulator::answer_of($waiting);
+is(scalar(grep { $_->{done} ne 'refused' } $sim->lines('/requests')), 0,
+	'is finished without touching another');
+
 # Summary.
 $key = $sim->pay('ORDER-B-2', 1000);
 $sim->confirm($key, 'ORDER-B-2', 1000);
