@@ -90,11 +90,13 @@ coverage:
 #: make lint          what a reader would complain about
 lint:
 	@test/setup/packages build lint
+	@$(MAKE) -s all
 	@test/lint/run
 
 #: make indent        format the C files
 indent:
 	@test/setup/packages build lint
+	@$(MAKE) -s all
 	@test/lint/indent
 
 clean-build:
