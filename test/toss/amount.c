@@ -114,7 +114,7 @@ Amount
 sim_amount_vat(Amount taxable, const char *currency)
 {
 	bool		whole = strcmp(currency, "KRW") == 0 ||
-		strcmp(currency, "JPY") == 0;
+	strcmp(currency, "JPY") == 0;
 	Amount		unit = whole ? AMOUNT_SCALE : AMOUNT_SCALE / 100;
 	Amount		units = taxable / unit;
 

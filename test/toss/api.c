@@ -201,7 +201,7 @@ execute(Request *request)
 	else if (fault->kind != NULL && fault->after == AFTER_UNCHANGED)
 	{
 		Payment    *payment = request->payment_key ?
-			sim_payment_find(request->payment_key) : NULL;
+		sim_payment_find(request->payment_key) : NULL;
 
 		request->answer = payment ? sim_answer_payment(payment) :
 			sim_answer_code("NOT_FOUND_PAYMENT_SESSION");

@@ -167,7 +167,7 @@ void
 sim_confirm_abort(Request *request, const Code *code)
 {
 	Payment    *payment = request->payment_key ?
-		sim_payment_find(request->payment_key) : NULL;
+	sim_payment_find(request->payment_key) : NULL;
 
 	if (payment == NULL || sim_payment_status(payment) != STATUS_IN_PROGRESS)
 		return;

@@ -61,24 +61,26 @@ static const FaultKind kinds[] = {
 	{.name = "lag",.form = FORM_LAG,.after = AFTER_DONE,.delay_ms = 1000},
 };
 
-static const struct
+typedef struct NamedAfter
 {
 	const char *name;
 	After		after;
-}			afters[] =
+} NamedAfter;
+
+typedef struct NamedOperation
 {
+	const char *name;
+	Operation	operation;
+} NamedOperation;
+
+static const NamedAfter afters[] = {
 	{"unchanged", AFTER_UNCHANGED},
 	{"aborted", AFTER_ABORTED},
 	{"done", AFTER_DONE},
 	{"late", AFTER_LATE},
 };
 
-static const struct
-{
-	const char *name;
-	Operation	operation;
-}			operations[] =
-{
+static const NamedOperation operations[] = {
 	{"any", OPERATION_NONE},
 	{"confirm", OPERATION_CONFIRM},
 	{"query", OPERATION_QUERY},

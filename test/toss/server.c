@@ -245,7 +245,7 @@ sim_server_start(const ServerOptions *options)
 	struct sockaddr_in v4 = {.sin_family = AF_INET};
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
 	unsigned	flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS |
-		MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 
 	v4.sin_port = v6.sin6_port = htons((uint16_t) options->port);
 	if (inet_pton(AF_INET, options->listen, &v4.sin_addr) == 1)

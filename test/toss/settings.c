@@ -151,7 +151,7 @@ apply_random(const JsonDoc *doc, const JsonNode *value, Settings *target)
 		 kind != NULL; kind = sim_json_next(doc, kind))
 	{
 		const FaultKind *found = kind->kind == JSON_STRING ?
-			sim_fault_kind(kind->text) : NULL;
+		sim_fault_kind(kind->text) : NULL;
 
 		if (found == NULL || target->random_kind_count == MAX_RANDOM_KINDS)
 			return false;

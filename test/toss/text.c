@@ -77,7 +77,7 @@ sim_utf8_length(const char *p, const char *end)
 	unsigned char c = (unsigned char) p[0];
 	unsigned char second = end - p > 1 ? (unsigned char) p[1] : 0;
 	int			length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 :
-		c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+	c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
 
 	if (length == 0 || end - p < length)
 		return 0;

@@ -82,10 +82,10 @@ make_server(gnutls_x509_crt_t certificate, gnutls_x509_privkey_t key,
 	unsigned char key_id[32];
 	size_t		key_id_size = sizeof(key_id);
 	bool		ok = fill_common(certificate, key, "Toss simulator") &&
-		gnutls_x509_crt_get_subject_key_id(authority, key_id, &key_id_size,
-										   NULL) >= 0 &&
-		gnutls_x509_crt_set_authority_key_id(certificate, key_id,
-											 key_id_size) >= 0;
+	gnutls_x509_crt_get_subject_key_id(authority, key_id, &key_id_size,
+									   NULL) >= 0 &&
+	gnutls_x509_crt_set_authority_key_id(certificate, key_id,
+										 key_id_size) >= 0;
 
 	for (int i = 0; ok && i < count; i++)
 		ok = add_name(certificate, names[i]);

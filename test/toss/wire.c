@@ -183,7 +183,7 @@ sim_wire_answer(struct MHD_Connection *connection, Request *request)
 	struct MHD_Response *response;
 	enum MHD_Result result;
 	unsigned	status = request->answer.code ?
-		(unsigned) request->answer.code->status : 200;
+	(unsigned) request->answer.code->status : 200;
 
 	if (request->form == FORM_RESET)
 		reset(connection);

@@ -37,7 +37,7 @@ my $key = $sim->pay('ORDER-KEPT', 1000);
 $sim->confirm($key, 'ORDER-KEPT', 1000);
 $sim->post('/pay', { orderId => 'ORDER-FUZZ', amount => 1000,
 		paymentKey => "fuzz_$_" }) for 1, 2;
-my $count = $ENV{TOSS_FUZZ} // 3000;
+my $count = $ENV{TOSS_FUZZ} // 2000;
 my $seed = $ENV{TOSS_FUZZ_SEED} // 1;
 my $report = `$fuzz $sim->{port} $sim->{control_port} $count $seed 2>&1`;
 is($?, 0, "$count damaged requests, seed $seed");
