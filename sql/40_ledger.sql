@@ -15,6 +15,7 @@ CREATE TABLE payments.ledger_account (
 	CONSTRAINT ledger_account_code_key UNIQUE (code),
 	CONSTRAINT ledger_account_id_currency_key UNIQUE (id, currency),
 	CONSTRAINT ledger_account_code_form CHECK (code ~ '^[a-z][a-z0-9_]*(:[A-Za-z0-9_.@-]+)+$' AND pg_catalog.length(code) <= 128),
+	CONSTRAINT ledger_account_currency_is_iso_4217 CHECK (currency ~ '^[A-Z]{3}$'),
 	CONSTRAINT ledger_account_kind_known CHECK (kind IN ('asset', 'liability', 'revenue', 'expense')),
 	CONSTRAINT ledger_account_stripes_in_range CHECK (stripes BETWEEN 1 AND 64)
 );
@@ -22,6 +23,8 @@ COMMENT ON TABLE payments.ledger_account IS
 'Accounts of the ledger, one currency each, opened on first use';
 COMMENT ON COLUMN payments.ledger_account.code IS
 'kind:name, for example psp:toss, buyer:7, seller:12, platform:commission; accounts of a currency other than KRW end in :USD and so on';
+COMMENT ON COLUMN payments.ledger_account.currency IS
+'Follows from the code, so that it does not matter who opens the account first';
 COMMENT ON COLUMN payments.ledger_account.stripes IS
 'Over how many rows its balance is spread, so that hot accounts do not queue';
 
@@ -84,7 +87,8 @@ ALTER SEQUENCE payments.ledger_transaction_id_seq OWNED BY payments.ledger_trans
 -- second, deferred and on the last entry of a transaction, checks count and
 -- sums from that memory, without a query, so that neither row security nor the
 -- role at commit can blind it.  A callback before commit and prepare fails
--- whatever was remembered and did not pass.
+-- whatever was remembered and did not pass.  Made immediate, the second one
+-- checks when the last entry arrives, so entries have to come in order then.
 CREATE FUNCTION payments.ledger_entry_remember() RETURNS trigger
 	LANGUAGE c SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_ledger_entry_remember';
