@@ -3,10 +3,11 @@
  * control.c
  *	  The control interface: plain HTTP on the loopback address.
  *
- * It stands in for the buyer's browser, moves the clock, plans faults and
- * shows the books.  It has a listener of its own, so that nothing of it can
- * be reached through the public port.  One const table holds the calls; each
- * handler runs with the lock held, writes JSON and returns an HTTP status.
+ * It moves the clock, plans faults and shows the books; what it does in
+ * place of the buyer's browser is in browser.c.  It has a listener of its
+ * own, so that nothing of it can be reached through the public port.  One
+ * const table holds the calls; each handler runs with the lock held, writes
+ * JSON and returns an HTTP status.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,18 +19,9 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 
-#include "simulator.h"
+#include "control.h"
 
 #define MAX_BODY (512u * 1024 * 1024)
-
-typedef struct Call
-{
-	struct MHD_Connection *connection;
-	const char *argument;		/* the rest of the path */
-	Text		body;
-	JsonDoc		json;
-	Text		out;
-} Call;
 
 typedef struct Handler
 {
@@ -39,8 +31,10 @@ typedef struct Handler
 	bool		unlocked;		/* takes the lock itself, or needs none */
 } Handler;
 
-static int
-problem(Call *call, int status, const char *code, const char *message)
+/* Answers with an error instead of what was written; returns status. */
+int
+sim_control_problem(Call *call, int status, const char *code,
+					const char *message)
 {
 	call->out.length = 0;
 	sim_text_add(&call->out, "{\"code\":");
@@ -51,306 +45,11 @@ problem(Call *call, int status, const char *code, const char *message)
 	return status;
 }
 
-static int
-bad_value(Call *call, const char *name)
+/* Answers that a member of the body is missing or wrong. */
+int
+sim_control_bad_value(Call *call, const char *name)
 {
-	return problem(call, 400, "INVALID_REQUEST", name);
-}
-
-static bool
-valid_key(const char *key)
-{
-	return *key != '\0' && strlen(key) <= 200 &&
-		strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-			   "0123456789-_=.") == strlen(key);
-}
-
-static bool
-has_approved(const char *order_id)
-{
-	const Order *order = sim_order_find(order_id);
-
-	for (const Payment *payment = order ? order->newest : NULL;
-		 payment != NULL; payment = payment->older)
-	{
-		if (payment->executions > 0)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Reads what the browser would have asked for; order_id, if given, goes
- * before the object's own.  NULL, or the name of the member that is wrong.
- */
-static const char *
-read_payment(const JsonDoc *doc, const JsonNode *object,
-			 const char *order_id, PaymentRequest *request)
-{
-	const JsonNode *amount = sim_json_member(doc, object, "amount");
-	const char *mid = sim_json_string(doc, object, "mid", NULL);
-
-	request->key = sim_json_string(doc, object, "paymentKey", NULL);
-	request->order_id = order_id ? order_id :
-		sim_json_string(doc, object, "orderId", "");
-	request->order_name = sim_json_string(doc, object, "orderName",
-										  "테스트 상품");
-	request->currency = sim_json_string(doc, object, "currency", "KRW");
-	request->method = sim_method_find(sim_json_string(doc, object, "method",
-													  "카드"));
-	request->mid = mid ? sim_api_key_mid(mid) : sim_api_key_default()->mid;
-	if (request->key != NULL && !valid_key(request->key))
-		return "paymentKey";
-	if (!sim_order_id_valid(request->order_id))
-		return "orderId";
-	if (amount == NULL ||
-		(amount->kind != JSON_NUMBER && amount->kind != JSON_STRING) ||
-		amount->length == 0 ||
-		!sim_amount_parse(amount->text, amount->length, &request->amount) ||
-		request->amount <= 0)
-		return "amount";
-	if (strlen(request->currency) != 3)
-		return "currency";
-	if (request->method == NULL)
-		return "method";
-	if (request->mid == NULL)
-		return "mid";
-	return NULL;
-}
-
-static void
-write_made(Text *out, const Payment *payment)
-{
-	sim_text_add(out, "{\"paymentKey\":");
-	sim_text_add_json(out, payment->key);
-	sim_text_add(out, ",\"orderId\":");
-	sim_text_add_json(out, payment->order->id);
-	sim_text_add(out, ",\"amount\":");
-	sim_amount_write(out, payment->amount);
-	sim_text_add(out, "}");
-}
-
-/* Creates one payment; NULL and an answered problem if it cannot be. */
-static Payment *
-make_payment(Call *call, const JsonNode *object, const char *order_id,
-			 bool authenticate, int *status)
-{
-	PaymentRequest request;
-	const char *wrong = read_payment(&call->json, object, order_id,
-									 &request);
-	Payment    *payment;
-
-	if (wrong != NULL)
-	{
-		*status = bad_value(call, wrong);
-		return NULL;
-	}
-	if (request.key != NULL && sim_payment_find(request.key) != NULL)
-	{
-		*status = problem(call, 409, "DUPLICATED_PAYMENT_KEY",
-						  "the payment key is taken");
-		return NULL;
-	}
-	if (!sim_settings.duplicate_order && has_approved(request.order_id))
-	{
-		*status = problem(call, 400, "DUPLICATED_ORDER_ID",
-						  "the order was already paid");
-		return NULL;
-	}
-	payment = sim_payment_create(&request);
-	if (authenticate)
-		sim_payment_authenticate(payment);
-	return payment;
-}
-
-static int
-create(Call *call, bool authenticate)
-{
-	int			status = 200;
-	Payment    *payment = make_payment(call, &call->json.nodes[0], NULL,
-									   authenticate, &status);
-
-	if (payment == NULL)
-		return status;
-	write_made(&call->out, payment);
-	sim_text_add(&call->out, "\n");
-	return 200;
-}
-
-static int
-run_pay(Call *call)
-{
-	return create(call, true);
-}
-
-static int
-run_create(Call *call)
-{
-	return create(call, false);
-}
-
-/*
- * Many payments in one call: {"orderIds":[...], "amount":...} with one
- * amount for all, or {"payments":[{...}, ...]}.
- */
-static int
-run_bulk(Call *call)
-{
-	const JsonNode *root = &call->json.nodes[0];
-	const JsonNode *ids = sim_json_member(&call->json, root, "orderIds");
-	const JsonNode *list = sim_json_member(&call->json, root, "payments");
-	const JsonNode *from = ids ? ids : list;
-	bool		first = true;
-	int			status = 400;
-
-	if (from == NULL || from->kind != JSON_ARRAY)
-		return bad_value(call, "orderIds or payments");
-	sim_text_add(&call->out, "{\"payments\":[");
-	for (const JsonNode *node = sim_json_first(&call->json, from);
-		 node != NULL; node = sim_json_next(&call->json, node))
-	{
-		Payment    *payment;
-
-		if (node->kind != (ids ? JSON_STRING : JSON_OBJECT))
-			return bad_value(call, ids ? "orderIds" : "payments");
-		payment = make_payment(call, ids ? root : node,
-							   ids ? node->text : NULL, true, &status);
-		if (payment == NULL)
-			return status;
-		sim_text_add(&call->out, first ? "" : ",\n");
-		write_made(&call->out, payment);
-		first = false;
-	}
-	sim_text_add(&call->out, "]}\n");
-	return 200;
-}
-
-/* The payment named in the body; NULL and an answered problem otherwise. */
-static Payment *
-named_payment(Call *call, int *status)
-{
-	const char *key = sim_json_string(&call->json, &call->json.nodes[0],
-									  "paymentKey", NULL);
-	Payment    *payment = key ? sim_payment_find(key) : NULL;
-
-	if (key == NULL)
-		*status = bad_value(call, "paymentKey");
-	else if (payment == NULL)
-		*status = problem(call, 404, "NOT_FOUND_PAYMENT",
-						  "there is no such payment");
-	return payment;
-}
-
-static int
-wrong_state(Call *call, Payment *payment)
-{
-	return problem(call, 409, "WRONG_STATE",
-				   sim_status_name(sim_payment_status(payment)));
-}
-
-static int
-show(Call *call, Payment *payment)
-{
-	sim_payment_status(payment);
-	sim_payment_write(&call->out, payment, payment->version_count - 1, NULL);
-	sim_text_add(&call->out, "\n");
-	return 200;
-}
-
-static int
-run_authenticate(Call *call)
-{
-	int			status = 404;
-	Payment    *payment = named_payment(call, &status);
-
-	if (payment == NULL)
-		return status;
-	if (sim_payment_status(payment) != STATUS_READY || payment->abandoned)
-		return wrong_state(call, payment);
-	sim_payment_authenticate(payment);
-	return show(call, payment);
-}
-
-/* The buyer closes the window: no state changes, but he will not be back. */
-static int
-run_abandon(Call *call)
-{
-	int			status = 404;
-	Payment    *payment = named_payment(call, &status);
-
-	if (payment == NULL)
-		return status;
-	payment->abandoned = true;
-	sim_text_add(&call->out, "{\"code\":\"PAY_PROCESS_CANCELED\",\"message\":"
-				 "\"사용자에 의해 결제가 취소되었습니다.\"}\n");
-	return 200;
-}
-
-/* The payment fails in the window; answers what the fail URL would carry. */
-static int
-run_fail(Call *call)
-{
-	int			status = 404;
-	Payment    *payment = named_payment(call, &status);
-	const Code *code = sim_code_find(sim_json_string(&call->json,
-													 &call->json.nodes[0],
-													 "code",
-													 "PAY_PROCESS_ABORTED"));
-	Status		state;
-
-	if (payment == NULL)
-		return status;
-	if (code == NULL)
-		return bad_value(call, "code");
-	state = sim_payment_status(payment);
-	if (state != STATUS_READY && state != STATUS_IN_PROGRESS)
-		return wrong_state(call, payment);
-	sim_payment_add_version(payment, STATUS_ABORTED, sim_clock_now(), code);
-	sim_text_format(&call->out, "{\"code\":\"%s\",\"message\":", code->name);
-	sim_text_add_json(&call->out, code->message);
-	sim_text_format(&call->out, ",\"orderId\":\"%s\"}\n", payment->order->id);
-	return 200;
-}
-
-static int
-deposit(Call *call, Status from, Status to, const char *kind)
-{
-	int			status = 404;
-	Payment    *payment = named_payment(call, &status);
-
-	if (payment == NULL)
-		return status;
-	if (sim_payment_status(payment) != from ||
-		!sim_method_is_deposit(payment->method) ||
-		payment->versions[payment->version_count - 1].account_expired)
-		return wrong_state(call, payment);
-	sim_payment_add_version(payment, to, sim_clock_now(), NULL);
-	sim_journal_add(kind, payment, NULL, NULL, NULL);
-	return show(call, payment);
-}
-
-static int
-run_deposit(Call *call)
-{
-	return deposit(call, STATUS_WAITING_FOR_DEPOSIT, STATUS_DONE, "deposit");
-}
-
-static int
-run_deposit_error(Call *call)
-{
-	return deposit(call, STATUS_DONE, STATUS_WAITING_FOR_DEPOSIT,
-				   "deposit-error");
-}
-
-static int
-run_payment(Call *call)
-{
-	Payment    *payment = sim_payment_find(call->argument);
-
-	if (payment == NULL)
-		return problem(call, 404, "NOT_FOUND_PAYMENT",
-					   "there is no such payment");
-	return show(call, payment);
+	return sim_control_problem(call, 400, "INVALID_REQUEST", name);
 }
 
 static int
@@ -365,7 +64,7 @@ run_fault(Call *call)
 {
 	const char *wrong = sim_fault_add(&call->json);
 
-	return wrong ? bad_value(call, wrong) : ok(call);
+	return wrong ? sim_control_bad_value(call, wrong) : ok(call);
 }
 
 static int
@@ -404,7 +103,7 @@ run_settings(Call *call)
 {
 	const char *wrong = sim_settings_apply(&call->json);
 
-	return wrong ? bad_value(call, wrong) : show_settings(call);
+	return wrong ? sim_control_bad_value(call, wrong) : show_settings(call);
 }
 
 static int
@@ -427,7 +126,7 @@ run_clock(Call *call)
 	if (!sim_json_int(&call->json, &call->json.nodes[0], "advance",
 					  &seconds) ||
 		seconds < 0 || seconds > INT64_C(10000000000))
-		return bad_value(call, "advance");
+		return sim_control_bad_value(call, "advance");
 	sim_clock_advance(seconds);
 	return show_clock(call);
 }
@@ -484,8 +183,8 @@ static int
 run_reset(Call *call)
 {
 	if (sim_api_unfinished() > 0)
-		return problem(call, 409, "BUSY", "requests are waiting: "
-					   "release them or let them end");
+		return sim_control_problem(call, 409, "BUSY", "requests are waiting: "
+								   "release them or let them end");
 	sim_fault_clear();
 	sim_journal_reset(true);
 	sim_request_log_reset(true);
@@ -497,14 +196,14 @@ run_reset(Call *call)
 }
 
 static const Handler handlers[] = {
-	{"POST", "/pay", run_pay, false},
-	{"POST", "/pay/bulk", run_bulk, false},
-	{"POST", "/create", run_create, false},
-	{"POST", "/authenticate", run_authenticate, false},
-	{"POST", "/abandon", run_abandon, false},
-	{"POST", "/fail", run_fail, false},
-	{"POST", "/deposit", run_deposit, false},
-	{"POST", "/deposit-error", run_deposit_error, false},
+	{"POST", "/pay", sim_browser_pay, false},
+	{"POST", "/pay/bulk", sim_browser_bulk, false},
+	{"POST", "/create", sim_browser_create, false},
+	{"POST", "/authenticate", sim_browser_authenticate, false},
+	{"POST", "/abandon", sim_browser_abandon, false},
+	{"POST", "/fail", sim_browser_fail, false},
+	{"POST", "/deposit", sim_browser_deposit, false},
+	{"POST", "/deposit-error", sim_browser_deposit_error, false},
 	{"POST", "/fault", run_fault, false},
 	{"GET", "/faults", run_faults, false},
 	{"POST", "/faults/clear", run_faults_clear, false},
@@ -516,7 +215,7 @@ static const Handler handlers[] = {
 	{"GET", "/journal", run_journal, false},
 	{"GET", "/requests", run_requests, false},
 	{"GET", "/summary", run_summary, false},
-	{"GET", "/payments/", run_payment, false},
+	{"GET", "/payments/", sim_browser_payment, false},
 	{"GET", "/codes", run_codes, false},
 	{"POST", "/reset", run_reset, false},
 	{"GET", "/health", run_health, false},
@@ -540,8 +239,8 @@ dispatch(Call *call, const char *method, const char *path)
 		if (call->body.length == 0)
 			sim_text_add(&call->body, "{}");
 		if (!sim_json_parse(&call->json, call->body.data, call->body.length))
-			return problem(call, 400, "INVALID_JSON",
-						   "the body is not valid JSON");
+			return sim_control_problem(call, 400, "INVALID_JSON",
+									   "the body is not valid JSON");
 		call->argument = path + length;
 		if (handler->unlocked)
 			return handler->run(call);
@@ -550,7 +249,7 @@ dispatch(Call *call, const char *method, const char *path)
 		sim_unlock();
 		return status;
 	}
-	return problem(call, 404, "NOT_FOUND", "there is no such call");
+	return sim_control_problem(call, 404, "NOT_FOUND", "there is no such call");
 }
 
 static enum MHD_Result

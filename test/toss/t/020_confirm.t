@@ -179,7 +179,9 @@ $bulk = $sim->post('/pay/bulk',
 is($bulk->{payments}[1]{paymentKey}, 'pk_b', 'bulk with a payment each');
 is($code->($sim->confirm('pk_b', 'BULK-b', 2000)), '200 DONE', 'and confirmed');
 for my $bad ({ orderIds => ['x'], amount => 1 }, { orderIds => [1] },
-	{ amount => 1 }, { orderIds => ['BULK-zz'], amount => 'x' })
+	{ amount => 1 }, { orderIds => ['BULK-zz'], amount => 'x' },
+	{ orderIds => ['BULK-zz'], amount => 1.5 },
+	{ orderIds => ['BULK-zz'], amount => 1, currency => 'a"b' })
 {
 	$sim->post('/pay/bulk', $bad);
 	is($sim->{control_status}, 400, 'bulk refused');
