@@ -1,0 +1,138 @@
+--
+-- Every function may stand in a transaction that is prepared: committed later,
+-- or undone as if it had never been, by another session.
+--
+-- Each part prepares, shows what others see, ends the prepared transaction from
+-- a new session, and shows what is there then.
+--
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+
+CREATE ROLE regress_two_phase;
+SELECT payments.grant_to('regress_two_phase', 'application');
+SELECT payments.grant_to('regress_two_phase', 'operator');
+GRANT regress_two_phase TO CURRENT_USER;
+SELECT count(payments.checkout(801, '[{"seller_id": 1, "amount": 10}]', order_id => 'two-phase-' || n))
+	FROM generate_series(1, 9) n;
+SELECT payments.confirm('two-phase-8', 'pay_two_8', 10);
+SELECT payments.fail('two-phase-9', 'CODE', 'for the feed');
+
+--
+-- Rolled back: not one row is different
+--
+SELECT test.image() AS before \gset
+SET ROLE regress_two_phase;
+BEGIN;
+SELECT amount FROM payments.checkout(802, '[{"seller_id": 801, "amount": 10}]', order_id => 'two-phase-new');
+SELECT payments.widget('two-phase-new') ->> 'orderId' AS order_id;
+SELECT payments.confirm('two-phase-1', 'pay_two_1', 10);
+SELECT payments.confirm('two-phase-new', 'pay_two_new', 10);
+SELECT payments.fail('two-phase-2', 'CODE', 'message');
+SELECT payments.status('two-phase-1'), payments.version() IS NOT NULL AS version;
+SELECT payments.retry('two-phase-8');
+SELECT payments.set_seller(801, 0.5);
+SELECT payments.set_merchant('regress_two_phase', 'test_ck_two');
+SELECT payments.post('two-phase-post', 'test', '[{"account": "asset:two_phase", "amount": 5}, {"account": "revenue:two_phase", "amount": -5}]') > 0 AS posted;
+SELECT payments.balance('asset:two_phase');
+SELECT payments.reverse(payments.post('two-phase-post', 'test',
+	'[{"account": "asset:two_phase", "amount": 5}, {"account": "revenue:two_phase", "amount": -5}]'), 'mistake') > 0 AS reversed;
+SELECT count(*) > 0 AS some, count(*) FILTER (WHERE order_id = 'two-phase-9') AS failed
+	FROM payments.fetch_events('regress_two_phase', 10000);
+SELECT payments.ack_events('regress_two_phase', max(id)) FROM payments.fetch_events('regress_two_phase', 1);
+SELECT count(*) > 0 AS verified, count(*) FILTER (WHERE NOT holds) AS broken FROM payments.verify();
+SELECT count(*) >= 0 AS workers FROM payments.worker_slots();
+PREPARE TRANSACTION 'regress_two_phase_undone';
+-- others see nothing of it yet
+SELECT payments.status('two-phase-1'), payments.status('two-phase-2');
+\c
+ROLLBACK PREPARED 'regress_two_phase_undone';
+SELECT test.image() = :'before' AS as_it_was;
+-- and everything can be done anew
+SET ROLE regress_two_phase;
+SELECT payments.confirm('two-phase-1', 'pay_two_1', 10), payments.fail('two-phase-2', 'CODE', 'message');
+SELECT payments.wait_for('two-phase-1', '0');
+
+--
+-- Committed by another session
+--
+BEGIN;
+SELECT amount FROM payments.checkout(802, '[{"seller_id": 801, "amount": 10}]', order_id => 'two-phase-kept');
+SELECT payments.confirm('two-phase-kept', 'pay_two_kept', 10);
+SELECT payments.fail('two-phase-3', 'CODE', 'message');
+SELECT payments.retry('two-phase-8');
+SELECT payments.post('two-phase-kept', 'test', '[{"account": "asset:two_phase", "amount": 5}, {"account": "revenue:two_phase", "amount": -5}]') > 0 AS posted;
+SELECT payments.fetch_events('regress_two_phase', 1) IS NOT NULL AS fetched;
+SELECT payments.ack_events('regress_two_phase', id) FROM payments.fetch_events('regress_two_phase', 10000) WHERE order_id = 'two-phase-9';
+PREPARE TRANSACTION 'regress_two_phase_kept';
+\c
+SELECT count(*) AS seen FROM payments.payment WHERE order_id = 'two-phase-kept';
+COMMIT PREPARED 'regress_two_phase_kept';
+SET ROLE regress_two_phase;
+SELECT test.order_line('two-phase-kept');
+SELECT test.order_line('two-phase-3');
+SELECT payments.balance('asset:two_phase');
+-- the offset moved with it: what was acknowledged does not come back, what was failed does
+SELECT order_id, kind FROM payments.fetch_events('regress_two_phase', 10000) WHERE order_id ~ '^two-phase-[39]$' ORDER BY 1;
+-- repeated it is known
+SELECT payments.confirm('two-phase-kept', 'pay_two_kept', 10);
+SELECT test.order_line('two-phase-kept');
+SELECT payments.wait_for('two-phase-kept', '0');
+
+--
+-- A ledger transaction that does not add up cannot even be prepared
+--
+RESET ROLE;
+SELECT test.image() AS before \gset
+BEGIN;
+INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
+	VALUES (nextval('payments.ledger_transaction_id_seq'), 'two-phase-crooked', 'test', now(), now());
+INSERT INTO payments.ledger_entry (transaction_id, account_id, entry_no, entry_count, currency, amount)
+	SELECT currval('payments.ledger_transaction_id_seq'), id, n, 2, 'KRW', n
+	FROM payments.ledger_account, generate_series(1, 2) n WHERE code = 'asset:two_phase';
+\set VERBOSITY sqlstate
+PREPARE TRANSACTION 'regress_two_phase_crooked';
+\set VERBOSITY terse
+SELECT test.image() = :'before' AS as_it_was;
+
+--
+-- What waits, and what changes rights and node numbers
+--
+BEGIN;
+SELECT payments.wait_for('two-phase-8', '0');
+PREPARE TRANSACTION 'regress_two_phase_waited';
+COMMIT PREPARED 'regress_two_phase_waited';
+
+CREATE ROLE regress_two_phase_new;
+BEGIN;
+SELECT payments.grant_to('regress_two_phase_new', 'auditor');
+PREPARE TRANSACTION 'regress_two_phase_grant';
+\c
+ROLLBACK PREPARED 'regress_two_phase_grant';
+SELECT has_schema_privilege('regress_two_phase_new', 'payments', 'usage');
+BEGIN;
+SELECT payments.grant_to('regress_two_phase_new', 'auditor');
+PREPARE TRANSACTION 'regress_two_phase_grant';
+\c
+COMMIT PREPARED 'regress_two_phase_grant';
+SELECT has_schema_privilege('regress_two_phase_new', 'payments', 'usage');
+
+BEGIN;
+SELECT payments.set_node(1, 3);
+SELECT amount FROM payments.checkout(801, '[{"seller_id": 1, "amount": 10}]', order_id => 'two-phase-node');
+PREPARE TRANSACTION 'regress_two_phase_node';
+\c
+ROLLBACK PREPARED 'regress_two_phase_node';
+SELECT count(*) AS nodes FROM payments.node;
+SELECT holds FROM payments.verify() WHERE invariant = 'sequences draw this node''s numbers';
+
+-- every function is in this file, or has a reason not to be
+SELECT p.oid::regprocedure FROM pg_proc p
+	WHERE pronamespace = 'payments'::regnamespace AND prorettype <> 'trigger'::regtype AND prokind = 'f'
+		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'reverse', 'balance',
+			'fetch_events', 'ack_events', 'retry', 'set_node', 'set_merchant', 'set_seller', 'version', 'worker_slots',
+			'verify', 'grant_to')
+	ORDER BY proname COLLATE "C";
+SELECT count(*) AS left_over FROM pg_prepared_xacts WHERE database = current_database();
+
+DROP OWNED BY regress_two_phase, regress_two_phase_new;
+DROP ROLE regress_two_phase, regress_two_phase_new;
