@@ -1,0 +1,158 @@
+--
+-- verify: holds after all that the other tests have done; and for each way to
+-- break the books, the invariant that is broken says so with a counterexample,
+-- and no other does.
+--
+-- To break them takes force: the guards are put to sleep in the catalogue.
+--
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+
+SELECT payments.set_seller(1401, 0.1);
+SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 1000}, {"seller_id": 1402, "amount": 500},
+	{"seller_id": 1401, "amount": 30}]', order_id => 'verify-paid');
+SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 19.90}]', order_id => 'verify-usd', currency => 'USD');
+SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 7}]', order_id => 'verify-open');
+SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 8}, {"seller_id": 1401, "amount": 9}]', order_id => 'verify-failed');
+SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 6}]', order_id => 'verify-new');
+SELECT payments.confirm('verify-paid', 'pay_verify_1', 1530), payments.confirm('verify-usd', 'pay_verify_2', 19.90),
+	payments.confirm('verify-open', 'pay_verify_3', 7), payments.fail('verify-failed', 'CODE', 'message');
+SELECT test.settle('verify-paid'), test.settle('verify-usd');
+SELECT payments.post('verify-post', 'test', '[{"account": "asset:verify", "amount": 5}, {"account": "revenue:verify", "amount": -5},
+	{"account": "asset:verify", "amount": 3}, {"account": "revenue:verify", "amount": -3}]') > 0 AS posted;
+
+-- the books are right, after everything
+SELECT invariant, holds, checked > 0 AS has_looked, counterexample FROM payments.verify();
+
+--
+-- Break them, look, and forget it
+--
+CREATE FUNCTION pg_temp.broken_by(statements text, asleep boolean DEFAULT true,
+	OUT invariant text, OUT counterexample text) RETURNS SETOF record
+LANGUAGE plpgsql AS $$
+DECLARE
+	found jsonb;
+BEGIN
+	BEGIN
+		SET LOCAL session_replication_role = replica;
+		UPDATE pg_trigger SET tgenabled = 'D' FROM pg_class c
+			WHERE asleep AND c.oid = tgrelid AND relnamespace = 'payments'::regnamespace AND NOT tgisinternal;
+		-- make this session notice
+		UPDATE pg_class SET relname = relname WHERE relnamespace = 'payments'::regnamespace;
+		EXECUTE statements;
+		UPDATE pg_trigger SET tgenabled = 'A' FROM pg_class c
+			WHERE asleep AND c.oid = tgrelid AND relnamespace = 'payments'::regnamespace AND NOT tgisinternal;
+		SELECT jsonb_agg(jsonb_build_array(v.invariant, v.counterexample)) INTO found FROM payments.verify() v
+			WHERE NOT v.holds OR v.counterexample IS NOT NULL;
+		RAISE EXCEPTION 'forget it' USING ERRCODE = 'XX999';
+	EXCEPTION WHEN SQLSTATE 'XX999' THEN NULL;
+	END;
+	RETURN QUERY SELECT f ->> 0, regexp_replace(regexp_replace(f ->> 1, '(payment order|transaction|call) [0-9]+', '\1 n', 'g'),
+			'^[0-9]+ guards instead of [0-9]+$', 'guards are missing')
+		FROM jsonb_array_elements(coalesce(found, '[["nothing was noticed", null]]')) f;
+END $$;
+
+-- nothing broken, nothing found: the method itself is harmless
+SELECT * FROM pg_temp.broken_by('SELECT 1');
+
+-- 1: an entry changed (and its balance with it), entries gone, their number changed, another currency
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE payments.ledger_entry SET amount = 6 WHERE amount = 5 AND transaction_id =
+		(SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'verify-post');
+	UPDATE payments.ledger_balance SET balance = balance + 1 WHERE account_id =
+		(SELECT id FROM payments.ledger_account WHERE code = 'asset:verify')$$);
+SELECT * FROM pg_temp.broken_by($$
+	DELETE FROM payments.ledger_entry WHERE entry_no > 2 AND transaction_id =
+		(SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'verify-post');
+	UPDATE payments.ledger_balance SET balance = balance - 3 * sign(balance) WHERE account_id IN
+		(SELECT id FROM payments.ledger_account WHERE code ~ ':verify$')$$);
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE payments.ledger_entry SET entry_count = 5 WHERE entry_no = 1 AND transaction_id =
+		(SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'verify-post')$$);
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE payments.ledger_entry SET currency = 'USD' WHERE entry_no = 1 AND transaction_id =
+		(SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'verify-post')$$);
+-- 2: a header without entries
+SELECT * FROM pg_temp.broken_by($$
+	INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
+		VALUES (-1, 'verify-empty', 'test', now(), now())$$);
+-- 3: a balance that is not the sum, one that is gone
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.ledger_balance SET balance = balance + 1 WHERE account_id =
+	(SELECT id FROM payments.ledger_account WHERE code = 'asset:verify')$$);
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.ledger_balance WHERE account_id =
+	(SELECT id FROM payments.ledger_account WHERE code = 'revenue:verify')$$);
+-- 4: a wallet whose journal says otherwise
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.wallet_transaction
+	VALUES (-1, 1402, 'KRW', 'sale', 5, NULL, NULL, now())$$);
+-- 5: wallet and journal agree, but nobody owes it; a wallet that is not there
+SELECT * FROM pg_temp.broken_by($$
+	INSERT INTO payments.wallet_transaction VALUES (-1, 1402, 'KRW', 'sale', 5, NULL, NULL, now());
+	UPDATE payments.wallet SET balance = balance + 5 WHERE seller_id = 1402$$);
+SELECT * FROM pg_temp.broken_by($$
+	INSERT INTO payments.wallet VALUES (1403, 'KRW', 5, 0, 1, now());
+	INSERT INTO payments.wallet_transaction VALUES (-1, 1403, 'KRW', 'sale', 5, NULL, NULL, now())$$);
+-- 6: money of one line in the journal of the other, the ledger's proof gone, a flag without anything behind it
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE payments.wallet_transaction SET amount = amount + CASE amount WHEN 1000 THEN 1 ELSE -1 END
+		WHERE order_id = 'verify-paid' AND kind = 'sale' AND seller_id = 1401$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.ledger_transaction SET kind = 'payment.lost' WHERE order_id = 'verify-paid'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.wallet_transaction SET payment_order_id = NULL WHERE order_id = 'verify-usd'$$);
+-- 7: a total that is not the sum
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET amount = 5 WHERE order_id = 'verify-new'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_order SET amount = 60000 WHERE order_id = 'verify-new'$$);
+-- 8: done too early, and told so; not done although it is
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE payments.payment_event SET is_payment_done = true WHERE order_id = 'verify-open';
+	INSERT INTO payments.event SELECT -1, 'payment.completed', 'verify-open', '{}', now(), 1, '1'$$);
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE payments.payment_event SET is_payment_done = false WHERE order_id = 'verify-paid';
+	DELETE FROM payments.event WHERE order_id = 'verify-paid' AND kind = 'payment.completed'$$);
+-- 9: history lost, history forged, a state without history
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.payment_order_history WHERE order_id = 'verify-open'$$);
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.payment_order_history WHERE order_id = 'verify-usd' AND to_status = 'EXECUTING'$$);
+SELECT * FROM pg_temp.broken_by($$
+	INSERT INTO payments.payment_order_history SELECT -1, order_id, id, 'UNKNOWN', 'NOT_STARTED', NULL, 'me', now()
+		FROM payments.payment_order WHERE order_id = 'verify-new'$$);
+-- 10: two approvals
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE pg_index SET indisunique = false WHERE indexrelid = 'payments.psp_answer_one_approval'::regclass;
+	INSERT INTO payments.psp_attempt SELECT call_id, 2, order_id, operation, epoch, claimed_at
+		FROM payments.psp_attempt WHERE order_id = 'verify-paid';
+	INSERT INTO payments.psp_answer SELECT (jsonb_populate_record(a, '{"attempt_no": 2}')).*
+		FROM payments.psp_answer a WHERE order_id = 'verify-paid'$$);
+-- 11: success without proof of key, order, currency, amount, meaning, or at all
+SELECT x.change, b.* FROM unnest(ARRAY['payment_key = ''pay_verify_2''', 'psp_order_id = ''verify-usd''', 'currency = ''USD''',
+		'amount = 1529', 'amount = NULL', 'meaning = ''waiting''']) WITH ORDINALITY x (change, n),
+	pg_temp.broken_by(format('UPDATE payments.psp_answer SET %s WHERE order_id = ''verify-paid''', change)) b ORDER BY n;
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.psp_answer WHERE order_id = 'verify-paid'$$);
+-- 12: nobody works on it; somebody works on what is over
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.psp_call_queue WHERE order_id = 'verify-open'$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call_queue (call_id, order_id, due_at)
+	SELECT id, order_id, now() FROM payments.psp_call WHERE order_id = 'verify-paid'$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call_queue (call_id, order_id, due_at)
+	SELECT id, 'verify-new', now() FROM payments.psp_call WHERE order_id = 'verify-paid'$$);
+-- 13: an answer to what was never sent, or was sent later
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.psp_attempt WHERE order_id = 'verify-paid'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.psp_attempt SET claimed_at = now() + interval '1 day' WHERE order_id = 'verify-paid'$$);
+-- 14: half a won, a currency that nobody knows
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE payments.payment_event SET amount = 6.5 WHERE order_id = 'verify-new';
+	UPDATE payments.payment_order SET amount = 6.5 WHERE order_id = 'verify-new'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET currency = 'XXX' WHERE order_id = 'verify-new'$$);
+-- 15: told twice, never, or what is not so
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.event WHERE order_id = 'verify-failed'$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.event SELECT -1, kind, order_id, payload, now(), 1, '1'
+	FROM payments.event WHERE order_id = 'verify-paid' AND kind = 'payment.confirmed'$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.event SELECT -1, 'payment.confirmed', 'verify-open', '{}', now(), 1, '1'$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.event SELECT -1, 'payment.failed', 'verify-paid', '{}', now(), 1, '1'$$);
+-- 16: another node's numbers (more of it in set_node)
+SELECT * FROM pg_temp.broken_by($$ALTER SEQUENCE payments.event_id_seq INCREMENT BY 2$$);
+-- 17: a guard that sleeps, one that does not bind a replication role, one that is gone
+SELECT * FROM pg_temp.broken_by($$UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'payment_order_guard'$$, false);
+SELECT * FROM pg_temp.broken_by($$UPDATE pg_trigger SET tgenabled = 'O' WHERE tgname = 'ledger_entry_forbid_change'$$, false);
+SELECT * FROM pg_temp.broken_by($$DELETE FROM pg_trigger WHERE tgname = 'ledger_entry_zero_sum'$$, false);
+
+-- all of it is forgotten
+SELECT count(*) AS broken FROM payments.verify() WHERE NOT holds;
+SELECT count(DISTINCT tgenabled) AS kinds, min(tgenabled) AS enabled FROM pg_trigger g JOIN pg_class c ON c.oid = tgrelid
+	WHERE relnamespace = 'payments'::regnamespace AND NOT tgisinternal;
