@@ -101,7 +101,8 @@ pay_http_exchange_destroy(PayHttpExchange *exchange)
 		pay_http_exchange_clear(exchange);
 	curl_easy_cleanup(exchange->easy);
 	free(exchange->buffer);
-	memset(exchange, 0, sizeof(*exchange));
+	exchange->easy = NULL;
+	exchange->buffer = NULL;
 }
 
 /* May this request be sent at all?  *error is static text. */

@@ -635,7 +635,7 @@ test_concurrent(void)
 
 	fresh(&(HttpsServerOptions) {0});
 	pay_http_destroy(client);
-	client = make_client(N, 10000);
+	client = make_client(N, 30000);
 
 	for (int round = 0; round < 3; round++)
 	{
@@ -644,10 +644,10 @@ test_concurrent(void)
 		begin = now_ms();
 		for (int i = 0; i < N; i++)
 			tap_check(start_at(client, "localhost", https_server_port(server),
-							   "/late", "x", 8000, i), "start %d", i);
+							   "/late", "x", 30000, i), "start %d", i);
 		tap_check(!start(client, "/ok", "x", 100), "room for one more");
 		tap_check(pay_http_in_flight(client) == N, "in flight");
-		while (answered < N && wait_next(client, &result, 8000))
+		while (answered < N && wait_next(client, &result, 30000))
 		{
 			tap_check(result.outcome == PAY_HTTP_ANSWERED && result.tag < N &&
 					  !seen[result.tag], "tag %d, outcome %d", (int) result.tag,

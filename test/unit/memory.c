@@ -99,6 +99,12 @@ pg_malloc0(size_t size)
 }
 
 void *
+pg_malloc_extended(size_t size, int flags)
+{
+	return palloc0(size);
+}
+
+void *
 pg_realloc(void *pointer, size_t size)
 {
 	return repalloc(pointer, size);

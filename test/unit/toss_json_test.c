@@ -199,6 +199,16 @@ test_garbage(void)
 	pay_toss_json_read("{\"code\":\"A\"}\0", 13, &body);
 	tap_check(is_garbage(), "a zero byte behind it");
 	tap_checked("garbage is garbage, and nothing of it is kept");
+
+	read_text("{\"code\":\"\\u0000\"}");
+	tap_check(strstr(body.reason, "NUL") != NULL, "%s", body.reason);
+	pay_toss_json_read("{\"code\":\"A\0\"}", 13, &body);
+	tap_check(strstr(body.reason, "NUL") != NULL, "%s", body.reason);
+	read_text("{\"code\":\"\xff\"}");
+	tap_check(strstr(body.reason, "UTF-8") != NULL, "%s", body.reason);
+	read_text("<html>");
+	tap_check(strstr(body.reason, "not JSON") != NULL, "%s", body.reason);
+	tap_checked("and the reason is told");
 }
 
 static void
