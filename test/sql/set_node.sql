@@ -16,7 +16,7 @@ CREATE VIEW pg_temp.verdict AS SELECT holds, counterexample FROM payments.verify
 CREATE FUNCTION pg_temp.order_ids(prefix text, OUT modulo_3 bigint[], OUT checked bigint, OUT fresh boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
-	highest bigint := (SELECT max(id) FROM payments.payment_order);
+	highest bigint := coalesce((SELECT max(id) FROM payments.payment_order), 0);
 BEGIN
 	FOR n IN 1..5 LOOP
 		PERFORM payments.checkout(1001, '[{"seller_id": 1, "amount": 1}, {"seller_id": 1, "amount": 2}]', order_id => prefix || n);
