@@ -228,10 +228,13 @@ is($sim->charges($id), 1, 'hang unchanged: one charge');
 # Lag: the state of a while ago.
 $id = 'ORDER-LAG';
 $key = $sim->pay($id, 5000);
-sleep 0.3;
+sleep 2;
+my $confirmed = time();
 $sim->confirm($key, $id, 5000);
+
+# The moment shown lies between the two, if the queries come within 1.8 s.
 $sim->post('/fault', { paymentKey => $key, on => 'query', kind => 'lag',
-		delayMs => 250, count => 2 });
+		delayMs => int((time() - $confirmed + 1.8) * 1000), count => 2 });
 is($code->($sim->query($key)), '200 IN_PROGRESS', 'lag: the state before');
 is($code->($sim->api('GET', "/v1/payments/orders/$id")), '200 IN_PROGRESS',
 	'lag: by order id as well, though it was planned by key');
