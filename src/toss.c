@@ -1,8 +1,8 @@
 /*
  * toss.c
- *		Toss Payments: requests, and what an answer means.
+ *		Toss Payments: what an answer means.
  *
- * Owns the table of Toss's codes and the rule by which an answer is believed.
+ * Owns the rule by which an answer is believed; its codes are toss_codes.c's.
  * Two things cannot be guessed.  A code decides, not its HTTP status, because
  * Toss sends transient faults as 400 and final refusals as 403; the status
  * only takes belief away (a 5xx never promises that nothing was executed).
@@ -16,105 +16,6 @@
 #include <string.h>
 
 #include "money.h"
-
-#define C PAY_TOSS_CONFIRM
-#define Q PAY_TOSS_QUERY
-
-/*
- * Confirm: the documented codes in the order of the documentation, those of
- * idempotency, then those of Toss's overall list that a confirm may meet.
- *
- * FORBIDDEN_REQUEST is a refusal and not a misconfiguration, although a wrong
- * key causes it as well: a buyer who tampers with the redirect can provoke it,
- * and must not be able to set off the alarm that holds a merchant's calls.
- */
-const PayTossCode pay_toss_codes[] = {
-	{"ALREADY_PROCESSED_PAYMENT", 400, C, PAY_MEANS_UNCERTAIN},
-	{"ALREADY_PROCESSING_REQUEST", 400, C, PAY_MEANS_UNCERTAIN},
-	{"PROVIDER_ERROR", 400, C, PAY_MEANS_UNCERTAIN},
-	{"EXCEED_MAX_CARD_INSTALLMENT_PLAN", 400, C, PAY_MEANS_REFUSED},
-	{"INVALID_REQUEST", 400, C, PAY_MEANS_REFUSED},
-	{"NOT_ALLOWED_POINT_USE", 400, C, PAY_MEANS_REFUSED},
-	{"INVALID_API_KEY", 400, C, PAY_MEANS_MISCONFIGURED},
-	{"INVALID_REJECT_CARD", 400, C, PAY_MEANS_REFUSED},
-	{"BELOW_MINIMUM_AMOUNT", 400, C, PAY_MEANS_REFUSED},
-	{"INVALID_CARD_EXPIRATION", 400, C, PAY_MEANS_REFUSED},
-	{"INVALID_STOPPED_CARD", 400, C, PAY_MEANS_REFUSED},
-	{"EXCEED_MAX_DAILY_PAYMENT_COUNT", 400, C, PAY_MEANS_REFUSED},
-	{"NOT_SUPPORTED_INSTALLMENT_PLAN_CARD_OR_MERCHANT", 400, C,
-	PAY_MEANS_REFUSED},
-	{"INVALID_CARD_INSTALLMENT_PLAN", 400, C, PAY_MEANS_REFUSED},
-	{"NOT_SUPPORTED_MONTHLY_INSTALLMENT_PLAN", 400, C, PAY_MEANS_REFUSED},
-	{"EXCEED_MAX_PAYMENT_AMOUNT", 400, C, PAY_MEANS_REFUSED},
-	{"NOT_FOUND_TERMINAL_ID", 400, C, PAY_MEANS_MISCONFIGURED},
-	{"INVALID_AUTHORIZE_AUTH", 400, C, PAY_MEANS_REFUSED},
-	{"INVALID_CARD_LOST_OR_STOLEN", 400, C, PAY_MEANS_REFUSED},
-	{"RESTRICTED_TRANSFER_ACCOUNT", 400, C, PAY_MEANS_REFUSED},
-	{"INVALID_CARD_NUMBER", 400, C, PAY_MEANS_REFUSED},
-	{"INVALID_UNREGISTERED_SUBMALL", 400, C, PAY_MEANS_MISCONFIGURED},
-	{"NOT_REGISTERED_BUSINESS", 400, C, PAY_MEANS_MISCONFIGURED},
-	{"EXCEED_MAX_ONE_DAY_WITHDRAW_AMOUNT", 400, C, PAY_MEANS_REFUSED},
-	{"EXCEED_MAX_ONE_TIME_WITHDRAW_AMOUNT", 400, C, PAY_MEANS_REFUSED},
-	{"CARD_PROCESSING_ERROR", 400, C, PAY_MEANS_UNCERTAIN},
-	{"EXCEED_MAX_AMOUNT", 400, C, PAY_MEANS_REFUSED},
-	{"INVALID_ACCOUNT_INFO_RE_REGISTER", 400, C, PAY_MEANS_REFUSED},
-	{"NOT_AVAILABLE_PAYMENT", 400, C, PAY_MEANS_LATER},
-	{"UNAPPROVED_ORDER_ID", 400, C, PAY_MEANS_UNCERTAIN},
-	{"EXCEED_MAX_MONTHLY_PAYMENT_AMOUNT", 400, C, PAY_MEANS_REFUSED},
-	{"UNAUTHORIZED_KEY", 401, C, PAY_MEANS_MISCONFIGURED},
-	{"REJECT_ACCOUNT_PAYMENT", 403, C, PAY_MEANS_REFUSED},
-	{"REJECT_CARD_PAYMENT", 403, C, PAY_MEANS_REFUSED},
-	{"REJECT_CARD_COMPANY", 403, C, PAY_MEANS_REFUSED},
-	{"FORBIDDEN_REQUEST", 403, C, PAY_MEANS_REFUSED},
-	{"REJECT_TOSSPAY_INVALID_ACCOUNT", 403, C, PAY_MEANS_REFUSED},
-	{"EXCEED_MAX_AUTH_COUNT", 403, C, PAY_MEANS_REFUSED},
-	{"EXCEED_MAX_ONE_DAY_AMOUNT", 403, C, PAY_MEANS_REFUSED},
-	{"NOT_AVAILABLE_BANK", 403, C, PAY_MEANS_LATER},
-	{"INVALID_PASSWORD", 403, C, PAY_MEANS_REFUSED},
-	{"INCORRECT_BASIC_AUTH_FORMAT", 403, C, PAY_MEANS_MISCONFIGURED},
-	{"FDS_ERROR", 403, C, PAY_MEANS_REFUSED},
-	{"NOT_FOUND_PAYMENT", 404, C, PAY_MEANS_REFUSED},
-	{"NOT_FOUND_PAYMENT_SESSION", 404, C, PAY_MEANS_REFUSED},
-	{"FAILED_PAYMENT_INTERNAL_SYSTEM_PROCESSING", 500, C, PAY_MEANS_UNCERTAIN},
-	{"FAILED_INTERNAL_SYSTEM_PROCESSING", 500, C, PAY_MEANS_UNCERTAIN},
-	{"UNKNOWN_PAYMENT_ERROR", 500, C, PAY_MEANS_UNCERTAIN},
-
-	{"INVALID_IDEMPOTENCY_KEY", 400, C, PAY_MEANS_MISCONFIGURED},
-	{"IDEMPOTENT_REQUEST_PROCESSING", 409, C, PAY_MEANS_BUSY},
-
-	{"MAINTAINED_METHOD", 400, C, PAY_MEANS_LATER},
-	{"INVALID_PAYMENT_KEY", 400, C, PAY_MEANS_REFUSED},
-	{"INVALID_ORDER_ID", 400, C, PAY_MEANS_REFUSED},
-	{"DUPLICATED_ORDER_ID", 400, C, PAY_MEANS_UNCERTAIN},
-	{"PAY_PROCESS_ABORTED", 400, C, PAY_MEANS_UNCERTAIN},
-	{"EXCEEDS_TRANSFER_AMOUNT_MAXIMUM", 400, C, PAY_MEANS_REFUSED},
-	{"INVALID_TEST_CODE", 400, C, PAY_MEANS_MISCONFIGURED},
-	{"NOT_FOUND_MERCHANT", 404, C, PAY_MEANS_MISCONFIGURED},
-	{"NOT_FOUND_HTTP_METHOD", 404, C, PAY_MEANS_MISCONFIGURED},
-	{"COMMON_ERROR", 500, C, PAY_MEANS_UNCERTAIN},
-	{"UNKNOWN_ERROR", 500, C, PAY_MEANS_UNCERTAIN},
-
-	/*
-	 * Query.  Only NOT_FOUND_PAYMENT says anything about the payment.  The
-	 * bare NOT_FOUND is also what a wrong URL would get, and an order that
-	 * waits for a person is better than one that failed because of a typing
-	 * error in a setting.
-	 */
-	{"NOT_SUPPORTED_MONTHLY_INSTALLMENT_PLAN_BELOW_AMOUNT", 400, Q,
-	PAY_MEANS_LOOKUP_FAILED},
-	{"UNAUTHORIZED_KEY", 401, Q, PAY_MEANS_LOOKUP_FAILED},
-	{"FORBIDDEN_CONSECUTIVE_REQUEST", 403, Q, PAY_MEANS_LOOKUP_FAILED},
-	{"INCORRECT_BASIC_AUTH_FORMAT", 403, Q, PAY_MEANS_LOOKUP_FAILED},
-	{"NOT_FOUND_PAYMENT", 404, Q, PAY_MEANS_OPEN},
-	{"NOT_FOUND", 404, Q, PAY_MEANS_LOOKUP_FAILED},
-	{"FAILED_PAYMENT_INTERNAL_SYSTEM_PROCESSING", 500, Q,
-	PAY_MEANS_LOOKUP_FAILED},
-};
-
-#undef C
-#undef Q
-
-const int	pay_toss_codes_count = sizeof(pay_toss_codes) / sizeof(pay_toss_codes[0]);
 
 /*
  * What a Payment's status means, for each operation.  A confirm that comes
@@ -177,9 +78,6 @@ static const char *const http_codes[] = {
 
 #define MAX_CODE			100
 #define MAX_MESSAGE			2048
-#define MAX_PAYMENT_KEY		200
-#define MIN_ORDER_ID		6
-#define MAX_ORDER_ID		64
 
 static void interpret_payment(const PayTossRequest *request,
 							  const PayTossBody *body, PayTossAnswer *answer);
@@ -195,9 +93,6 @@ static void interpret_unreadable(const PayTossRequest *request,
 								 PayTossAnswer *answer);
 static bool is_code(const char *text);
 static bool is_one_line(const char *text);
-static bool append(char *buf, size_t size, size_t *len, const char *text);
-static bool append_encoded(char *buf, size_t size, size_t *len,
-						   const char *text);
 
 /* What "we do not know" is called for an operation. */
 static PayTossMeaning
@@ -453,126 +348,4 @@ pay_toss_meaning_name(PayTossMeaning meaning)
 	if ((unsigned int) meaning >= sizeof(meaning_names) / sizeof(meaning_names[0]))
 		return "unknown";
 	return meaning_names[meaning];
-}
-
-/*
- * Write the path of a request.  The key is percent-encoded except for
- * unreserved characters; "." and ".." are refused with the other invalid keys,
- * because a client may resolve them as directories.
- */
-int
-pay_toss_path(const PayTossRequest *request, char *buf, size_t size)
-{
-	size_t		len = 0;
-	bool		fits = false;
-
-	if (!pay_toss_valid_payment_key(request->payment_key))
-		return -1;
-
-	if (request->operation == PAY_TOSS_CONFIRM)
-		fits = append(buf, size, &len, "/v1/payments/confirm");
-	else if (request->operation == PAY_TOSS_QUERY)
-		fits = append(buf, size, &len, "/v1/payments/") &&
-			append_encoded(buf, size, &len, request->payment_key);
-
-	return fits ? (int) len : -1;
-}
-
-/*
- * Write the body of a confirm.  A query has none: that is -1 as well, so that
- * nobody sends an empty POST by mistake.  The amount is a plain decimal number
- * and must be positive and no finer than its currency.
- */
-int
-pay_toss_body(const PayTossRequest *request, char *buf, size_t size)
-{
-	char		amount[PAY_MONEY_TEXT_SIZE];
-	int64_t		checked;
-	size_t		len = 0;
-	int			n;
-
-	if (request->operation != PAY_TOSS_CONFIRM ||
-		!pay_toss_valid_payment_key(request->payment_key) ||
-		!pay_toss_valid_order_id(request->order_id))
-		return -1;
-
-	n = pay_money_write(request->amount, amount);
-	if (pay_money_read(amount, n, request->minor_units, &checked) != PAY_MONEY_OK ||
-		pay_money_check_positive(checked) != PAY_MONEY_OK)
-		return -1;
-
-	if (!append(buf, size, &len, "{\"paymentKey\":\"") ||
-		!append(buf, size, &len, request->payment_key) ||
-		!append(buf, size, &len, "\",\"orderId\":\"") ||
-		!append(buf, size, &len, request->order_id) ||
-		!append(buf, size, &len, "\",\"amount\":") ||
-		!append(buf, size, &len, amount) ||
-		!append(buf, size, &len, "}"))
-		return -1;
-	return (int) len;
-}
-
-/* Add text, with its terminating zero; false when there is no room. */
-static bool
-append(char *buf, size_t size, size_t *len, const char *text)
-{
-	size_t		n = strlen(text);
-
-	if (*len >= size || n >= size - *len)
-		return false;
-	memcpy(buf + *len, text, n + 1);
-	*len += n;
-	return true;
-}
-
-static bool
-append_encoded(char *buf, size_t size, size_t *len, const char *text)
-{
-	static const char unreserved[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-	static const char hex[] = "0123456789ABCDEF";
-
-	for (const char *p = text; *p != '\0'; p++)
-	{
-		unsigned char byte = *p;
-		char		piece[4] = {*p, '\0', '\0', '\0'};
-
-		if (strchr(unreserved, byte) == NULL)
-		{
-			piece[0] = '%';
-			piece[1] = hex[byte >> 4];
-			piece[2] = hex[byte & 15];
-		}
-		if (!append(buf, size, len, piece))
-			return false;
-	}
-	return true;
-}
-
-/* The length of text if it consists of what a key or an id may contain. */
-static size_t
-identifier_length(const char *text)
-{
-	size_t		len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_=.-");
-
-	return text[len] == '\0' ? len : 0;
-}
-
-/* 1 to 200 of [A-Za-z0-9_=.-], but neither "." nor ".." */
-bool
-pay_toss_valid_payment_key(const char *text)
-{
-	size_t		len = identifier_length(text);
-
-	return len >= 1 && len <= MAX_PAYMENT_KEY &&
-		strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
-}
-
-/* 6 to 64 of the same */
-bool
-pay_toss_valid_order_id(const char *text)
-{
-	size_t		len = identifier_length(text);
-
-	return len >= MIN_ORDER_ID && len <= MAX_ORDER_ID;
 }
