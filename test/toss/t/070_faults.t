@@ -213,8 +213,9 @@ $sim->post('/release');
 is($code->(Simulator::answer_of($later)), '200 DONE', 'hang late: executed');
 is($sim->charges($id), 1, 'hang late: charged at the end');
 
-$later = hanging(after => 'late', delayMs => 400);
+$later = hanging(after => 'late', delayMs => 15000);
 $sim->post('/clock', { advance => 700 });
+$sim->post('/release');
 is($code->(Simulator::answer_of($later)), '404 NOT_FOUND_PAYMENT_SESSION',
 	'hang late: the session may end meanwhile');
 

@@ -39,7 +39,7 @@ ok($most >= 900, "up to $most in flight");
 is($threads, $before, 'no thread for them');
 
 # Executed late: the books move at the end of the delay.
-$sim->post('/settings', { delayMs => 400, executeLate => JSON::PP::true });
+$sim->post('/settings', { delayMs => 2000, executeLate => JSON::PP::true });
 $key = $sim->pay('ORDER-D-2', 1000);
 my $later = $sim->confirm_later($key, 'ORDER-D-2', 1000, key => 'late');
 sleep 0.02 until $sim->get('/health')->{waiting} > 0;
