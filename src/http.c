@@ -157,9 +157,12 @@ create_handles(PayHttp *http)
 
 	return multi != NULL && share != NULL &&
 		pay_http_loop_create(&http->loop, multi) &&
-		curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK &&
-		curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK &&
-		curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) http->n_slots) == CURLM_OK;
+		curl_share_setopt(share, CURLSHOPT_SHARE,
+						  CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK &&
+		curl_multi_setopt(multi, CURLMOPT_PIPELINING,
+						  CURLPIPE_NOTHING) == CURLM_OK &&
+		curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS,
+						  (long) http->n_slots) == CURLM_OK;
 }
 
 /* Slots get their handle and buffer when they are first used. */
@@ -268,7 +271,8 @@ pay_http_start(PayHttp *http, const PayHttpRequest *request,
 	*error = "out of memory";
 	if ((exchange->easy != NULL ||
 		 pay_http_exchange_create(exchange, &http->settings)) &&
-		pay_http_exchange_prepare(exchange, &http->settings, request, pay_http_now_us()))
+		pay_http_exchange_prepare(exchange, &http->settings, request,
+								  pay_http_now_us()))
 	{
 		/* Linked before libcurl may call back for it. */
 		http->unused = exchange->next;

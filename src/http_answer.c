@@ -79,7 +79,8 @@ take_retry_after(PayHttpResult *result, const char *value, size_t len)
 static bool
 is_our_key(const PayHttpExchange *exchange, const char *value, size_t len)
 {
-	for (struct curl_slist *item = exchange->headers; item != NULL; item = item->next)
+	for (struct curl_slist *item = exchange->headers; item != NULL;
+		 item = item->next)
 	{
 		size_t		sent_len;
 		const char *sent = header_value(item->data, strlen(item->data),

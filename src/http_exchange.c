@@ -85,7 +85,8 @@ pay_http_exchange_create(PayHttpExchange *exchange,
 	exchange->easy = curl_easy_init();
 	exchange->buffer = malloc(PAY_HTTP_MAX_BODY + 1 + PAY_HTTP_MAX_REQUEST);
 	if (exchange->easy == NULL || exchange->buffer == NULL ||
-		curl_easy_setopt(exchange->easy, CURLOPT_SHARE, settings->share) != CURLE_OK)
+		curl_easy_setopt(exchange->easy, CURLOPT_SHARE,
+						 settings->share) != CURLE_OK)
 	{
 		pay_http_exchange_destroy(exchange);
 		return false;
@@ -238,7 +239,8 @@ set_options(PayHttpExchange *exchange, const PayHttpSettings *settings,
 
 	if (!set_fixed_options(easy, settings) || !set_callbacks(exchange, settings) ||
 		curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK ||
-		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers) != CURLE_OK ||
+		curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
+						 exchange->headers) != CURLE_OK ||
 		curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
 						 settings->connect_timeout_ms) != CURLE_OK ||
 		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
@@ -264,14 +266,18 @@ set_fixed_options(CURL *easy, const PayHttpSettings *settings)
 
 	/* Only the authorities of the file count, not those of the system too. */
 	if (settings->ca_file != NULL &&
-		(curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file) != CURLE_OK ||
+		(curl_easy_setopt(easy, CURLOPT_CAINFO,
+						  settings->ca_file) != CURLE_OK ||
 		 curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK))
 		return false;
 
-	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "https") == CURLE_OK &&
+	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
+							"https") == CURLE_OK &&
+		curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR,
+						 "https") == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_USERAGENT, settings->user_agent) == CURLE_OK;
+		curl_easy_setopt(easy, CURLOPT_USERAGENT,
+						 settings->user_agent) == CURLE_OK;
 }
 
 static bool
@@ -280,17 +286,24 @@ set_callbacks(PayHttpExchange *exchange, const PayHttpSettings *settings)
 	CURL	   *easy = exchange->easy;
 
 	return curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange) == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, pay_http_loop_open) == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, settings->loop) == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, pay_http_loop_close) == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, settings->loop) == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request) == CURLE_OK &&
+		curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION,
+						 pay_http_loop_open) == CURLE_OK &&
+		curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA,
+						 settings->loop) == CURLE_OK &&
+		curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION,
+						 pay_http_loop_close) == CURLE_OK &&
+		curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA,
+						 settings->loop) == CURLE_OK &&
+		curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION,
+						 before_request) == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange) == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body) == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_READDATA, exchange) == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, pay_http_answer_header) == CURLE_OK &&
+		curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION,
+						 pay_http_answer_header) == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange) == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, pay_http_answer_body) == CURLE_OK &&
+		curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION,
+						 pay_http_answer_body) == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange) == CURLE_OK;
 }
 
@@ -367,10 +380,12 @@ pay_http_exchange_finish(PayHttpExchange *exchange, CURLcode code,
 		result->curl_code = timed_out ? 0 : (int) code;
 	}
 
-	if (curl_easy_getinfo(exchange->easy, CURLINFO_APPCONNECT_TIME_T, &time) == CURLE_OK)
+	if (curl_easy_getinfo(exchange->easy, CURLINFO_APPCONNECT_TIME_T,
+						  &time) == CURLE_OK)
 		result->connect_us = time;
 	if (result->outcome == PAY_HTTP_ANSWERED &&
-		curl_easy_getinfo(exchange->easy, CURLINFO_STARTTRANSFER_TIME_T, &time) == CURLE_OK)
+		curl_easy_getinfo(exchange->easy, CURLINFO_STARTTRANSFER_TIME_T,
+						  &time) == CURLE_OK)
 		result->first_byte_us = time;
 	result->total_us = now_us - exchange->started_us;
 }
@@ -413,8 +428,10 @@ nothing_left(const PayHttpExchange *exchange)
 	long		request_size = 1;
 
 	return !exchange->was_ready && !exchange->was_read &&
-		curl_easy_getinfo(exchange->easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer) == CURLE_OK &&
-		curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &request_size) == CURLE_OK &&
+		curl_easy_getinfo(exchange->easy, CURLINFO_PRETRANSFER_TIME_T,
+						  &pretransfer) == CURLE_OK &&
+		curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE,
+						  &request_size) == CURLE_OK &&
 		pretransfer == 0 && request_size == 0;
 }
 
@@ -427,7 +444,8 @@ pay_http_exchange_clear(PayHttpExchange *exchange)
 {
 	curl_easy_reset(exchange->easy);
 
-	for (struct curl_slist *item = exchange->headers; item != NULL; item = item->next)
+	for (struct curl_slist *item = exchange->headers; item != NULL;
+		 item = item->next)
 		explicit_bzero(item->data, strlen(item->data));
 	curl_slist_free_all(exchange->headers);
 	exchange->headers = NULL;

@@ -216,7 +216,8 @@ on_timer(CURLM *multi, long timeout_ms, void *arg)
 	PayHttpLoop *loop = arg;
 
 	(void) multi;
-	loop->timer_us = timeout_ms < 0 ? -1 : pay_http_now_us() + INT64_C(1000) * timeout_ms;
+	loop->timer_us = timeout_ms < 0 ? -1
+		: pay_http_now_us() + INT64_C(1000) * timeout_ms;
 	return 0;
 }
 

@@ -56,6 +56,10 @@ static const char *const meaning_names[] = {
 	[PAY_MEANS_NO_ANSWER] = "no answer",
 };
 
+#define N_MEANINGS	(sizeof(meaning_names) / sizeof(meaning_names[0]))
+
+#define N_STATUSES	(sizeof(payment_statuses) / sizeof(payment_statuses[0]))
+
 /* "HTTP_100" to "HTTP_599", so that a code of ours needs no memory. */
 #define TEN(tens) \
 	"HTTP_" #tens "0", "HTTP_" #tens "1", "HTTP_" #tens "2", \
@@ -163,7 +167,7 @@ interpret_payment(const PayTossRequest *request, const PayTossBody *body,
 	if (!same_identity(request, body, answer))
 		return;
 
-	for (size_t i = 0; i < sizeof(payment_statuses) / sizeof(payment_statuses[0]); i++)
+	for (size_t i = 0; i < N_STATUSES; i++)
 	{
 		if (strcmp(payment_statuses[i].status, body->status) == 0)
 			status = &payment_statuses[i];
@@ -345,7 +349,7 @@ is_one_line(const char *text)
 const char *
 pay_toss_meaning_name(PayTossMeaning meaning)
 {
-	if ((unsigned int) meaning >= sizeof(meaning_names) / sizeof(meaning_names[0]))
+	if ((unsigned int) meaning >= N_MEANINGS)
 		return "unknown";
 	return meaning_names[meaning];
 }

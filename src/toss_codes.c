@@ -104,4 +104,5 @@ const PayTossCode pay_toss_codes[] = {
 #undef C
 #undef Q
 
-const int	pay_toss_codes_count = sizeof(pay_toss_codes) / sizeof(pay_toss_codes[0]);
+const int	pay_toss_codes_count = sizeof(pay_toss_codes) /
+sizeof(pay_toss_codes[0]);

@@ -12,6 +12,10 @@
 
 #include "money.h"
 
+#define LETTERS \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define DIGITS				"0123456789"
+
 #define MAX_PAYMENT_KEY		200
 #define MIN_ORDER_ID		6
 #define MAX_ORDER_ID		64
@@ -93,8 +97,7 @@ append(char *buf, size_t size, size_t *len, const char *text)
 static bool
 append_encoded(char *buf, size_t size, size_t *len, const char *text)
 {
-	static const char unreserved[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	static const char unreserved[] = LETTERS DIGITS "-._~";
 	static const char hex[] = "0123456789ABCDEF";
 
 	for (const char *p = text; *p != '\0'; p++)
@@ -118,7 +121,7 @@ append_encoded(char *buf, size_t size, size_t *len, const char *text)
 static size_t
 identifier_length(const char *text)
 {
-	size_t		len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_=.-");
+	size_t		len = strspn(text, LETTERS DIGITS "_=.-");
 
 	return text[len] == '\0' ? len : 0;
 }

@@ -332,9 +332,9 @@ static void
 test_no_answer(void)
 {
 	static const char *const paths[] = {
-		"/reset", "/cut", "/cut-unbounded", "/unbounded", "/cut-head", "/over",
-		"/flood", "/headers", "/interim-flood", "/drip", "/hang", "/no-http",
-		"/other-key",
+		"/reset", "/cut", "/cut-unbounded", "/unbounded", "/cut-head",
+		"/cut-head-late", "/over", "/flood", "/headers", "/interim-flood",
+		"/drip", "/hang", "/no-http", "/other-key",
 	};
 
 	fresh(&(HttpsServerOptions) {0});

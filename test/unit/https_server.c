@@ -304,6 +304,15 @@ do_cut_head(Connection *connection, const char *body)
 	return false;
 }
 
+static bool
+do_cut_head_late(Connection *connection, const char *body)
+{
+	const char *half = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Mor";
+
+	say(connection, half, (int) strlen(half));
+	return false;
+}
+
 static void
 answer_size(Connection *connection, int size)
 {
@@ -520,6 +529,7 @@ static const struct
 	{"/cut", do_cut},
 	{"/cut-unbounded", do_cut_unbounded},
 	{"/cut-head", do_cut_head},
+	{"/cut-head-late", do_cut_head_late},
 	{"/full", do_full},
 	{"/over", do_over},
 	{"/flood", do_flood},
