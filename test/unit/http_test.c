@@ -333,8 +333,8 @@ test_no_answer(void)
 {
 	static const char *const paths[] = {
 		"/reset", "/cut", "/cut-unbounded", "/unbounded", "/cut-head",
-		"/cut-head-late", "/over", "/flood", "/headers", "/interim-flood",
-		"/drip", "/hang", "/no-http", "/other-key",
+		"/cut-head-late", "/over", "/over-chunked", "/flood", "/headers",
+		"/interim-flood", "/drip", "/hang", "/no-http", "/other-key",
 	};
 
 	fresh(&(HttpsServerOptions) {0});

@@ -337,6 +337,22 @@ do_over(Connection *connection, const char *body)
 	return true;
 }
 
+/* One byte too many, and no length beforehand; else in good order. */
+static bool
+do_over_chunked(Connection *connection, const char *body)
+{
+	char	   *all = malloc(64 * 1024 + 256);
+	int			n = sprintf(all, "HTTP/1.1 200 OK\r\n"
+							"Transfer-Encoding: chunked\r\n\r\n10001\r\n");
+
+	memset(all + n, 'x', 0x10001);
+	n += 0x10001;
+	n += sprintf(all + n, "\r\n0\r\n\r\n");
+	say(connection, all, n);
+	free(all);
+	return true;
+}
+
 static bool
 do_flood(Connection *connection, const char *body)
 {
@@ -532,6 +548,7 @@ static const struct
 	{"/cut-head-late", do_cut_head_late},
 	{"/full", do_full},
 	{"/over", do_over},
+	{"/over-chunked", do_over_chunked},
 	{"/flood", do_flood},
 	{"/headers", do_headers},
 	{"/drip", do_drip},
