@@ -44,7 +44,7 @@ static void leave(int code, Datum arg);
 static void handle_shutdown(SIGNAL_ARGS);
 static void handle_cancel(SIGNAL_ARGS);
 static void build_wait_set(void);
-static long time_to_wait(const PayWorker *worker);
+static long time_to_wait(PayWorker *worker);
 static bool must_look(const PayWorker *worker, int64 now);
 static void wait_for_work(long timeout);
 static void reload(PayWorker *worker);
@@ -182,16 +182,23 @@ build_wait_set(void)
 		AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, fds[i], NULL, NULL);
 }
 
-/* Milliseconds until something is due by itself; -1 when nothing is. */
+/*
+ * Milliseconds until something is due by itself; -1 when nothing is.  A
+ * transaction that was prepared meanwhile brings the sweep forward.
+ */
 static long
-time_to_wait(const PayWorker *worker)
+time_to_wait(PayWorker *worker)
 {
 	int64		now = pay_clock_ms();
 	int64		next = PAY_NEVER;
 	long		network = pay_worker_send_timeout_ms();
 
+	if (worker->slot->prepared)
+		worker->sweep_at = Min(worker->sweep_at, now + PAY_PREPARED_SWEEP);
+
 	if (must_look(worker, now))
 		return 0;
+
 	if (worker->held_until > now)
 		next = worker->held_until;
 	else

@@ -26,6 +26,9 @@
 
 #define PAY_NEVER	INT64_MAX	/* for times of pay_clock_ms */
 
+/* How often to look while transactions are prepared, in milliseconds */
+#define PAY_PREPARED_SWEEP	1000
+
 typedef struct PayWorker
 {
 	int			slot_no;

@@ -28,7 +28,6 @@
 /* Milliseconds */
 #define HOLD_TIME			1000
 #define LOCKED_DELAY		100 /* for due calls that others have locked */
-#define PREPARED_SWEEP		1000	/* while transactions are prepared */
 #define PUT_OFF_FIRST		1000
 #define PUT_OFF_LAST		30000
 
@@ -191,7 +190,7 @@ plan_next(PayWorker *worker, const PayTurn *turn)
 	worker->more = is_due && turn->n_claims == turn->limit;
 	if (turn->limit > 0)
 		worker->sweep_at = clock + (worker->slot->prepared ?
-									PREPARED_SWEEP :
+									PAY_PREPARED_SWEEP :
 									pay_guc_sweep_interval * 1000);
 	if (turn->due_at == DT_NOEND)
 		worker->due_at = PAY_NEVER;

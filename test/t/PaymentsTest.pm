@@ -63,7 +63,7 @@ sub make_node
 	  if $options{preload} // 1;
 	$node->append_conf(
 		'postgresql.conf', qq(
-fsync = on
+restart_after_crash = on
 track_commit_timestamp = on
 log_statement = none
 payments.databases = '@{[ join ',', @{ $self->{databases} } ]}'
