@@ -441,6 +441,25 @@ test_closed_idle(void)
 	check_closed_idle("/farewell");
 }
 
+/* A connection made by another slot takes up the first one's session. */
+static void
+test_session(void)
+{
+	int			answered = 0;
+	PayHttpResult result;
+
+	fresh(&(HttpsServerOptions) {0});
+	exchange("/ok", "x");
+	for (int i = 0; i < 4; i++)
+		start(client, "/late", "x", 5000);
+	while (answered < 4 && wait_next(client, &result, 5000))
+		answered += result.outcome == PAY_HTTP_ANSWERED;
+	ok(answered == 4 && https_server_connections(server) == 4 &&
+	   https_server_resumed(server) >= 1,
+	   "TLS sessions are shared (%d connections, %d resumed)",
+	   https_server_connections(server), https_server_resumed(server));
+}
+
 static void
 test_strange_answers(void)
 {
@@ -752,6 +771,7 @@ main(void)
 	test_no_answer();
 	test_no_replay();
 	test_closed_idle();
+	test_session();
 	test_strange_answers();
 	test_stalled_caller();
 	test_slow_lookup();
