@@ -65,11 +65,12 @@ SELECT left(change, 40), pg_temp.differs(format('SELECT pg_temp.again(%s)', chan
 	('order_id => ''po-order-2'''), ('order_id => NULL'), ('effective_at => ''2026-03-01 12:00+08'''),
 	('description => NULL'), ('description => ''the second one'''),
 	('metadata => NULL'), ('metadata => ''{"b": 1.0}'''),
-	-- an amount, an account, a currency, one more pair, one entry split
+	-- an amount, an account, a currency, one more pair, the same at the end, one entry split
 	('entries => ''[{"account": "psp:po_toss", "amount": 15001}, {"account": "buyer:900001", "amount": -14001}, {"account": "platform:po_fee", "amount": -1000}]'''),
 	('entries => ''[{"account": "psp:po_toss", "amount": 15000}, {"account": "buyer:900002", "amount": -14000}, {"account": "platform:po_fee", "amount": -1000}]'''),
 	('entries => ''[{"account": "psp:po_toss:USD", "currency": "USD", "amount": 15000}, {"account": "buyer:900001:USD", "currency": "USD", "amount": -15000}]'''),
 	('entries => ''[{"account": "psp:po_toss", "amount": 15000}, {"account": "buyer:900001", "amount": -14000}, {"account": "platform:po_fee", "amount": -1000}, {"account": "buyer:900001", "amount": 1}, {"account": "buyer:900001", "amount": -1}]'''),
+	('entries => ''[{"account": "psp:po_toss", "amount": 15000}, {"account": "buyer:900001", "amount": -14000}, {"account": "platform:po_fee", "amount": -1000}, {"account": "seller:900001", "amount": 1}, {"account": "seller:900001", "amount": -1}]'''),
 	('entries => ''[{"account": "psp:po_toss", "amount": 15000}, {"account": "buyer:900001", "amount": -14000}, {"account": "platform:po_fee", "amount": -500}, {"account": "platform:po_fee", "amount": -500}]'''),
 	('entries => ''[{"account": "psp:po_toss", "amount": -15000}, {"account": "buyer:900001", "amount": 14000}, {"account": "platform:po_fee", "amount": 1000}]'''),
 	('''other'', ''[{"account": "psp:po_toss", "amount": 1}, {"account": "buyer:900001", "amount": -1}]'', ''other'', now(), ''other'', ''1''')

@@ -21,6 +21,8 @@ SELECT payments.balance('asset:pt_a'), payments.balance('asset:pt_new');
 BEGIN;
 SELECT payments.post('pt:3', 'test', '[{"account": "asset:pt_a", "amount": 10}, {"account": "asset:pt_b", "amount": -10}]') > 0 AS posted;
 PREPARE TRANSACTION 'regress_ledger_2';
+-- The session goes on at once; what is prepared is no longer its own.
+SELECT payments.post('pt:5', 'test', '[{"account": "asset:pt_c", "amount": 1}, {"account": "asset:pt_d", "amount": -1}]') > 0 AS posted;
 ROLLBACK PREPARED 'regress_ledger_2';
 SELECT payments.balance('asset:pt_a');
 

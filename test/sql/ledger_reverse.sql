@@ -33,7 +33,7 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
 	RETURN replace(replace(concat_ws(E'\n', SQLSTATE || ' ' || SQLERRM, detail, hint),
-		reversal::text, 'REVERSAL'), id::text, 'ID');
+		'transaction ' || reversal || ' ', 'transaction REVERSAL '), 'transaction ' || id || ' ', 'transaction ID ');
 END $$;
 \pset format unaligned
 SELECT pg_temp.try(format('SELECT payments.reverse(%s, ''wrong buyer'')', :id), :id, :reversal);

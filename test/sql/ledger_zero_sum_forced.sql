@@ -1,6 +1,6 @@
 -- Promise: the zero-sum check holds although the owner of the tables alters
--- them in the same transaction: it does without one of its two triggers, and
--- without seeing the rows.
+-- them in the same transaction: it does without one of its two triggers,
+-- without the table's constraints, and without seeing the rows.
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
 
@@ -32,6 +32,44 @@ BEGIN;
 CREATE OR REPLACE FUNCTION payments.ledger_entry_zero_sum() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 SELECT pg_temp.unbalanced(960000001);
 COMMIT; -- fails
+
+--
+-- Without the table's own constraints
+--
+BEGIN;
+ALTER TABLE payments.ledger_entry DROP CONSTRAINT ledger_entry_pkey,
+	DROP CONSTRAINT ledger_entry_number_in_range, DROP CONSTRAINT ledger_entry_amount_in_range;
+INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
+VALUES (960000001, 'zf:960000001', 'test', now(), now());
+SAVEPOINT s;
+INSERT INTO payments.ledger_entry VALUES (960000001, 960000001, 1, 2, 'KRW', 1), (960000001, 960000001, 1, 2, 'KRW', -1);
+COMMIT; -- fails
+BEGIN;
+ALTER TABLE payments.ledger_entry DROP CONSTRAINT ledger_entry_pkey,
+	DROP CONSTRAINT ledger_entry_number_in_range, DROP CONSTRAINT ledger_entry_amount_in_range;
+INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
+VALUES (960000001, 'zf:960000001', 'test', now(), now());
+SAVEPOINT s;
+INSERT INTO payments.ledger_entry VALUES (960000001, 960000001, 1, 2, 'KRW', 1), (960000001, 960000001, 3, 2, 'KRW', -1);
+SET CONSTRAINTS ALL IMMEDIATE;
+COMMIT; -- fails
+BEGIN;
+ALTER TABLE payments.ledger_entry DROP CONSTRAINT ledger_entry_number_in_range, DROP CONSTRAINT ledger_entry_amount_in_range;
+INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
+VALUES (960000001, 'zf:960000001', 'test', now(), now());
+SAVEPOINT s;
+INSERT INTO payments.ledger_entry VALUES (960000001, 960000001, 1, 1, 'KRW', 0);
+SET CONSTRAINTS ALL IMMEDIATE; -- fails
+ROLLBACK TO s;
+INSERT INTO payments.ledger_entry VALUES (960000001, 960000001, 1, 1, 'KRW', 1);
+SET CONSTRAINTS ALL IMMEDIATE; -- fails
+ROLLBACK TO s;
+INSERT INTO payments.ledger_entry VALUES (960000001, 960000001, 1, 2, 'KRW', 'NaN'); -- fails
+ROLLBACK TO s;
+INSERT INTO payments.ledger_entry VALUES (960000001, 960000001, 1, 2, 'KRW', 'Infinity'); -- fails
+ROLLBACK TO s;
+INSERT INTO payments.ledger_entry VALUES (960000001, 960000001, 1, 2, 'KRW', 0.0001); -- fails
+ROLLBACK;
 
 --
 -- Row security: a policy hides every entry from its writer, who is not the

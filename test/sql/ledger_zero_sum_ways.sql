@@ -186,6 +186,13 @@ SELECT pg_temp.header(980000013), pg_temp.entry(980000013, 1, 2, 1);
 INSERT INTO public.ledger_entry VALUES (980000013, 980000001, 2, 2, 'KRW', -1); -- fails
 ROLLBACK;
 DROP TRIGGER copy ON public.ledger_entry;
+BEGIN;
+CREATE TABLE payments.zw_copy (LIKE payments.ledger_entry INCLUDING ALL);
+CREATE TRIGGER copy AFTER INSERT ON payments.zw_copy
+	FOR EACH ROW EXECUTE FUNCTION payments.ledger_entry_remember();
+SELECT pg_temp.header(980000013), pg_temp.entry(980000013, 1, 2, 1);
+INSERT INTO payments.zw_copy VALUES (980000013, 980000001, 2, 2, 'KRW', -1); -- fails
+ROLLBACK;
 -- Nor do the functions work as any other kind of trigger.
 CREATE TRIGGER copy BEFORE INSERT ON public.ledger_entry
 	FOR EACH ROW EXECUTE FUNCTION payments.ledger_entry_remember();
