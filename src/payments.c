@@ -15,7 +15,7 @@
 
 #include "guc.h"
 #include "launcher.h"
-#include "ledger_trigger.h"
+#include "ledger_log.h"
 #include "wake.h"
 #include "worker_slot.h"
 
@@ -37,7 +37,7 @@ _PG_init(void)
 
 	pay_guc_define();
 	pay_wake_register();
-	pay_ledger_trigger_register();
+	pay_ledger_log_register();
 
 	if (process_shared_preload_libraries_in_progress)
 	{
