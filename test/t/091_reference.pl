@@ -50,6 +50,11 @@ is_complete('invariants', sub { index($reference, $_[0]) < 0 },
 is_complete('kinds of roles', \&is_missing,
 	'SELECT DISTINCT kind FROM payments.privilege');
 
+# The matrix of privileges is the view that grants them.
+is(join("\n", sort(matrix())), join("\n", sort(rows(
+		q(SELECT kind || ' ' || (regexp_match(object, '^payments\.(\w+)'))[1]
+			FROM payments.privilege)))), 'privileges by kind');
+
 # And nothing in it that is not there
 my %there = map { $_ => 1 } rows(
 	q(SELECT proname FROM pg_proc WHERE pronamespace = 'payments'::regnamespace
@@ -66,6 +71,26 @@ sub sections
 
 	return map { /\Apayments\.(\w+)\n(.*?)(?:^---$|^## |\z)/ms ? ($1 => $2) : () }
 	  split /^### /m, $text;
+}
+
+# "kind object" for each x of the table of privileges, whose columns are kinds
+sub matrix
+{
+	my ($text) = $reference =~ /^## Privileges\n(.*?)^---$/ms;
+	my ($head, @lines) = grep { /^\|/ && !/^\|-/ } split /\n/, $text;
+	my (undef, undef, @kinds) = split /\s*\|\s*/, $head;
+	my @found;
+
+	for my $line (@lines)
+	{
+		my (undef, $objects, @marks) = split /\s*\|\s*/, $line;
+
+		for my $n (grep { ($marks[$_] // '') eq 'x' } 0 .. $#kinds)
+		{
+			push @found, map { "$kinds[$n] $_" } $objects =~ /`(\w+)`/g;
+		}
+	}
+	return @found;
 }
 
 sub rows
