@@ -13,6 +13,7 @@ SET ROLE regress_events;
 CREATE FUNCTION pg_temp.skip_old(consumer text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE last bigint;
 BEGIN
+	PERFORM test.calm();
 	LOOP
 		SELECT id INTO last FROM payments.fetch_events(consumer, 10000) WITH ORDINALITY ORDER BY ordinality DESC LIMIT 1;
 		EXIT WHEN last IS NULL;
@@ -25,6 +26,7 @@ SELECT count(*) FROM payments.fetch_events('regress_a');
 SELECT count(payments.checkout(901, '[{"seller_id": 1, "amount": 10}]', order_id => 'events-' || n)) FROM generate_series(1, 5) n;
 SELECT payments.fail('events-' || n, 'CODE_' || n, 'message') FROM generate_series(1, 4) n;
 SELECT payments.fail('events-5', 'CODE_5', 'message');
+SELECT test.calm();
 
 -- in the order they were written, again and again until they are acknowledged
 SELECT kind, order_id, payload, occurred_at <= now() AS past FROM payments.fetch_events('regress_a');
@@ -74,6 +76,7 @@ BEGIN;
 SELECT payments.fail('events-6', 'CODE_6', 'message');
 SELECT count(*) FROM payments.fetch_events('regress_b');
 COMMIT;
+SELECT test.calm();
 SELECT order_id FROM payments.fetch_events('regress_b');
 
 -- nothing is told of what was rolled back

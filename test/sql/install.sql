@@ -65,6 +65,18 @@ BEGIN
 END
 $$;
 
+-- Wait until no transaction is running that could hold back the feed: it waits
+-- for those of other databases too, and autovacuum has some.
+CREATE FUNCTION test.calm() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..1000 LOOP
+		EXIT WHEN pg_snapshot_xmin(pg_current_snapshot()) = pg_snapshot_xmax(pg_current_snapshot());
+		PERFORM pg_sleep(0.01);
+	END LOOP;
+END
+$$;
+
 -- The state of an order in one line, without ids and times.
 CREATE FUNCTION test.order_line(for_order text) RETURNS text
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

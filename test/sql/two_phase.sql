@@ -16,6 +16,7 @@ SELECT count(payments.checkout(801, '[{"seller_id": 1, "amount": 10}]', order_id
 	FROM generate_series(1, 9) n;
 SELECT payments.confirm('two-phase-8', 'pay_two_8', 10);
 SELECT payments.fail('two-phase-9', 'CODE', 'for the feed');
+SELECT test.calm();
 
 --
 -- Rolled back: not one row is different
@@ -67,6 +68,7 @@ PREPARE TRANSACTION 'regress_two_phase_kept';
 \c
 SELECT count(*) AS seen FROM payments.payment WHERE order_id = 'two-phase-kept';
 COMMIT PREPARED 'regress_two_phase_kept';
+SELECT test.calm();
 SET ROLE regress_two_phase;
 SELECT test.order_line('two-phase-kept');
 SELECT test.order_line('two-phase-3');
