@@ -120,11 +120,10 @@ check_posting(const PayLedgerPosting *posting)
 	pay_zero_sum_begin(&zero_sum);
 	for (int i = 0; i < posting->n_entries; i++)
 	{
-		const char *currency = posting->entries[i].currency;
+		const PayLedgerEntry *entry = &posting->entries[i];
 
-		if (!pay_zero_sum_add(&zero_sum,
-							  pay_zero_sum_pack(currency, strlen(currency)),
-							  posting->entries[i].amount))
+		if (!pay_zero_sum_add(&zero_sum, pay_zero_sum_pack(entry->currency),
+							  entry->amount))
 			ereport(ERROR,
 					(errcode(ERRCODE_CHECK_VIOLATION),
 					 errmsg("ledger transaction \"%s\" has entries in more than %d currencies",

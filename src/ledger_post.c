@@ -37,12 +37,13 @@ static TimestampTz effective_argument(FunctionCallInfo fcinfo, int n);
 static void read_entries(Jsonb *json, PayLedgerPosting *posting);
 static void read_entry(JsonbValue *value, int number, PayLedgerEntry *entry,
 					   const PayLedgerEntry *previous, int *minor_units);
+static JsonbValue *entry_field(JsonbContainer *object, int number,
+							   const char *name);
 static char *entry_text(const JsonbValue *value, int number,
 						const char *name);
-static JsonbValue *entry_field(JsonbContainer *object, const char *name,
-							   int *seen);
-static void check_known(JsonbContainer *object, int number, int seen);
-static void bad_entries(const char *what) pg_attribute_noreturn();
+static void check_type(const JsonbValue *value, enum jbvType type,
+					   int number, const char *name);
+static int	errhint_entries(void);
 
 PG_FUNCTION_INFO_V1(payments_post);
 PG_FUNCTION_INFO_V1(payments_reverse);
@@ -74,8 +75,7 @@ payments_post(PG_FUNCTION_ARGS)
 	{
 		Jsonb	   *metadata = PG_GETARG_JSONB_P(6);
 
-		posting.metadata = JsonbToCString(NULL, &metadata->root,
-										  VARSIZE(metadata));
+		posting.metadata = JsonbToCString(NULL, &metadata->root, 0);
 	}
 	check_names(&posting);
 	read_entries(PG_GETARG_JSONB_P(2), &posting);
@@ -212,22 +212,25 @@ effective_argument(FunctionCallInfo fcinfo, int n)
 static void
 read_entries(Jsonb *json, PayLedgerPosting *posting)
 {
-	JsonbContainer *array = &json->root;
 	int			n = JB_ROOT_COUNT(json);
 	int			minor_units = 0;
 
 	if (!JB_ROOT_IS_ARRAY(json) || JB_ROOT_IS_SCALAR(json))
-		bad_entries("entries is not a JSON array");
-	if (n < 2)
-		bad_entries("entries has fewer than two entries");
-	if (n > MAX_ENTRIES)
-		bad_entries(psprintf("entries has more than %d entries",
-							 MAX_ENTRIES));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("entries is not a JSON array"),
+				 errhint_entries()));
+	if (n < 2 || n > MAX_ENTRIES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("entries has too %s entries", n < 2 ? "few" : "many"),
+				 errdetail("It has %d.", n),
+				 errhint_entries()));
 
 	posting->n_entries = n;
 	posting->entries = palloc(sizeof(PayLedgerEntry) * n);
 	for (int i = 0; i < n; i++)
-		read_entry(getIthJsonbValueFromContainer(array, i), i + 1,
+		read_entry(getIthJsonbValueFromContainer(&json->root, i), i + 1,
 				   &posting->entries[i],
 				   i > 0 ? &posting->entries[i - 1] : NULL, &minor_units);
 }
@@ -241,83 +244,89 @@ read_entry(JsonbValue *value, int number, PayLedgerEntry *entry,
 		   const PayLedgerEntry *previous, int *minor_units)
 {
 	JsonbContainer *object;
-	JsonbValue *account;
-	JsonbValue *amount;
 	JsonbValue *currency;
-	int			seen = 0;
+	JsonbValue *amount;
+	int			seen = 2;
 
 	if (value->type != jbvBinary ||
 		!JsonContainerIsObject(value->val.binary.data))
-		bad_entries(psprintf("entry %d is not a JSON object", number));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("entry %d is not a JSON object", number),
+				 errhint_entries()));
 	object = value->val.binary.data;
 
-	account = entry_field(object, "account", &seen);
-	amount = entry_field(object, "amount", &seen);
-	currency = entry_field(object, "currency", &seen);
-	check_known(object, number, seen);
-
-	if (account == NULL)
-		bad_entries(psprintf("entry %d has no account", number));
-	entry->account = entry_text(account, number, "account");
-	entry->currency = currency == NULL ? PAY_LEDGER_CURRENCY :
-		entry_text(currency, number, "currency");
+	entry->account = entry_text(entry_field(object, number, "account"),
+								number, "account");
+	entry->currency = PAY_LEDGER_CURRENCY;
+	currency = getKeyJsonValueFromContainer(object, "currency",
+											strlen("currency"), NULL);
+	if (currency != NULL)
+	{
+		entry->currency = entry_text(currency, number, "currency");
+		seen++;
+	}
 	if (previous == NULL || strcmp(previous->currency, entry->currency) != 0)
 		*minor_units = pay_currency_minor_units(entry->currency);
 
-	if (amount == NULL)
-		bad_entries(psprintf("entry %d has no amount", number));
-	if (amount->type == jbvNull)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("entry %d: amount is null", number)));
-	if (amount->type != jbvNumeric)
-		bad_entries(psprintf("entry %d: amount is not a JSON number",
-							 number));
+	amount = entry_field(object, number, "amount");
+	check_type(amount, jbvNumeric, number, "amount");
 	entry->amount =
 		pay_amount_signed_from_caller(NumericGetDatum(amount->val.numeric),
 									  *minor_units, entry->currency,
 									  psprintf("entry %d: amount", number));
+
+	/* a misspelt field must not be lost */
+	if (JsonContainerSize(object) != seen)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("entry %d has an unknown field", number),
+				 errhint_entries()));
+}
+
+/* A field of an object, which must be there. */
+static JsonbValue *
+entry_field(JsonbContainer *object, int number, const char *name)
+{
+	JsonbValue *value = getKeyJsonValueFromContainer(object, name,
+													 strlen(name), NULL);
+
+	if (value == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("entry %d has no %s", number, name),
+				 errhint_entries()));
+	return value;
 }
 
 static char *
 entry_text(const JsonbValue *value, int number, const char *name)
 {
-	if (value->type == jbvNull)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("entry %d: %s is null", number, name)));
-	if (value->type != jbvString)
-		bad_entries(psprintf("entry %d: %s is not a JSON string", number,
-							 name));
+	check_type(value, jbvString, number, name);
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
-/* A field of an object, or NULL; counts those that are there. */
-static JsonbValue *
-entry_field(JsonbContainer *object, const char *name, int *seen)
+static void
+check_type(const JsonbValue *value, enum jbvType type, int number,
+		   const char *name)
 {
-	JsonbValue *value = getKeyJsonValueFromContainer(object, name,
-													 strlen(name), NULL);
-
-	if (value != NULL)
-		(*seen)++;
-	return value;
+	if (value->type == jbvNull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("entry %d: %s is null", number, name),
+				 errhint_entries()));
+	if (value->type != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("entry %d: %s is not a JSON %s", number, name,
+						type == jbvString ? "string" : "number"),
+				 errhint_entries()));
 }
 
-/* No fields but those that were read: a misspelt one must not be lost. */
-static void
-check_known(JsonbContainer *object, int number, int seen)
+/* For ereport: what entries are. */
+static int
+errhint_entries(void)
 {
-	if (JsonContainerSize(object) != seen)
-		bad_entries(psprintf("entry %d has an unknown field", number));
-}
-
-static void
-bad_entries(const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s", what),
-			 errhint("entries is a JSON array of 2 to %d objects with account (a text), amount (a number, debit positive and credit negative) and, unless it is %s, currency.",
-					 MAX_ENTRIES, PAY_LEDGER_CURRENCY)));
+	return errhint("entries is a JSON array of 2 to %d objects with account (a text), amount (a number, debit positive and credit negative) and, unless it is %s, currency.",
+				   MAX_ENTRIES, PAY_LEDGER_CURRENCY);
 }

@@ -173,9 +173,7 @@ column(TriggerData *trigger, int which)
 static PayCurrencyCode
 currency_code(Datum currency)
 {
-	text	   *value = DatumGetTextPP(currency);
-	PayCurrencyCode code = pay_zero_sum_pack(VARDATA_ANY(value),
-											 VARSIZE_ANY_EXHDR(value));
+	PayCurrencyCode code = pay_zero_sum_pack(TextDatumGetCString(currency));
 
 	if (code == 0)
 		ereport(ERROR,

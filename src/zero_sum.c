@@ -16,11 +16,11 @@
 static void append_amount(StringInfo text, int128 mills);
 
 PayCurrencyCode
-pay_zero_sum_pack(const char *currency, size_t len)
+pay_zero_sum_pack(const char *currency)
 {
 	PayCurrencyCode code = 0;
 
-	if (len != 3)
+	if (strlen(currency) != 3)
 		return 0;
 	for (int i = 0; i < 3; i++)
 	{

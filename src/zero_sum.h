@@ -24,7 +24,7 @@ typedef struct PayZeroSum
 	int128		sums[PAY_ZERO_SUM_CURRENCIES];	/* mills */
 } PayZeroSum;
 
-extern PayCurrencyCode pay_zero_sum_pack(const char *currency, size_t len);
+extern PayCurrencyCode pay_zero_sum_pack(const char *currency);
 
 extern void pay_zero_sum_begin(PayZeroSum *zero_sum);
 
