@@ -33,8 +33,8 @@
  */
 static int	queued_level = 0;
 
-/* An extension was created in this transaction: perhaps ours. */
-static bool extension_created = false;
+/* An extension was created or dropped in this transaction: perhaps ours. */
+static bool extension_changed = false;
 
 static object_access_hook_type next_object_access_hook = NULL;
 
@@ -44,7 +44,7 @@ static void at_subtransaction_end(SubXactEvent event,
 								  SubTransactionId parentSubid, void *arg);
 static void at_object_access(ObjectAccessType access, Oid classId,
 							 Oid objectId, int subId, void *arg);
-static ConditionVariable * waiters_of(const char *order_id);
+static ConditionVariable *waiters_of(const char *order_id);
 
 void
 pay_wake_register(void)
@@ -83,7 +83,7 @@ pay_wake_uncommitted(void)
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (queued_level == 0 && !extension_created)
+	if (queued_level == 0 && !extension_changed)
 		return;
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_PREPARE &&
 		event != XACT_EVENT_ABORT)
@@ -91,13 +91,13 @@ at_transaction_end(XactEvent event, void *arg)
 
 	if (pay_worker_shared != NULL && event != XACT_EVENT_ABORT)
 	{
-		if (queued_level > 0)
+		if (queued_level > 0 || extension_changed)
 			pay_worker_slot_knock(MyDatabaseId, event == XACT_EVENT_PREPARE);
-		if (extension_created)
+		if (extension_changed)
 			pay_worker_slot_knock_launcher();
 	}
 	queued_level = 0;
-	extension_created = false;
+	extension_changed = false;
 }
 
 static void
@@ -117,8 +117,9 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
 }
 
 /*
- * CREATE EXTENSION: whichever it is, the launcher may want to try again the
- * databases that had none of ours.
+ * CREATE or DROP EXTENSION, whichever it is: the launcher may want to try the
+ * databases again that had none of ours, and a worker that has lost its
+ * extension should not keep its database from being dropped.
  */
 static void
 at_object_access(ObjectAccessType access, Oid classId, Oid objectId,
@@ -126,8 +127,9 @@ at_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 {
 	if (next_object_access_hook)
 		next_object_access_hook(access, classId, objectId, subId, arg);
-	if (access == OAT_POST_CREATE && classId == ExtensionRelationId)
-		extension_created = true;
+	if (classId == ExtensionRelationId &&
+		(access == OAT_POST_CREATE || access == OAT_DROP))
+		extension_changed = true;
 }
 
 /*

@@ -194,7 +194,11 @@ pay_worker_begin_epoch(PayWorker *worker)
 	worker->epoch = pay_psp_call_begin_epoch(GetCurrentTimestamp(), settle_us,
 											 &orphans);
 	PopActiveSnapshot();
+	pay_worker_is_committing = true;
 	CommitTransactionCommand();
+	pay_worker_is_committing = false;
+	if (ProcDiePending)
+		proc_exit(1);			/* told to stop while it waited for a standby */
 	pgstat_report_activity(STATE_IDLE, NULL);
 
 	SpinLockAcquire(&worker->slot->mutex);

@@ -1,0 +1,160 @@
+# Answers are kept whatever fails, one bad row does not stop the others, and
+# what is beyond the worker is waited out.
+use strict;
+use warnings;
+
+use PaymentsTest;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $shop = PaymentsTest->new;
+$shop->wait_for_worker;
+my $node = $shop->{node};
+
+sub statuses
+{
+	return $shop->sql(q(SELECT string_agg(status || ' ' || n, ', ' ORDER BY status)
+		FROM (SELECT status, count(*) AS n FROM payments.payment GROUP BY status) s));
+}
+
+# All answers come in one batch: they wait until they are released.
+sub confirm_together
+{
+	my (@orders) = @_;
+	$shop->fault($_, kind => 'hang', on => 'confirm') for @orders;
+	$shop->confirm(@orders);
+	$shop->poll(sub {
+			@orders == grep { !defined $_->{answeredUs} } $shop->requests;
+		}, 'all have arrived');
+}
+
+# A row that can never be settled, in the middle of others.
+my @orders = $shop->orders(20, 1000);
+my $bad = $orders[7]{order_id};
+$shop->sql(qq(
+	CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \$\$
+	BEGIN
+		IF new.order_id = '$bad' AND new.payment_order_status = 'SUCCESS' THEN
+			RAISE 'not this one: %', new.order_id;
+		END IF;
+		RETURN new;
+	END \$\$;
+	CREATE TRIGGER refuse BEFORE UPDATE ON payments.payment_order
+		FOR EACH ROW EXECUTE FUNCTION refuse()));
+my $pid = $shop->worker('pid');
+confirm_together(@orders);
+$shop->release;
+ok($shop->poll_sql('SELECT count(*) FROM payments.psp_call_queue', 1),
+	'the others are saved');
+is(statuses(), 'EXECUTING 1, SUCCESS 19', 'and only one is not');
+$shop->poll(sub { $shop->worker('quarantined') == 1 }, 'it is in quarantine');
+is($shop->sql("SELECT state FROM payments.open_calls WHERE order_id = '$bad'"),
+	'waits for a person', 'where people see it');
+is($shop->sql("SELECT action || ', ' || transport || ', ' || psp_status
+	FROM payments.psp_answer WHERE order_id = '$bad'"),
+	'quarantine, answered, DONE', 'with its answer');
+like($shop->log, qr/answer for order "$bad" could not be applied/, 'and the log');
+is($shop->worker('pid'), $pid, 'the worker lives');
+is($shop->worker('state'), 'running', 'and runs');
+
+# Once the cause is gone, people let it go on.
+$shop->sql('DROP TRIGGER refuse ON payments.payment_order');
+$shop->sql("SELECT payments.retry('$bad')");
+is($shop->wait_for($orders[7]), 'SUCCESS', 'and it ends as it should');
+
+# A row that a session has locked holds up nobody else.
+@orders = $shop->orders(20, 1000);
+my $locked = $orders[3];
+my $session = $node->background_psql('shop');
+confirm_together(@orders);
+$session->query_safe("BEGIN; SELECT FROM payments.payment_event
+	WHERE order_id = '$locked->{order_id}' FOR UPDATE");
+$shop->release;
+ok($shop->poll_sql('SELECT count(*) FROM payments.psp_call_queue', 1),
+	'the others are saved while it is locked');
+is($shop->worker('state'), 'running', 'the worker runs');
+my $order = $shop->order(1000);
+my $start = time();
+$shop->confirm($order);
+is($shop->wait_for($order), 'SUCCESS', 'and takes new calls');
+cmp_ok(time() - $start, '<', 5, 'without much delay');
+$session->query_safe('COMMIT');
+is($shop->wait_for($locked), 'SUCCESS', 'the locked one follows');
+is($shop->sql("SELECT string_agg(operation, ', ') FROM payments.psp_answer
+	WHERE order_id = '$locked->{order_id}'"), 'confirm',
+	'with the answer that was kept');
+
+# A locked row of the queue is passed over.
+my ($held, $free) = $shop->orders(2, 1000);
+$shop->configure('payments.databases' => '');
+$shop->poll(sub { !defined $shop->worker('state')
+	  || $shop->worker('state') eq '' }, 'no worker');
+$shop->confirm($held, $free);
+$session->query_safe("BEGIN; SELECT FROM payments.psp_call_queue
+	WHERE order_id = '$held->{order_id}' FOR UPDATE");
+$shop->configure('payments.databases' => 'shop');
+is($shop->wait_for($free), 'SUCCESS', 'what stands behind it is claimed');
+is($shop->status($held), 'EXECUTING', 'it is not');
+$session->query_safe('COMMIT');
+is($shop->wait_for($held), 'SUCCESS', 'until it is free');
+
+# Something that is no row's fault: the worker holds, with its answers.
+@orders = $shop->orders(10, 1000);
+confirm_together(@orders);
+$shop->sql('ALTER TABLE payments.wallet RENAME TO wallet_away');
+$shop->release;
+ok($shop->wait_for_worker('holding'), 'the worker holds');
+like($shop->worker('reason'), qr/^SQLSTATE 42P01/, 'and says why');
+$order = $shop->order(1000);
+my $before = () = $shop->requests;
+$shop->confirm($order);
+sleep 2.5;
+is(scalar(() = $shop->requests), $before, 'nothing new is sent');
+is($shop->worker('quarantined'), 0, 'nothing is put into quarantine');
+$shop->sql('ALTER TABLE payments.wallet_away RENAME TO wallet');
+ok($shop->wait_until_quiet, 'when it is over all is saved');
+is($shop->worker('state'), 'running', 'and the worker runs');
+is($shop->sql("SELECT count(*) FROM payments.psp_answer WHERE operation = 'query'
+	AND order_id IN (" . join(',', map { "'$_->{order_id}'" } @orders) . ')'),
+	0, 'with the answers that were kept');
+
+# A database that is told to be read-only, and other hostile settings.
+$pid = $shop->worker('pid');
+$node->safe_psql('postgres', $_) for
+  'ALTER DATABASE shop SET default_transaction_read_only = on',
+  "ALTER DATABASE shop SET search_path = 'public'",
+  "ALTER DATABASE shop SET statement_timeout = '1ms'",
+  "ALTER DATABASE shop SET session_replication_role = 'replica'",
+  "ALTER DATABASE shop SET DateStyle = 'SQL, DMY'",
+  "ALTER DATABASE shop SET TimeZone = 'Asia/Seoul'",
+  'ALTER DATABASE shop SET synchronous_commit = off',
+  "ALTER ROLE CURRENT_USER SET default_transaction_isolation = 'serializable'";
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+$node->safe_psql('postgres', 'ALTER ROLE CURRENT_USER RESET ALL');
+$shop->poll(sub { $node->safe_psql('postgres', q(SELECT count(*)
+	FROM pg_stat_activity WHERE backend_type = 'payments worker')) == 1 },
+	'another worker');
+$node->safe_psql('postgres', 'ALTER DATABASE shop RESET ALL');
+$order = $shop->order(1000);
+$shop->confirm($order);
+is($shop->wait_for($order), 'SUCCESS', 'settings of the database do not reach it');
+
+# Signals, while it works.
+my $end = time() + 4;
+@orders = $shop->orders(200, 1000);
+$shop->settings(delayMs => 20);
+$shop->confirm(@orders);
+$pid = $shop->worker('pid');
+while (time() < $end)
+{
+	kill 'HUP', $pid;
+	kill 'INT', $pid;
+	sleep 0.002;
+}
+ok($shop->wait_until_quiet, 'storms of cancels and reloads pass');
+is($shop->worker('pid'), $pid, 'over it');
+
+$session->quit;
+$shop->books_agree;
+$node->stop;
+done_testing();
