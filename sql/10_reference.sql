@@ -38,7 +38,7 @@ CREATE TABLE payments.buyer (
 	customer_key text COLLATE "C" NOT NULL,
 	created_at timestamptz NOT NULL,
 	CONSTRAINT buyer_pkey PRIMARY KEY (id),
-	CONSTRAINT buyer_customer_key_form CHECK (customer_key ~ '^[A-Za-z0-9_=.@-]{2,50}$')
+	CONSTRAINT buyer_customer_key_form CHECK (pg_catalog.length(customer_key) BETWEEN 2 AND 50 AND customer_key !~ '[^A-Za-z0-9_=.@-]')
 );
 COMMENT ON TABLE payments.buyer IS
 'One row per buyer, made at the first checkout; id is the application''s own';
@@ -80,4 +80,7 @@ COMMENT ON TABLE payments.cluster IS
 'The clusters in which this database has lived, oldest first';
 CREATE TRIGGER cluster_forbid_change BEFORE UPDATE OR DELETE ON payments.cluster
 	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER cluster_forbid_truncate BEFORE TRUNCATE ON payments.cluster
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
 ALTER TABLE payments.cluster ENABLE ALWAYS TRIGGER cluster_forbid_change;
+ALTER TABLE payments.cluster ENABLE ALWAYS TRIGGER cluster_forbid_truncate;

@@ -1,5 +1,8 @@
 -- Orders: one payment event per checkout, one payment order per line, one
 -- history row per transition.
+--
+-- Forms are checked by length and by forbidden characters: a regular expression
+-- with a bounded repetition costs thirty times as much, three times a payment.
 
 CREATE SEQUENCE payments.payment_event_id_seq;
 CREATE SEQUENCE payments.payment_order_id_seq;
@@ -26,12 +29,12 @@ CREATE TABLE payments.payment_event (
 	CONSTRAINT payment_event_order_id_key UNIQUE (order_id),
 	CONSTRAINT payment_event_payment_key_key UNIQUE (payment_key),
 	CONSTRAINT payment_event_buyer_id_fkey FOREIGN KEY (buyer_id) REFERENCES payments.buyer (id),
-	CONSTRAINT payment_event_order_id_form CHECK (order_id ~ '^[A-Za-z0-9_-]{6,64}$'),
-	CONSTRAINT payment_event_payment_key_form CHECK (payment_key ~ '^[A-Za-z0-9_=.-]{1,200}$'),
+	CONSTRAINT payment_event_order_id_form CHECK (pg_catalog.length(order_id) BETWEEN 6 AND 64 AND order_id !~ '[^A-Za-z0-9_-]'),
+	CONSTRAINT payment_event_payment_key_form CHECK (pg_catalog.length(payment_key) BETWEEN 1 AND 200 AND payment_key !~ '[^A-Za-z0-9_=.-]'),
 	CONSTRAINT payment_event_order_name_length CHECK (pg_catalog.length(order_name) BETWEEN 1 AND 100),
-	CONSTRAINT payment_event_currency_form CHECK (currency ~ '^[A-Z]{3}$'),
+	CONSTRAINT payment_event_currency_form CHECK (pg_catalog.length(currency) = 3 AND currency !~ '[^A-Z]'),
 	CONSTRAINT payment_event_amount_in_range CHECK (amount > 0 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3))
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 60);
 CREATE INDEX payment_event_buyer_id_idx ON payments.payment_event (buyer_id);
 COMMENT ON TABLE payments.payment_event IS
 'One row per checkout: what the buyer pays at once, and what the PSP said about it';
@@ -132,10 +135,11 @@ CREATE FUNCTION payments.payment_order_complete() RETURNS trigger
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_payment_order_complete';
 COMMENT ON FUNCTION payments.payment_order_complete() IS
-'Trigger: marks the payment event as done, under its lock, when its last order got both flags';
+'Trigger: marks payment events as done, under their locks, when their last orders got both flags';
+-- Once per statement: the worker completes a few hundred orders in one.
 CREATE TRIGGER payment_order_complete AFTER UPDATE ON payments.payment_order
-	FOR EACH ROW WHEN (NEW.ledger_updated AND NEW.wallet_updated AND NOT (OLD.ledger_updated AND OLD.wallet_updated))
-	EXECUTE FUNCTION payments.payment_order_complete();
+	REFERENCING NEW TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.payment_order_complete();
 ALTER TABLE payments.payment_order ENABLE ALWAYS TRIGGER payment_order_complete;
 
 CREATE FUNCTION payments.payment_event_guard() RETURNS trigger

@@ -150,6 +150,8 @@ CREATE TRIGGER psp_answer_forbid_truncate BEFORE TRUNCATE ON payments.psp_answer
 	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
 CREATE TRIGGER worker_epoch_forbid_change BEFORE UPDATE OR DELETE ON payments.worker_epoch
 	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER worker_epoch_forbid_truncate BEFORE TRUNCATE ON payments.worker_epoch
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
 ALTER TABLE payments.psp_call ENABLE ALWAYS TRIGGER psp_call_forbid_change;
 ALTER TABLE payments.psp_call ENABLE ALWAYS TRIGGER psp_call_forbid_truncate;
 ALTER TABLE payments.psp_call_queue ENABLE ALWAYS TRIGGER psp_call_queue_forbid_truncate;
@@ -158,3 +160,4 @@ ALTER TABLE payments.psp_attempt ENABLE ALWAYS TRIGGER psp_attempt_forbid_trunca
 ALTER TABLE payments.psp_answer ENABLE ALWAYS TRIGGER psp_answer_forbid_change;
 ALTER TABLE payments.psp_answer ENABLE ALWAYS TRIGGER psp_answer_forbid_truncate;
 ALTER TABLE payments.worker_epoch ENABLE ALWAYS TRIGGER worker_epoch_forbid_change;
+ALTER TABLE payments.worker_epoch ENABLE ALWAYS TRIGGER worker_epoch_forbid_truncate;

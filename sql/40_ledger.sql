@@ -43,7 +43,7 @@ CREATE TABLE payments.ledger_transaction (
 	CONSTRAINT ledger_transaction_reverses_id_key UNIQUE (reverses_id),
 	CONSTRAINT ledger_transaction_reverses_id_fkey FOREIGN KEY (reverses_id) REFERENCES payments.ledger_transaction (id),
 	CONSTRAINT ledger_transaction_transaction_key_length CHECK (pg_catalog.length(transaction_key) BETWEEN 1 AND 200),
-	CONSTRAINT ledger_transaction_kind_form CHECK (kind ~ '^[a-z][a-z0-9_.]{0,62}$')
+	CONSTRAINT ledger_transaction_kind_form CHECK (pg_catalog.length(kind) BETWEEN 1 AND 63 AND kind ~ '^[a-z]' AND kind !~ '[^a-z0-9_.]')
 );
 CREATE INDEX ledger_transaction_order_id_idx ON payments.ledger_transaction (order_id) WHERE order_id IS NOT NULL;
 COMMENT ON TABLE payments.ledger_transaction IS
@@ -66,7 +66,6 @@ CREATE TABLE payments.ledger_entry (
 	CONSTRAINT ledger_entry_amount_in_range CHECK (amount <> 0 AND amount > -1e15 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3))
 );
 CREATE INDEX ledger_entry_account_id_idx ON payments.ledger_entry (account_id, transaction_id) INCLUDE (amount);
-CREATE INDEX ledger_entry_order_id_idx ON payments.ledger_entry (order_id) WHERE order_id IS NOT NULL;
 COMMENT ON TABLE payments.ledger_entry IS
 'Entries: debit positive, credit negative; numbered 1 to entry_count, so that none can be missing or come late';
 

@@ -8,9 +8,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "amount.h"
@@ -82,8 +85,9 @@ prepare(PayStatement *statement)
 
 	Assert(statement->nargs <= PAY_DB_MAX_ARGS);
 
-	plan = SPI_prepare(statement->text, statement->nargs,
-					   statement->argtypes);
+	/* one plan for all values: every access is by key */
+	plan = SPI_prepare_cursor(statement->text, statement->nargs,
+							  statement->argtypes, CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare a statement: %s",
 			 SPI_result_code_string(SPI_result));
@@ -284,19 +288,21 @@ pay_db_mills_array(const int64 *mills, int n)
 	return varlena_array(datums, n, NUMERICOID, TYPALIGN_INT);
 }
 
+/*
+ * The sequence's oid comes from the system cache each time: kept, it would go
+ * stale with DROP EXTENSION.
+ */
 int64 *
 pay_db_draw_ids(const char *sequence, int n)
 {
-	static PayStatement draw = {
-		"SELECT pg_catalog.nextval(('payments.' OPERATOR(pg_catalog.||) $1)::pg_catalog.regclass)"
-		" FROM pg_catalog.generate_series(1, $2)",
-		2, {TEXTOID, INT4OID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(sequence), Int32GetDatum(n)};
+	Oid			oid = get_relname_relid(sequence,
+										get_namespace_oid("payments", false));
 	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
 
-	pay_db_run(&draw, values, NULL);
+	if (!OidIsValid(oid))
+		elog(ERROR, "sequence payments.%s does not exist", sequence);
 	for (int i = 0; i < n; i++)
-		ids[i] = pay_db_int64(i, 1);
+		ids[i] = DatumGetInt64(DirectFunctionCall1(nextval_oid,
+												   ObjectIdGetDatum(oid)));
 	return ids;
 }

@@ -173,6 +173,13 @@ check_names(const PayLedgerPosting *posting)
 				 errmsg("kind \"%s\" is not valid", posting->kind),
 				 errhint("A kind begins with a-z and has a-z, 0-9, \"_\" and \".\", for example \"fee\" or \"payout.weekly\".")));
 
+	if (strncmp(posting->kind, "payment.", strlen("payment.")) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("kind \"%s\" is reserved", posting->kind),
+				 errdetail("Kinds that begin with \"payment.\" are posted together with the sellers' wallets."),
+				 errhint("Begin kinds of your own with something else.")));
+
 	for (int i = 0; i < lengthof(reserved_keys); i++)
 	{
 		if (strncmp(posting->transaction_key, reserved_keys[i],

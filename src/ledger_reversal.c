@@ -46,7 +46,7 @@ static void
 lock_original(int64 id, PayLedgerPosting *reversal)
 {
 	static PayStatement read = {
-		"SELECT order_id FROM ONLY payments.ledger_transaction"
+		"SELECT order_id, kind FROM ONLY payments.ledger_transaction"
 		" WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
 		1, {INT8OID}
 	};
@@ -58,6 +58,13 @@ lock_original(int64 id, PayLedgerPosting *reversal)
 				 errmsg("ledger transaction " INT64_FORMAT " does not exist",
 						id),
 				 errhint("payments.post returns the id; the view payments.ledger shows it.")));
+	if (strncmp(pay_db_text(0, 2), "payment.", strlen("payment.")) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("ledger transaction " INT64_FORMAT " cannot be reversed by hand",
+						id),
+				 errdetail("It books a payment, and the sellers' wallets with it."),
+				 errhint("Money goes back to a buyer by a refund.")));
 	reversal->order_id = pay_db_text(0, 1);
 }
 

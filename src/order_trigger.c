@@ -14,10 +14,13 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 #include "utils/timestamp.h"
 
 #include "db.h"
@@ -45,8 +48,10 @@ static const char *const event_identity[] = {
 	"amount", "created_at", "metadata", NULL
 };
 
+static int	orders_with_both_flags(TriggerData *trigger, char ***order_ids);
 static char *order_id_of(TriggerData *trigger);
 static bool flag_of(TriggerData *trigger, HeapTuple row, const char *column);
+static Datum state_text_of(TriggerData *trigger, HeapTuple row);
 static void refuse_change(TriggerData *trigger, const char *column)
 			pg_attribute_noreturn();
 static void check_flags(TriggerData *trigger);
@@ -128,10 +133,8 @@ payments_payment_order_record(PG_FUNCTION_ARGS)
 
 	values[0] = CStringGetTextDatum(order_id_of(trigger));
 	values[1] = pay_trigger_column(trigger, new_row, "id", &is_null);
-	values[2] = CStringGetTextDatum(pay_order_state_name(pay_order_status_from_datum(pay_trigger_column(trigger, old_row,
-																										"payment_order_status", &is_null))));
-	values[3] = CStringGetTextDatum(pay_order_state_name(pay_order_status_from_datum(pay_trigger_column(trigger, new_row,
-																										"payment_order_status", &is_null))));
+	values[2] = state_text_of(trigger, old_row);
+	values[3] = state_text_of(trigger, new_row);
 	values[4] = pay_trigger_column(trigger, new_row, "status_reason",
 								   &no_reason);
 	values[5] = CStringGetTextDatum(actor);
@@ -143,31 +146,87 @@ payments_payment_order_record(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/*
+ * Once per UPDATE statement: the events whose orders have both flags now are
+ * locked, and those of which no order lacks one are done.
+ */
 Datum
 payments_payment_order_complete(PG_FUNCTION_ARGS)
 {
+	static PayStatement lock = {
+		"SELECT FROM payments.payment_event e"
+		" WHERE e.order_id OPERATOR(pg_catalog.=) ANY ($1)"
+		" ORDER BY e.order_id FOR NO KEY UPDATE",
+		1, {TEXTARRAYOID}
+	};
 	static PayStatement complete = {
 		"UPDATE payments.payment_event e SET is_payment_done = true"
-		" WHERE e.order_id OPERATOR(pg_catalog.=) $1 AND NOT e.is_payment_done"
+		" FROM payments.currency c WHERE c.code OPERATOR(pg_catalog.=) e.currency"
+		" AND e.order_id OPERATOR(pg_catalog.=) ANY ($1) AND NOT e.is_payment_done"
 		" AND NOT EXISTS (SELECT FROM payments.payment_order o"
 		" WHERE o.order_id OPERATOR(pg_catalog.=) e.order_id"
-		" AND NOT (o.ledger_updated AND o.wallet_updated))",
-		1, {TEXTOID}
+		" AND NOT (o.ledger_updated AND o.wallet_updated))"
+		" RETURNING " PAY_ORDER_COLUMNS,
+		1, {TEXTARRAYOID}
 	};
-	TriggerData *trigger = pay_trigger_on_update(fcinfo, false);
-	char	   *order_id = order_id_of(trigger);
-	PayOrder	order;
+	TriggerData *trigger = pay_trigger_after_statement(fcinfo);
+	char	  **order_ids;
+	int			n = orders_with_both_flags(trigger, &order_ids);
+	PayEvent   *events;
 	Datum		values[1];
 
+	if (n == 0)
+		return PointerGetDatum(NULL);
+
 	pay_db_connect();
-	if (!pay_order_lock(order_id, &order))
-		elog(ERROR, "order \"%s\" has no payment event", order_id);
-	values[0] = CStringGetTextDatum(order_id);
-	if (pay_db_run(&complete, values, NULL) > 0)
-		pay_event_write_payment("payment.completed", &order, NULL,
-								GetCurrentTimestamp());
+	values[0] = pay_db_text_array(order_ids, n);
+	pay_db_run(&lock, values, NULL);
+	n = (int) pay_db_run(&complete, values, NULL);
+	events = palloc(sizeof(PayEvent) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		PayOrder	order;
+
+		pay_order_fill(i, &order);
+		events[i].kind = "payment.completed";
+		events[i].order_id = order.order_id;
+		events[i].payload = pay_event_payment_payload(&order, NULL);
+	}
+	pay_event_write(events, n, GetCurrentTimestamp());
 	pay_db_finish();
 	return PointerGetDatum(NULL);
+}
+
+/* Order ids of the changed rows that have both flags; some may repeat. */
+static int
+orders_with_both_flags(TriggerData *trigger, char ***order_ids)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	int			size = 64;
+	int			n = 0;
+
+	*order_ids = palloc(sizeof(char *) * size);
+	while (tuplestore_gettupleslot(trigger->tg_newtable, true, false, slot))
+	{
+		bool		should_free;
+		HeapTuple	row = ExecFetchSlotHeapTuple(slot, true, &should_free);
+		bool		is_null;
+
+		if (flag_of(trigger, row, "ledger_updated") &&
+			flag_of(trigger, row, "wallet_updated"))
+		{
+			if (n == size)
+				*order_ids = repalloc(*order_ids, sizeof(char *) * (size *= 2));
+			(*order_ids)[n++] =
+				TextDatumGetCString(pay_trigger_column(trigger, row, "order_id",
+													   &is_null));
+		}
+		if (should_free)
+			heap_freetuple(row);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return n;
 }
 
 Datum
@@ -248,6 +307,16 @@ flag_of(TriggerData *trigger, HeapTuple row, const char *column)
 	Datum		value = pay_trigger_column(trigger, row, column, &is_null);
 
 	return !is_null && DatumGetBool(value);
+}
+
+static Datum
+state_text_of(TriggerData *trigger, HeapTuple row)
+{
+	bool		is_null;
+	Datum		status = pay_trigger_column(trigger, row,
+											"payment_order_status", &is_null);
+
+	return CStringGetTextDatum(pay_order_state_name(pay_order_status_from_datum(status)));
 }
 
 static void

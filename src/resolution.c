@@ -30,6 +30,7 @@
 #define WINDOW_DELAY		(30 * SECOND)	/* between queries as it closes */
 #define DEPOSIT_DELAY		(300 * SECOND)
 #define MAX_MISMATCHES		5	/* fruitless queries before a person looks */
+#define BUSY_ASKS			4	/* every so many times a query instead */
 #define MAX_FAILURES		1000000 /* where the count of failures stops */
 
 static const char *const action_names[] = {
@@ -123,12 +124,17 @@ resolve_confirm(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 		case PAY_MEANS_BUSY:
 
 			/*
-			 * Our key is running somewhere.  A key that has been running for
-			 * its whole life is beyond what we understand.
+			 * Our key is running somewhere.  While the payment's window is
+			 * open a query now and then may know more; behind it the end of
+			 * the running request is awaited.  A key that has been running
+			 * for its whole life is beyond what we understand.
 			 */
 			doubt(decision);
 			if (age > PAY_KEY_LIFETIME)
 				again(decision, PAY_ACTION_ESCALATE, 0);
+			else if (failures % BUSY_ASKS == BUSY_ASKS - 1 &&
+					 age <= PAY_CONFIRM_WINDOW + PAY_CONFIRM_GRACE)
+				again(decision, PAY_ACTION_QUERY, back_off(failures, BUSY_CAP));
 			else
 				again(decision, PAY_ACTION_RESEND, back_off(failures, BUSY_CAP));
 			return;

@@ -27,6 +27,22 @@ pay_trigger_on_update(FunctionCallInfo fcinfo, bool before)
 	return trigger;
 }
 
+TriggerData *
+pay_trigger_after_statement(FunctionCallInfo fcinfo)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
+		!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ||
+		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		trigger->tg_newtable == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger function was not called as an AFTER UPDATE statement trigger with a NEW TABLE")));
+	return trigger;
+}
+
 static int
 column_number(TupleDesc desc, const char *column)
 {

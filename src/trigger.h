@@ -14,6 +14,9 @@
 extern TriggerData *pay_trigger_on_update(FunctionCallInfo fcinfo,
 										  bool before);
 
+/* Raises 39P01 unless called after an UPDATE statement, with its new rows. */
+extern TriggerData *pay_trigger_after_statement(FunctionCallInfo fcinfo);
+
 /* A column of the old or new row, by name. */
 extern Datum pay_trigger_column(TriggerData *trigger, HeapTuple row,
 								const char *column, bool *is_null);

@@ -322,7 +322,8 @@ finish_result(PayWorker *worker, PayResult *result)
 	count(worker, result->transport == PAY_TRANSPORT_ANSWERED ?
 		  PAY_COUNT_ANSWERED : PAY_COUNT_UNANSWERED, 1);
 	if (result->decision.action == PAY_ACTION_SUCCEED ||
-		result->decision.action == PAY_ACTION_FAIL)
+		result->decision.action == PAY_ACTION_FAIL ||
+		result->decision.action == PAY_ACTION_AWAIT_DEPOSIT)
 		pay_wake_settled(result->claim->order_id);
 	MemoryContextDelete(result->claim->context);
 }

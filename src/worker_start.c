@@ -28,6 +28,7 @@
 
 #include "clock.h"
 #include "db.h"
+#include "order.h"
 #include "worker.h"
 
 /*
@@ -55,6 +56,7 @@ static const struct
 	{"lock_timeout", "500ms"},	/* results that have to wait are put off */
 	{"idle_in_transaction_session_timeout", "0"},
 	{"jit", "off"},
+	{"enable_seqscan", "off"},	/* plans made while tables were small */
 	{"DateStyle", "ISO, YMD"},
 	{"IntervalStyle", "postgres"},
 	{"TimeZone", "UTC"},
@@ -83,6 +85,7 @@ pay_worker_connect(PayWorker *worker)
 	BackgroundWorkerInitializeConnection(worker->slot->database, NULL, 0);
 	pay_worker_slot_report(worker->slot_no, PAY_WORKER_STARTING, NULL);
 	pay_worker_pin_settings();
+	pay_order_actor = "payments worker";
 
 	/* Whoever creates the extension or queues a call after this look knocks. */
 	pay_worker_slot_connected(worker->slot_no, MyDatabaseId);

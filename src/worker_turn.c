@@ -152,7 +152,10 @@ work(PayWorker *worker, PayTurn *turn)
 	{
 		TimestampTz due_at;
 
-		if (pay_psp_call_next_due(&due_at))
+		/* as many as there was room for: there may be more, due now */
+		if (turn->n_claims == turn->limit)
+			turn->due_at = now;
+		else if (pay_psp_call_next_due(&due_at))
 			turn->due_at = due_at;
 	}
 }

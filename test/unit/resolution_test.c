@@ -73,6 +73,13 @@ test_confirm_rules(void)
 	d = resolve(state, PAY_MEANS_BUSY, SECOND);
 	tap_check(d.action == PAY_ACTION_RESEND && d.delay == SECOND &&
 			  d.outcome_unknown && d.orders_unknown && !d.key_answered, "busy");
+	state.failures = 3;
+	d = resolve(state, PAY_MEANS_BUSY, 20 * SECOND);
+	tap_check(d.action == PAY_ACTION_QUERY && d.delay == 8 * SECOND &&
+			  d.outcome_unknown && !d.key_answered, "busy for the fourth time");
+	d = resolve(state, PAY_MEANS_BUSY, 16 * MINUTE);
+	tap_check(d.action == PAY_ACTION_RESEND, "the same behind the window");
+	state.failures = 0;
 	d = resolve(state, PAY_MEANS_UNCERTAIN, SECOND);
 	tap_check(d.action == PAY_ACTION_QUERY && d.delay == 0 && d.outcome_unknown &&
 			  d.orders_unknown && d.key_answered, "uncertain");
