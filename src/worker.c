@@ -132,8 +132,8 @@ leave(int code, Datum arg)
 
 /*
  * SIGTERM: come to an end in good order.  A commit may wait for a synchronous
- * standby for ever, so that wait is broken; the turn then knows that it must
- * not send what it claimed.  The second time, do not wait for answers either.
+ * standby for ever, so that wait is broken; what was claimed in it is then not
+ * sent.  The second time, do not wait for answers either.
  */
 static void
 handle_shutdown(SIGNAL_ARGS)

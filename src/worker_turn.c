@@ -14,7 +14,7 @@
 #include "commands/async.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "replication/syncrep.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -163,11 +163,11 @@ work(PayWorker *worker, PayTurn *turn)
 /*
  * Commit, and make sure that the commit can be relied upon.
  *
- * SIGTERM breaks the wait for a synchronous standby (see handle_shutdown); the
- * server then only warns, and the transaction looks committed.  In that case
- * end at once: what was claimed is not sent, and what was in flight is asked
- * about by the next run, here or on the standby.  pg_cancel_backend cannot do
- * the same, since SIGINT is ignored from before_commit on.
+ * SIGTERM, and the postmaster's death, break the wait for a synchronous
+ * standby; the server then only warns, and the transaction looks committed.
+ * Behind SIGTERM pay_worker_send sends nothing any more, and what was claimed
+ * is recorded as not sent.  pg_cancel_backend cannot break the wait, because
+ * SIGINT is ignored from before_commit on.  test/t/016_worker_standby.pl
  */
 static void
 commit_turn(void)
@@ -176,12 +176,9 @@ commit_turn(void)
 	CommitTransactionCommand();
 	pay_worker_is_committing = false;
 
-	if (ProcDiePending)
-	{
-		if (SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0')
-			proc_exit(1);
-		ProcDiePending = false; /* ShutdownRequestPending remembers it */
-	}
+	if (ProcDiePending && !ShutdownRequestPending)
+		proc_exit(1);			/* the postmaster is gone */
+	ProcDiePending = false;
 }
 
 /*
