@@ -66,6 +66,7 @@ CREATE TABLE payments.ledger_entry (
 	CONSTRAINT ledger_entry_amount_in_range CHECK (amount <> 0 AND amount > -1e15 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3))
 );
 CREATE INDEX ledger_entry_account_id_idx ON payments.ledger_entry (account_id, transaction_id) INCLUDE (amount);
+CREATE INDEX ledger_entry_order_id_idx ON payments.ledger_entry (order_id) WHERE order_id IS NOT NULL;
 COMMENT ON TABLE payments.ledger_entry IS
 'Entries: debit positive, credit negative; numbered 1 to entry_count, so that none can be missing or come late';
 

@@ -169,9 +169,15 @@ payments_payment_order_complete(PG_FUNCTION_ARGS)
 		" RETURNING " PAY_ORDER_COLUMNS,
 		1, {TEXTARRAYOID}
 	};
+	static PayStatement touch = {
+		"UPDATE payments.payment_event e SET is_payment_done = false"
+		" WHERE e.order_id OPERATOR(pg_catalog.=) ANY ($1) AND NOT e.is_payment_done",
+		1, {TEXTARRAYOID}
+	};
 	TriggerData *trigger = pay_trigger_after_statement(fcinfo);
 	char	  **order_ids;
 	int			n = orders_with_both_flags(trigger, &order_ids);
+	uint64		locked;
 	PayEvent   *events;
 	Datum		values[1];
 
@@ -180,7 +186,7 @@ payments_payment_order_complete(PG_FUNCTION_ARGS)
 
 	pay_db_connect();
 	values[0] = pay_db_text_array(order_ids, n);
-	pay_db_run(&lock, values, NULL);
+	locked = pay_db_run(&lock, values, NULL);
 	n = (int) pay_db_run(&complete, values, NULL);
 	events = palloc(sizeof(PayEvent) * Max(n, 1));
 	for (int i = 0; i < n; i++)
@@ -193,6 +199,14 @@ payments_payment_order_complete(PG_FUNCTION_ARGS)
 		events[i].payload = pay_event_payment_payload(&order, NULL);
 	}
 	pay_event_write(events, n, GetCurrentTimestamp());
+
+	/*
+	 * An event that is not done gets a new row version.  A transaction with an
+	 * older snapshot, which cannot see this order's flags, then fails with
+	 * 40001 at its lock, instead of finding the event unfinished as well.
+	 */
+	if ((uint64) n < locked)
+		pay_db_run(&touch, values, NULL);
 	pay_db_finish();
 	return PointerGetDatum(NULL);
 }
