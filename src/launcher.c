@@ -52,7 +52,7 @@ typedef struct Charge
 } Charge;
 
 static Charge charges[PAY_WORKER_SLOTS];
-static List * databases = NIL;	/* of names, in list_context */
+static List *databases = NIL;	/* of names, in list_context */
 static MemoryContext list_context;
 
 static void set_up(void);
