@@ -21,7 +21,6 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'FUNCTION', 'payments.balance(text, timestamptz)'),
 		('operator', 'FUNCTION', 'payments.retry(text)'),
 		('operator', 'FUNCTION', 'payments.set_node(integer, integer)'),
-		('operator', 'FUNCTION', 'payments.set_merchant(text, text, text)'),
 		('operator', 'FUNCTION', 'payments.set_seller(bigint, numeric)'),
 		('operator', 'FUNCTION', 'payments.status(text)'),
 		('operator', 'FUNCTION', 'payments.version()'),

@@ -19,6 +19,8 @@ PG_FUNCTION_INFO_V1(payments_grant_to);
 PG_FUNCTION_INFO_V1(payments_set_node);
 PG_FUNCTION_INFO_V1(payments_retry);
 
+static void set_sequence(const char *name, int64 node, int64 nodes);
+
 /*
  * payments.grant_to: grants the rows of payments.privilege of one kind.  Runs
  * with the caller's rights, so only who may grant can grant.
@@ -85,8 +87,7 @@ payments_set_node(PG_FUNCTION_ARGS)
 		2, {INT4OID, INT4OID}
 	};
 	static PayStatement sequences = {
-		"SELECT c.relname::pg_catalog.text, pg_catalog.pg_sequence_last_value(c.oid)"
-		" FROM pg_catalog.pg_class c"
+		"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c"
 		" WHERE c.relkind OPERATOR(pg_catalog.=) 'S'"
 		" AND c.relnamespace OPERATOR(pg_catalog.=) 'payments'::pg_catalog.regnamespace"
 		" ORDER BY c.relname",
@@ -94,7 +95,7 @@ payments_set_node(PG_FUNCTION_ARGS)
 	};
 	int64		node;
 	int64		nodes;
-	char	  **changes;
+	char	  **names;
 	uint64		n;
 	Datum		values[2];
 
@@ -114,24 +115,36 @@ payments_set_node(PG_FUNCTION_ARGS)
 	pay_db_run(&record, values, NULL);
 
 	n = pay_db_run(&sequences, NULL, NULL);
-	changes = palloc(sizeof(char *) * n * 2);
+	names = palloc(sizeof(char *) * n);
 	for (uint64 i = 0; i < n; i++)
-	{
-		bool		called = !pay_db_is_null(i, 2);
-		int64		first = called ? pay_db_int64(i, 2) : 1;
-		int64		value = first + ((node - first) % nodes + nodes) % nodes;
-		char	   *name = pay_db_text(i, 1);
-
-		changes[2 * i] = psprintf("ALTER SEQUENCE payments.%s INCREMENT BY " INT64_FORMAT,
-								  quote_identifier(name), nodes);
-		changes[2 * i + 1] = psprintf("SELECT pg_catalog.setval('payments.%s', " INT64_FORMAT ", %s)",
-									  quote_identifier(name), value,
-									  called ? "true" : "false");
-	}
-	for (uint64 i = 0; i < 2 * n; i++)
-		pay_db_utility(changes[i]);
+		names[i] = pay_db_text(i, 1);
+	for (uint64 i = 0; i < n; i++)
+		set_sequence(names[i], node, nodes);
 	pay_db_finish();
 	PG_RETURN_VOID();
+}
+
+/* The change of the step locks the sequence; only then is its number read. */
+static void
+set_sequence(const char *name, int64 node, int64 nodes)
+{
+	static PayStatement read = {
+		"SELECT pg_catalog.pg_sequence_last_value(('payments.' OPERATOR(pg_catalog.||) $1)::pg_catalog.regclass)",
+		1, {TEXTOID}
+	};
+	bool		called;
+	int64		first;
+	Datum		values[1] = {CStringGetTextDatum(name)};
+
+	pay_db_utility(psprintf("ALTER SEQUENCE payments.%s INCREMENT BY " INT64_FORMAT,
+							quote_identifier(name), nodes));
+	pay_db_run(&read, values, NULL);
+	called = !pay_db_is_null(0, 1);
+	first = called ? pay_db_int64(0, 1) : 1;
+	pay_db_utility(psprintf("SELECT pg_catalog.setval('payments.%s', " INT64_FORMAT ", %s)",
+							quote_identifier(name),
+							first + ((node - first) % nodes + nodes) % nodes,
+							called ? "true" : "false"));
 }
 
 /*
@@ -144,6 +157,7 @@ payments_retry(PG_FUNCTION_ARGS)
 	static PayStatement push = {
 		"UPDATE payments.psp_call_queue SET due_at = $2, failures = 0,"
 		" next_operation = CASE WHEN attempt_no OPERATOR(pg_catalog.=) 0 THEN next_operation ELSE 'Q' END,"
+		" phase = CASE WHEN phase OPERATOR(pg_catalog.=) 'X' THEN 'T' ELSE phase END,"
 		" state = 'P' WHERE order_id OPERATOR(pg_catalog.=) $1"
 		" AND state OPERATOR(pg_catalog.<>) 'S'",
 		2, {TEXTOID, TIMESTAMPTZOID}

@@ -12,6 +12,7 @@
 
 #include "amount.h"
 #include "checkout_lines.h"
+#include "compat.h"
 
 #define MAX_TEXT	200			/* bytes of a product id or name */
 #define MAX_QUANTITY 1000000
@@ -51,8 +52,8 @@ static int64 read_integer(JsonbValue *value, int64 max, int n,
 static char *read_text(JsonbValue *value, int n, const char *key);
 static int64 read_price(const LineFields *fields, int n,
 						const PayOrder *order, int32 quantity);
-static void line_error(int n, const char *key, const char *problem,
-					   const char *hint) pg_attribute_noreturn();
+pg_noreturn static void line_error(int n, const char *key,
+								   const char *problem, const char *hint);
 
 void
 pay_checkout_lines_read(Jsonb *lines, PayOrder *order)

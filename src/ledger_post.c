@@ -265,6 +265,13 @@ read_entry(JsonbValue *value, int number, PayLedgerEntry *entry,
 
 	entry->account = entry_text(entry_field(object, number, "account"),
 								number, "account");
+	if (strncmp(entry->account, "seller:", strlen("seller:")) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("entry %d: account \"%s\" is reserved", number,
+						entry->account),
+				 errdetail("A seller's account and wallet change together, by payments only."),
+				 errhint("Use an account of your own, for example \"liability:deposits\".")));
 	entry->currency = PAY_LEDGER_CURRENCY;
 	currency = getKeyJsonValueFromContainer(object, "currency",
 											strlen("currency"), NULL);

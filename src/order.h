@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "order_state.h"
 #include "utils/timestamp.h"
 
@@ -50,7 +51,7 @@ typedef struct PayOrder
 extern void pay_order_check_id(const char *order_id);
 
 /* PY001, in the same words from every function. */
-extern void pay_order_unknown(const char *order_id) pg_attribute_noreturn();
+pg_noreturn extern void pay_order_unknown(const char *order_id);
 
 /*
  * Insert a checkout: the buyer and the sellers when new, the event, the

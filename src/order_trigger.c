@@ -52,8 +52,8 @@ static int	orders_with_both_flags(TriggerData *trigger, char ***order_ids);
 static char *order_id_of(TriggerData *trigger);
 static bool flag_of(TriggerData *trigger, HeapTuple row, const char *column);
 static Datum state_text_of(TriggerData *trigger, HeapTuple row);
-static void refuse_change(TriggerData *trigger, const char *column)
-			pg_attribute_noreturn();
+pg_noreturn static void refuse_change(TriggerData *trigger,
+									  const char *column);
 static void check_flags(TriggerData *trigger);
 static void check_payment_key(TriggerData *trigger);
 static void check_done(TriggerData *trigger);

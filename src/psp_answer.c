@@ -432,13 +432,16 @@ pay_psp_call_quarantine(PayResult *result, int64 epoch, int sqlstate,
 						TimestampTz now)
 {
 	static PayStatement put_aside = {
-		"UPDATE payments.psp_call_queue SET state = 'D', outcome_unknown = true, due_at = $4"
+		"UPDATE payments.psp_call_queue SET state = 'D', outcome_unknown = true, due_at = $4,"
+		" key_answered = $6, phase = $7::pg_catalog.\"char\", failures = $8"
 		" WHERE order_id OPERATOR(pg_catalog.=) $1 AND call_id OPERATOR(pg_catalog.=) $2"
-		" AND epoch OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'S'",
-		4, {TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID}
+		" AND epoch OPERATOR(pg_catalog.=) $3 AND attempt_no OPERATOR(pg_catalog.=) $5"
+		" AND state OPERATOR(pg_catalog.=) 'S'",
+		8, {TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID, BOOLOID, TEXTOID,
+		INT4OID}
 	};
 	const char *action = "quarantine";
-	Datum		values[4];
+	Datum		values[8];
 
 	pay_db_connect();
 	result->answer.detail = psprintf("could not be applied: SQLSTATE %s",
@@ -448,6 +451,10 @@ pay_psp_call_quarantine(PayResult *result, int64 epoch, int sqlstate,
 	values[1] = Int64GetDatum(result->claim->call_id);
 	values[2] = Int64GetDatum(epoch);
 	values[3] = TimestampTzGetDatum(now);
+	values[4] = Int32GetDatum(result->claim->attempt_no);
+	values[5] = BoolGetDatum(result->decision.key_answered);
+	values[6] = CStringGetTextDatum(psprintf("%c", result->decision.phase));
+	values[7] = Int32GetDatum(result->decision.failures);
 	pay_db_run(&put_aside, values, NULL);
 	pay_db_finish();
 }

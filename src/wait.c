@@ -138,6 +138,15 @@ payments_pay(PG_FUNCTION_ARGS)
 	pay_args_require(fcinfo, 3, "timeout");
 	(void) pay_args_milliseconds(PG_GETARG_INTERVAL_P(3), "timeout");
 
+	/* whatever wait_for would refuse is refused before anything is queued */
+	if (IsolationUsesXactSnapshot() ||
+		DefaultXactIsoLevel >= XACT_REPEATABLE_READ)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("payments.pay cannot run at this isolation level"),
+				 errdetail("A REPEATABLE READ or SERIALIZABLE transaction does not see the result."),
+				 errhint("Set default_transaction_isolation to read committed.")));
+
 	pay_db_connect_committing();
 	for (int i = 0; i < 3; i++)
 	{

@@ -70,7 +70,7 @@ SELECT left(change, 40), pg_temp.differs(format('SELECT pg_temp.again(%s)', chan
 	('entries => ''[{"account": "psp:po_toss", "amount": 15000}, {"account": "buyer:900002", "amount": -14000}, {"account": "platform:po_fee", "amount": -1000}]'''),
 	('entries => ''[{"account": "psp:po_toss:USD", "currency": "USD", "amount": 15000}, {"account": "buyer:900001:USD", "currency": "USD", "amount": -15000}]'''),
 	('entries => ''[{"account": "psp:po_toss", "amount": 15000}, {"account": "buyer:900001", "amount": -14000}, {"account": "platform:po_fee", "amount": -1000}, {"account": "buyer:900001", "amount": 1}, {"account": "buyer:900001", "amount": -1}]'''),
-	('entries => ''[{"account": "psp:po_toss", "amount": 15000}, {"account": "buyer:900001", "amount": -14000}, {"account": "platform:po_fee", "amount": -1000}, {"account": "seller:900001", "amount": 1}, {"account": "seller:900001", "amount": -1}]'''),
+	('entries => ''[{"account": "psp:po_toss", "amount": 15000}, {"account": "buyer:900001", "amount": -14000}, {"account": "platform:po_fee", "amount": -1000}, {"account": "liability:900001", "amount": 1}, {"account": "liability:900001", "amount": -1}]'''),
 	('entries => ''[{"account": "psp:po_toss", "amount": 15000}, {"account": "buyer:900001", "amount": -14000}, {"account": "platform:po_fee", "amount": -500}, {"account": "platform:po_fee", "amount": -500}]'''),
 	('entries => ''[{"account": "psp:po_toss", "amount": -15000}, {"account": "buyer:900001", "amount": 14000}, {"account": "platform:po_fee", "amount": 1000}]'''),
 	('''other'', ''[{"account": "psp:po_toss", "amount": 1}, {"account": "buyer:900001", "amount": -1}]'', ''other'', now(), ''other'', ''1''')

@@ -71,10 +71,10 @@ SELECT pg_temp.try_entries('[{"account": "asset:pr_a:EUR", "amount": 5, "currenc
 SELECT pg_temp.try_entries('[{"account": "asset:pr_a", "amount": 5, "currency": "krw"}, {"account": "asset:pr_b", "amount": -5}]');
 SELECT pg_temp.try_entries('[{"account": "asset:pr_a", "amount": 5, "currency": ""}, {"account": "asset:pr_b", "amount": -5}]');
 -- An account has the currency that its code says, whoever opens it.
-SELECT pg_temp.try_entries('[{"account": "seller:920001", "amount": 5, "currency": "USD"}, {"account": "buyer:920001:USD", "amount": -5, "currency": "USD"}]');
-SELECT pg_temp.try_entries('[{"account": "seller:920001:USD", "amount": 5}, {"account": "buyer:920001", "amount": -5}]');
-SELECT payments.post('pr:open', 'test', '[{"account": "seller:920001", "amount": 5}, {"account": "buyer:920001", "amount": -5}]') > 0;
-SELECT pg_temp.try_entries('[{"account": "seller:920001", "amount": 5, "currency": "USD"}, {"account": "buyer:920001", "amount": -5, "currency": "USD"}]');
+SELECT pg_temp.try_entries('[{"account": "liability:920001", "amount": 5, "currency": "USD"}, {"account": "buyer:920001:USD", "amount": -5, "currency": "USD"}]');
+SELECT pg_temp.try_entries('[{"account": "liability:920001:USD", "amount": 5}, {"account": "buyer:920001", "amount": -5}]');
+SELECT payments.post('pr:open', 'test', '[{"account": "liability:920001", "amount": 5}, {"account": "buyer:920001", "amount": -5}]') > 0;
+SELECT pg_temp.try_entries('[{"account": "liability:920001", "amount": 5, "currency": "USD"}, {"account": "buyer:920001", "amount": -5, "currency": "USD"}]');
 
 -- Accounts
 SELECT pg_temp.try_entries('[{"account": "bank:pr", "amount": 5}, {"account": "asset:pr_b", "amount": -5}]');
@@ -82,7 +82,7 @@ SELECT pg_temp.try_entries(format('[{"account": %s, "amount": 5}, {"account": "a
 FROM (VALUES (''), ('asset'), ('asset:'), (':pr'), ('asset::pr'), ('asset:pr:'), ('Asset:pr'), ('asset:p r'),
 	('1asset:pr'), ('asset:가'), ('asset:' || repeat('x', 123)), ('asset:a''b')) AS v (code);
 -- As long as it may be
-SELECT payments.post('pr:long', 'test', format('[{"account": "asset:%s", "amount": 5}, {"account": "seller:920001", "amount": -5}]', repeat('x', 122))::jsonb) > 0;
+SELECT payments.post('pr:long', 'test', format('[{"account": "asset:%s", "amount": 5}, {"account": "liability:920001", "amount": -5}]', repeat('x', 122))::jsonb) > 0;
 
 -- Keys, kinds, orders, times
 SELECT pg_temp.try(format('SELECT payments.post(%L, %L, ''[{"account": "asset:pr_a", "amount": 5}, {"account": "asset:pr_b", "amount": -5}]'', %L, %L)',
@@ -126,5 +126,5 @@ BEGIN READ ONLY;
 SELECT payments.post('pr:1', 'test', '[{"account": "asset:pr_a", "amount": 5}, {"account": "asset:pr_b", "amount": -5}]'); -- fails
 ROLLBACK;
 BEGIN READ ONLY;
-SELECT payments.balance('seller:920001');
+SELECT payments.balance('liability:920001');
 COMMIT;
