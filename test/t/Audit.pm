@@ -1,0 +1,441 @@
+# Audit: what must be true whatever happened, and the means to make it happen.
+#
+#	use Audit;
+#	kill_worker($shop);						# and eight others: %violence
+#	recover($shop);							# faults end, a worker runs
+#	settled($shop, @orders);				# until none of them is open
+#	audit($shop, 'after the kill');
+#
+# The audit reads the simulator's books and ours, with no code of the
+# extension but payments.verify().  Numbers are those of notes and reports:
+# I1 charged once, I2 both books say the same, I3 written before it was sent,
+# I4 one key and one body for life, I5 the secret key is nowhere.  holds_nothing
+# is I7.
+package Audit;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use IO::Select;
+use IO::Socket::INET;
+use IPC::Run;
+use MIME::Base64;
+use PaymentsTest;
+use POSIX ();
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Socket qw(SOL_SOCKET SO_LINGER);
+use Time::HiRes qw(sleep time);
+
+our @EXPORT = qw(audit holds_nothing in_flight settled recover is_long
+  kill_worker kill_postmaster stop_now stop_fast terminate_worker kill_backend
+  freeze_worker lock_table middlebox go_deaf
+  arrivals answers_of tables_of contents);
+
+# The long form: make crash.
+sub is_long
+{
+	return ($ENV{LONG} // '') eq 'crash'
+	  || ($ENV{PG_TEST_EXTRA} // '') =~ /\bcrash\b/;
+}
+
+#
+# The audit
+#
+
+# Options: open, how many calls may still be open; secrets => 0 leaves I5 out.
+sub audit
+{
+	my ($shop, $name, %options) = @_;
+
+	subtest "$name: the books agree" => sub {
+		my @charges = grep { $_->{kind} eq 'charge' } $shop->charges;
+
+		audit_charges($shop, @charges);
+		is($shop->sql('SELECT count(*) FROM payments.psp_call_queue'),
+			$options{open} // 0, 'I2 calls that are open');
+		is($shop->sql(q(SELECT string_agg(invariant || ': ' || counterexample, E'\n')
+			FROM payments.verify() WHERE NOT holds)), '', 'verify');
+		audit_requests($shop);
+		audit_secrets($shop) if $options{secrets} // 1;
+		unlike($shop->log, qr/PANIC|Assert|TRAP|signal 11|could not be applied/,
+			'nothing happened that must not');
+		done_testing();
+	};
+}
+
+# I1, I2: each charge once, in the same order, payment key and amount as a
+# success of ours, and in our ledger.
+sub audit_charges
+{
+	my ($shop, @charges) = @_;
+	my (%times, $total);
+
+	$times{ $_->{orderId} }++ for @charges;
+	$total += $_->{amount} for @charges;
+	is(join(' ', grep { $times{$_} > 1 } sort keys %times),
+		'', 'I1 nobody was charged twice');
+	is_same_set(
+		[ split /\n/, $shop->sql(q(SELECT concat_ws(' ', order_id, payment_key, amount)
+			FROM payments.payment WHERE status = 'SUCCESS')) ],
+		[ map { "$_->{orderId} $_->{paymentKey} $_->{amount}" } @charges ],
+		'I2 what was charged is what we call paid');
+	is($shop->sql(q(SELECT coalesce(sum(e.amount), 0) FROM payments.ledger_entry e
+			JOIN payments.ledger_account a ON a.id = e.account_id
+			WHERE a.code = 'psp:toss')), $total // 0, 'I2 and what the ledger has');
+}
+
+# Says what is in the one only, and what in the other.
+sub is_same_set
+{
+	my ($ours, $theirs, $name) = @_;
+	my (%ours, %theirs);
+
+	@ours{@$ours} = ();
+	@theirs{@$theirs} = ();
+	is(join("\n", (map { "ours only: $_" } grep { !exists $theirs{$_} } sort keys %ours),
+			(map { "theirs only: $_" } grep { !exists $ours{$_} } sort keys %theirs)),
+		'', $name);
+}
+
+# I3, I4.  The n-th request for a key (or the n-th query of a payment) cannot
+# have arrived before the n-th attempt was committed.  An attempt that is
+# recorded as not sent has no request.
+sub audit_requests
+{
+	my ($shop) = @_;
+	my (%attempts, %requests, %body, %bodies);
+	my (@early, @unwritten, @changed);
+
+	for (split /\n/, $shop->sql(q(
+		SELECT CASE t.operation WHEN 'confirm' THEN c.idempotency_key ELSE c.payment_key END,
+			encode(sha256(convert_to(c.request_body, 'UTF8')), 'hex'),
+			(extract(epoch FROM pg_xact_commit_timestamp(t.xmin)) * 1000000)::bigint
+		FROM payments.psp_attempt t JOIN payments.psp_call c ON c.id = t.call_id
+			LEFT JOIN payments.psp_answer w USING (call_id, attempt_no)
+		WHERE w.transport IS DISTINCT FROM 'not sent' ORDER BY 3)))
+	{
+		my ($id, $sha256, $committed) = split /\|/;
+		push @{ $attempts{$id} }, $committed;
+		$body{$id} = $sha256;
+	}
+	for ($shop->requests)
+	{
+		my $is_confirm = $_->{method} eq 'POST';
+		my ($id) = $is_confirm ? $_->{idempotencyKey} : $_->{path} =~ m{([^/]+)$};
+
+		push @{ $requests{ $id // 'none' } }, $_->{timeUs};
+		push @changed, $id if $is_confirm && ($body{$id} // '') ne $_->{bodySha256};
+	}
+	for my $id (sort keys %requests)
+	{
+		my @arrived = sort { $a <=> $b } @{ $requests{$id} };
+		my @written = @{ $attempts{$id} // [] };
+
+		push @unwritten, $id if @arrived > @written;
+		push @early, $id
+		  if grep { $_ < @written && $arrived[$_] < $written[$_] } 0 .. $#arrived;
+	}
+	is("@unwritten", '', 'I3 every request has an attempt');
+	is("@early", '', 'I3 which was committed before it arrived');
+	is("@changed", '', 'I4 every confirm carried the bytes that were written');
+
+	# a second key needs an answer that renewed the first
+	is($shop->sql(q(SELECT string_agg(DISTINCT order_id, ' ') FROM payments.psp_call c
+			WHERE renews_call_id IS NULL AND EXISTS (SELECT FROM payments.psp_call o
+				WHERE o.order_id = c.order_id AND o.id < c.id)
+			OR renews_call_id IS NOT NULL AND NOT EXISTS (SELECT FROM payments.psp_answer w
+				WHERE w.call_id = c.renews_call_id AND w.action = 'renew'
+					AND w.operation = 'query'))),
+		'', 'I4 a key lives until a query has renewed it');
+}
+
+# I5: neither the key nor the header made of it, in any file of the server,
+# its log, a dump, or what people see of sessions and settings.
+sub audit_secrets
+{
+	my ($shop) = @_;
+	my $node = $shop->{node};
+	my $basic = encode_base64("$PaymentsTest::secret:", '');
+	my $dump = PostgreSQL::Test::Utils::tempdir . '/all.sql';
+	my @words = map { ('-e', $_) } $PaymentsTest::secret, substr($basic, 0, -4);
+
+	system_or_bail('pg_dumpall', '-f', $dump, '-d', $node->connstr('postgres'));
+	append_to_file($dump, $node->safe_psql('shop',
+			'SELECT * FROM pg_settings; SELECT * FROM pg_stat_activity'));
+	my $found = '';
+	IPC::Run::run([ 'grep', '-rlFa', @words, $node->data_dir, $node->logfile, $dump ],
+		'>', \$found);
+	is($found, '', 'I5 the secret key is nowhere');
+}
+
+# I7: while calls hang the worker has no transaction, snapshot or lock.
+sub holds_nothing
+{
+	my ($shop, $name) = @_;
+
+	is($shop->sql(q(SELECT string_agg(concat_ws(' ', a.state, a.backend_xid, a.backend_xmin,
+				a.xact_start, l.mode, l.relation::regclass), ', ')
+			FROM pg_stat_activity a LEFT JOIN pg_locks l ON l.pid = a.pid
+			WHERE a.backend_type = 'payments worker')),
+		'idle', "$name: I7 the worker holds nothing while it waits");
+}
+
+#
+# Looking on
+#
+
+# Wait until so many requests are in flight.
+sub in_flight
+{
+	my ($shop, $n) = @_;
+	return $shop->poll(
+		sub { $shop->toss('GET', '/health')->{waiting} == $n }, "$n requests hang");
+}
+
+# Requests of this method for an order, oldest first.
+sub arrivals
+{
+	my ($shop, $order, $method) = @_;
+	return grep { $_->{method} eq $method } $shop->requests_of($order);
+}
+
+# "confirm no answer, query approved": what came back, in order.
+sub answers_of
+{
+	my ($shop, $order) = @_;
+	return $shop->sql("SELECT string_agg(concat_ws(' ', operation,
+			CASE transport WHEN 'answered' THEN meaning ELSE transport END), ', '
+			ORDER BY call_id, attempt_no)
+		FROM payments.psp_answer WHERE order_id = '$order->{order_id}'");
+}
+
+# Wait until none of these has a call that is open.
+sub settled
+{
+	my ($shop, @orders) = @_;
+	my $ids = join ',', map { "'$_->{order_id}'" } @orders;
+	return $shop->poll_sql("SELECT count(*) FROM payments.psp_call_queue
+		WHERE order_id IN ($ids)", 0, 'calls come to an end');
+}
+
+# No fault any more, nothing hangs, the server answers, a worker runs.
+sub recover
+{
+	my ($shop) = @_;
+	$shop->toss('POST', '/faults/clear', {});
+	$shop->wait_for_worker;
+	$shop->release;
+}
+
+# Every table with rows to dump, and the rows of all of them.
+sub tables_of
+{
+	my ($node, $database) = @_;
+	return split /\n/, $node->safe_psql($database, q(
+		SELECT format('payments.%I', relname) FROM pg_class
+		WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r' ORDER BY relname));
+}
+
+sub contents
+{
+	my ($node, $database) = @_;
+	return join '', map {
+		"$_\n" . $node->safe_psql($database,
+			"SELECT t::text FROM $_ t ORDER BY t::text COLLATE \"C\"") . "\n"
+	} tables_of($node, $database);
+}
+
+#
+# Violence.  Each returns when the server takes queries again.
+#
+
+sub server_is_back
+{
+	my ($shop) = @_;
+	return $shop->poll(sub {
+			my ($status) = $shop->{node}->psql('postgres', 'SELECT 1');
+			return $status == 0;
+		}, 'the server is back');
+}
+
+# Processes that nobody has waited for yet are dead all the same.
+sub is_alive
+{
+	my ($pid) = @_;
+	return `ps -o stat= -p $pid` =~ /^[^Z\s]/;
+}
+
+# Kill one process, and wait for the crash restart.
+sub kill_process
+{
+	my ($shop, $pid) = @_;
+	kill 'KILL', $pid;
+	$shop->poll(sub { !is_alive($pid) }, 'a killed process is gone');
+	return server_is_back($shop);
+}
+
+sub kill_worker
+{
+	my ($shop) = @_;
+	return kill_process($shop, $shop->worker('pid'));
+}
+
+# Somebody else's crash takes the worker with it.
+sub kill_backend
+{
+	my ($shop) = @_;
+	my $session = $shop->{node}->background_psql('postgres', on_error_stop => 0);
+	my $pid = $session->query('SELECT pg_backend_pid()');
+	my $done = kill_process($shop, $pid);
+
+	eval { $session->{run}->finish };
+	return $done;
+}
+
+# With all its children, which notice by themselves.
+sub kill_postmaster
+{
+	my ($shop) = @_;
+	my $node = $shop->{node};
+	my $pid = $node->{_pid};
+	my @children = split ' ', `ps -o pid= --ppid $pid`;
+
+	$node->kill9;
+	$shop->poll(sub { !kill(0, $pid) && !grep { is_alive($_) } @children },
+		'the processes of a dead postmaster are gone');
+	return start_again($shop);
+}
+
+# A postmaster that was killed leaves its file, and perhaps shared memory that
+# is in use for a moment.
+sub start_again
+{
+	my ($shop) = @_;
+	my $node = $shop->{node};
+	return $shop->poll(sub {
+			$node->{_pid} = undef;
+			return $node->start(fail_ok => 1);
+		}, 'the server starts');
+}
+
+sub stop_now { my ($shop) = @_; $shop->{node}->stop('immediate'); return start_again($shop) }
+
+sub stop_fast { my ($shop) = @_; $shop->{node}->stop('fast'); return start_again($shop) }
+
+sub terminate_worker
+{
+	my ($shop) = @_;
+	my $pid = $shop->worker('pid');
+	kill 'TERM', $pid;
+	$shop->wait_for_other_worker($pid);
+	return 1;
+}
+
+# Answers come and deadlines pass while it does not look.
+sub freeze_worker
+{
+	my ($shop, $seconds) = @_;
+	my $pid = $shop->worker('pid');
+	kill 'STOP', $pid;
+	sleep($seconds // 3);
+	kill 'CONT', $pid;
+	return 1;
+}
+
+# Another session's lock, until the handle is closed: keeps turns from
+# committing.  Returns the sub that lets go.
+sub lock_table
+{
+	my ($shop, $table) = @_;
+	my $session = $shop->{node}->background_psql('shop', on_error_stop => 0);
+
+	$session->query("BEGIN; LOCK TABLE payments.$table IN SHARE ROW EXCLUSIVE MODE");
+	return sub { eval { $session->quit } };
+}
+
+#
+# A middlebox: forwards bytes between the worker and the simulator, and does not
+# tell the simulator when the worker's side is gone.  go_deaf makes it lose, from
+# the connections of this moment, also the worker's last words.  To the PSP a
+# payer that has died looks just like that: it goes on executing.
+#
+my @middleboxes;
+
+sub go_deaf { kill 'USR1', @middleboxes; sleep 0.2 }
+
+sub middlebox
+{
+	my ($shop) = @_;
+	my ($toss_port) = $shop->{url} =~ /:(\d+)$/;
+	my $listener = IO::Socket::INET->new(
+		LocalAddr => '127.0.0.1', Listen => 128, Proto => 'tcp')
+	  or die "could not listen: $!";
+	my $pid = fork() // die "could not fork: $!";
+
+	if ($pid == 0)
+	{
+		$SIG{PIPE} = 'IGNORE';
+		forward($listener, $toss_port);
+		POSIX::_exit(0);
+	}
+	push @middleboxes, $pid;
+	$shop->{url} = 'https://localhost:' . $listener->sockport;
+	$shop->{node}->append_conf('postgresql.conf', "payments.toss_url = '$shop->{url}'\n");
+	return;
+}
+
+sub forward
+{
+	my ($listener, $toss_port) = @_;
+	my $select = IO::Select->new($listener);
+	my (%peer, %is_client, %is_deaf);
+
+	local $SIG{USR1} = sub { %is_deaf = %is_client };
+	while (1)
+	{
+		for my $from ($select->can_read)
+		{
+			if ($from == $listener)
+			{
+				my $client = $listener->accept or next;
+				my $server = IO::Socket::INET->new(
+					PeerAddr => '127.0.0.1', PeerPort => $toss_port, Proto => 'tcp');
+				next if !$server;
+				($peer{$client}, $peer{$server}) = ($server, $client);
+				$is_client{$client} = 1;
+				delete @is_deaf{ $client, $server };
+				$select->add($client, $server);
+				next;
+			}
+			next if !$select->exists($from);
+			my $n = sysread $from, my $bytes, 65536;
+			my $to = $peer{$from};
+
+			if ($n)
+			{
+				syswrite $to, $bytes if $to->opened && !$is_deaf{$from};
+				next;
+			}
+			$select->remove($from);
+			delete $peer{$from};
+			if (!$is_client{$from} && $to->opened)
+			{
+				# pass on whether it was a FIN or a RST
+				setsockopt $to, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0) if !defined $n;
+				$select->remove($to);
+				close $to;
+			}
+			close $from;
+		}
+	}
+}
+
+END
+{
+	local $?;
+	kill 'KILL', @middleboxes;
+}
+
+1;
