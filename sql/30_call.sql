@@ -51,6 +51,7 @@ CREATE TABLE payments.psp_call_queue (
 	phase "char" NOT NULL DEFAULT 'T',
 	first_sent_at timestamptz,
 	due_at timestamptz NOT NULL,
+	sent_as text COLLATE "C",
 	CONSTRAINT psp_call_queue_pkey PRIMARY KEY (call_id),
 	CONSTRAINT psp_call_queue_order_id_key UNIQUE (order_id),
 	CONSTRAINT psp_call_queue_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
@@ -67,6 +68,8 @@ COMMENT ON COLUMN payments.psp_call_queue.epoch IS 'The worker''s run that owns 
 COMMENT ON COLUMN payments.psp_call_queue.outcome_unknown IS 'An attempt may have been executed without our knowing';
 COMMENT ON COLUMN payments.psp_call_queue.key_answered IS 'The key got an error for an answer and can only repeat it';
 COMMENT ON COLUMN payments.psp_call_queue.phase IS 'T trying, R refused behind doubt, X found unprocessed after its window, D waits for a deposit';
+COMMENT ON COLUMN payments.psp_call_queue.sent_as IS
+'Fingerprint of the secret key and the PSP''s address under which the first confirm was sent; under another one it is never sent again, and "not found" proves nothing';
 COMMENT ON COLUMN payments.psp_call_queue.first_sent_at IS 'When the first confirm of this order was claimed for sending';
 
 CREATE TABLE payments.psp_attempt (

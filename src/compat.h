@@ -50,6 +50,10 @@ typedef int ProcNumber;
 #define pay_wait_event_set_create(n)	CreateWaitEventSet(TopMemoryContext, n)
 #endif
 
+#if PG_VERSION_NUM >= 170000
+#define PAY_HAS_TRANSACTION_TIMEOUT
+#endif
+
 /* What pg_stat_activity says while we wait; names can be given since 17. */
 #if PG_VERSION_NUM >= 170000
 #define pay_wait_event(name)	WaitEventExtensionNew(name)

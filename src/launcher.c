@@ -229,7 +229,7 @@ tend(int n, int64 now, bool retry)
 	if (!wanted)
 	{
 		pay_worker_slot_release(n);
-		return NEVER;
+		return now;				/* another database may wait for the slot */
 	}
 
 	if (retry)

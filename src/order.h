@@ -125,13 +125,16 @@ typedef struct PayOrderSale
 } PayOrderSale;
 
 /*
- * Lock the events of outcomes, in order_id order, and read them into orders,
- * one per outcome; raises an internal error when one is missing.  Returns the
- * lines, not yet booked, of those whose outcome is SUCCESS.
+ * Lock the events of these orders, in order_id order, and read them into
+ * orders.  Those that another session has locked are passed over: their id is
+ * 0.  Returns the number of those that were locked.
  */
-extern int	pay_order_lock_for_outcomes(const PayOrderOutcome *outcomes,
-										int n, PayOrder *orders,
-										PayOrderSale **sales);
+extern int	pay_order_lock_many(char *const *order_ids, int n,
+								PayOrder *orders);
+
+/* The lines, not yet booked, of the outcomes that are SUCCESS. */
+extern int	pay_order_read_sales(const PayOrderOutcome *outcomes, int n,
+								 PayOrderSale **sales);
 
 /*
  * Write the outcomes: events first, then orders (SUCCESS with both flags,

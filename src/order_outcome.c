@@ -13,24 +13,34 @@
 #include "db.h"
 #include "order.h"
 
-static Datum order_id_array(const PayOrderOutcome *outcomes, int n,
-							bool only_success);
 static void apply_to_events(const PayOrderOutcome *outcomes, int n);
 static void apply_to_orders(const PayOrderOutcome *outcomes, int n,
 							TimestampTz now);
 
 int
-pay_order_lock_for_outcomes(const PayOrderOutcome *outcomes, int n,
-							PayOrder *orders, PayOrderSale **sales)
+pay_order_lock_many(char *const *order_ids, int n, PayOrder *orders)
 {
 	static PayStatement lock = {
 		"SELECT " PAY_ORDER_COLUMNS ", r.n::pg_catalog.int4"
 		" FROM pg_catalog.unnest($1) WITH ORDINALITY r (order_id, n)"
 		" JOIN payments.payment_event e ON e.order_id OPERATOR(pg_catalog.=) r.order_id"
 		" JOIN payments.currency c ON c.code OPERATOR(pg_catalog.=) e.currency"
-		" ORDER BY e.order_id FOR NO KEY UPDATE OF e",
+		" ORDER BY e.order_id FOR NO KEY UPDATE OF e SKIP LOCKED",
 		1, {TEXTARRAYOID}
 	};
+	Datum		values[1] = {pay_db_text_array(order_ids, n)};
+	int			n_locked = (int) pay_db_run(&lock, values, NULL);
+
+	memset(orders, 0, sizeof(PayOrder) * n);
+	for (int i = 0; i < n_locked; i++)
+		pay_order_fill(i, &orders[pay_db_int32(i, 14) - 1]);
+	return n_locked;
+}
+
+int
+pay_order_read_sales(const PayOrderOutcome *outcomes, int n,
+					 PayOrderSale **sales)
+{
 	static PayStatement read = {
 		"SELECT r.n::pg_catalog.int4, o.id, o.buyer_id, o.seller_id, o.amount, o.commission, e.currency"
 		" FROM pg_catalog.unnest($1) WITH ORDINALITY r (order_id, n)"
@@ -41,16 +51,14 @@ pay_order_lock_for_outcomes(const PayOrderOutcome *outcomes, int n,
 		" ORDER BY r.n, o.line_no",
 		1, {TEXTARRAYOID}
 	};
-	Datum		values[1];
+	char	  **ids = palloc(sizeof(char *) * Max(n, 1));
 	int			n_sales;
+	Datum		values[1];
 
-	values[0] = order_id_array(outcomes, n, false);
-	if (pay_db_run(&lock, values, NULL) != (uint64) n)
-		elog(ERROR, "an order with an open call has no payment event");
 	for (int i = 0; i < n; i++)
-		pay_order_fill(i, &orders[pay_db_int32(i, 14) - 1]);
-
-	values[0] = order_id_array(outcomes, n, true);
+		ids[i] = outcomes[i].state == PAY_ORDER_SUCCESS ?
+			unconstify(char *, outcomes[i].order_id) : NULL;
+	values[0] = pay_db_text_array(ids, n);
 	n_sales = (int) pay_db_run(&read, values, NULL);
 	*sales = palloc(sizeof(PayOrderSale) * Max(n_sales, 1));
 	for (int i = 0; i < n_sales; i++)
@@ -66,18 +74,6 @@ pay_order_lock_for_outcomes(const PayOrderOutcome *outcomes, int n,
 		sale->currency = pay_db_text(i, 7);
 	}
 	return n_sales;
-}
-
-/* Order ids as text[]; those without success are NULL when asked. */
-static Datum
-order_id_array(const PayOrderOutcome *outcomes, int n, bool only_success)
-{
-	char	  **ids = palloc(sizeof(char *) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		ids[i] = only_success && outcomes[i].state != PAY_ORDER_SUCCESS ?
-			NULL : unconstify(char *, outcomes[i].order_id);
-	return pay_db_text_array(ids, n);
 }
 
 void

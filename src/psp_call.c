@@ -112,25 +112,33 @@ pay_psp_call_enqueue(const PayCallRequest *request, TimestampTz now)
  */
 int
 pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
-				   MemoryContext parent, PayClaim ***claims)
+				   PayFingerprintOf fingerprint_of, MemoryContext parent,
+				   PayClaim ***claims)
 {
 	static PayStatement peek = {
-		"SELECT call_id, order_id FROM payments.psp_call_queue"
-		" WHERE state OPERATOR(pg_catalog.=) 'P' AND due_at OPERATOR(pg_catalog.<=) $2"
-		" ORDER BY call_id LIMIT $1",
+		"SELECT q.order_id, c.merchant FROM payments.psp_call_queue q"
+		" JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
+		" WHERE q.state OPERATOR(pg_catalog.=) 'P' AND q.due_at OPERATOR(pg_catalog.<=) $2"
+		" ORDER BY q.call_id LIMIT $1",
 		2, {INT4OID, TIMESTAMPTZOID}
 	};
 	static PayStatement claim = {
-		"WITH free AS (SELECT q.call_id, q.order_id FROM payments.psp_call_queue q"
-		" WHERE q.order_id OPERATOR(pg_catalog.=) ANY ($1)"
-		" AND q.state OPERATOR(pg_catalog.=) 'P' AND q.due_at OPERATOR(pg_catalog.<=) $3"
-		" FOR NO KEY UPDATE SKIP LOCKED),"
+		"WITH free AS (SELECT q.call_id, q.order_id, w.fingerprint,"
+		" q.sent_as IS NOT NULL AND q.sent_as IS DISTINCT FROM w.fingerprint AS key_changed,"
+		" q.next_operation OPERATOR(pg_catalog.=) 'C'"
+		" AND COALESCE(q.first_sent_at OPERATOR(pg_catalog.>=) $5, true)"
+		" AND COALESCE(q.sent_as OPERATOR(pg_catalog.=) w.fingerprint, q.sent_as IS NULL) AS is_confirm"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($4)) AS w (order_id, fingerprint)"
+		" JOIN payments.psp_call_queue q ON q.order_id OPERATOR(pg_catalog.=) w.order_id"
+		" WHERE q.state OPERATOR(pg_catalog.=) 'P' AND q.due_at OPERATOR(pg_catalog.<=) $3"
+		" FOR NO KEY UPDATE OF q SKIP LOCKED),"
 		" claimed AS (UPDATE payments.psp_call_queue q SET state = 'S',"
 		" attempt_no = q.attempt_no OPERATOR(pg_catalog.+) 1, epoch = $2,"
-		" first_sent_at = CASE WHEN q.next_operation OPERATOR(pg_catalog.=) 'C'"
-		" THEN COALESCE(q.first_sent_at, $3) ELSE q.first_sent_at END"
+		" next_operation = CASE WHEN f.is_confirm THEN 'C'::pg_catalog.\"char\" ELSE 'Q'::pg_catalog.\"char\" END,"
+		" first_sent_at = CASE WHEN f.is_confirm THEN COALESCE(q.first_sent_at, $3) ELSE q.first_sent_at END,"
+		" sent_as = CASE WHEN f.is_confirm THEN COALESCE(q.sent_as, f.fingerprint) ELSE q.sent_as END"
 		" FROM free f WHERE q.order_id OPERATOR(pg_catalog.=) f.order_id"
-		" AND q.call_id OPERATOR(pg_catalog.=) f.call_id RETURNING q.*),"
+		" AND q.call_id OPERATOR(pg_catalog.=) f.call_id RETURNING q.*, f.key_changed),"
 		" sent AS (INSERT INTO payments.psp_attempt (call_id, attempt_no, order_id, operation, epoch, claimed_at)"
 		" SELECT call_id, attempt_no, order_id,"
 		" CASE WHEN next_operation OPERATOR(pg_catalog.=) 'C' THEN 'confirm' ELSE 'query' END, epoch, $3"
@@ -138,17 +146,18 @@ pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
 		" SELECT q.call_id, q.attempt_no, c.payment_event_id, q.order_id, c.merchant,"
 		" c.idempotency_key, c.request_body, c.payment_key, c.currency, c.amount,"
 		" y.minor_units::pg_catalog.int4, q.next_operation, q.outcome_unknown, q.key_answered,"
-		" q.failures, q.first_sent_at, q.phase"
+		" q.failures, q.first_sent_at, q.phase, q.key_changed"
 		" FROM claimed q JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
 		" AND c.order_id OPERATOR(pg_catalog.=) q.order_id"
 		" JOIN payments.currency y ON y.code OPERATOR(pg_catalog.=) c.currency"
 		" ORDER BY q.call_id",
-		3, {TEXTARRAYOID, INT8OID, TIMESTAMPTZOID}
+		5, {TEXTARRAYOID, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID}
 	};
 	MemoryContext caller = pay_db_connect();
 	char	  **order_ids;
+	char	  **fingerprints;
 	int			n;
-	Datum		values[3];
+	Datum		values[5];
 
 	*claims = NULL;
 	values[0] = Int32GetDatum(limit);
@@ -157,11 +166,17 @@ pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
 	if (n > 0)
 	{
 		order_ids = palloc(sizeof(char *) * n);
+		fingerprints = palloc(sizeof(char *) * n);
 		for (int i = 0; i < n; i++)
-			order_ids[i] = pay_db_text(i, 2);
+		{
+			order_ids[i] = pay_db_text(i, 1);
+			fingerprints[i] = fingerprint_of(pay_db_text(i, 2));
+		}
 		values[0] = pay_db_text_array(order_ids, n);
 		values[1] = Int64GetDatum(epoch);
 		values[2] = TimestampTzGetDatum(now);
+		values[3] = pay_db_text_array(fingerprints, n);
+		values[4] = TimestampTzGetDatum(now - PAY_CONFIRM_WINDOW);
 		n = (int) pay_db_run(&claim, values, NULL);
 	}
 	if (n > 0)
@@ -205,6 +220,7 @@ make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 	claim->state.key_answered = pay_db_bool(row, 14);
 	claim->state.failures = pay_db_int32(row, 15);
 	claim->state.phase = (PayCallPhase) pay_db_char(row, 17);
+	claim->state.key_changed = pay_db_bool(row, 18);
 	claim->state.reached_psp = !pay_db_is_null(row, 16);
 	claim->state.first_sent_at = claim->state.reached_psp ?
 		pay_db_time(row, 16) : 0;

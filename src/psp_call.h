@@ -58,12 +58,21 @@ typedef struct PayClaim
 } PayClaim;
 
 /*
+ * A digest of the key and the address that a merchant's calls are sent with
+ * now; NULL when there is no key.  palloc'ed.
+ */
+typedef char *(*PayFingerprintOf) (const char *merchant);
+
+/*
  * Claim up to limit pending calls that are due, oldest first, for this epoch:
  * queue rows go to 'S', attempts are written.  Nothing may be sent before the
  * caller has committed.  Rows that another session has locked are passed over.
+ * What would be a confirm is claimed as a query when the payment's window has
+ * closed since the first one, or when that was sent under another fingerprint.
  * Claims are made below parent; the array lives in the current context.
  */
 extern int	pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
+							   PayFingerprintOf fingerprint_of,
 							   MemoryContext parent, PayClaim ***claims);
 
 /* Earliest due_at among pending calls; false when nothing is pending. */

@@ -14,9 +14,10 @@
  *	  one before, up to a cap.
  *
  * What cannot be guessed: a refusal belongs to the key that it answers, not to
- * the payment, so behind doubt it is asked about and never believed.  And an
+ * the payment, so behind doubt it is asked about and never believed.  An
  * account to pay into may be paid at any time: once one was issued, "not
- * processed" is a contradiction and proves nothing.
+ * processed" is a contradiction and proves nothing.  Nor does it when the key
+ * or the address has changed since: another merchant's key finds nothing.
  */
 #include "resolution.h"
 
@@ -249,7 +250,7 @@ resolve_open(const PayCallState *state, PayTime age, PayDecision *decision)
 {
 	int			failures = decision->failures;
 
-	if (decision->phase == PAY_PHASE_DEPOSIT)
+	if (decision->phase == PAY_PHASE_DEPOSIT || state->key_changed)
 	{
 		resolve_contradiction(decision);
 		return;

@@ -42,6 +42,7 @@ typedef struct PayCallState
 	bool		outcome_unknown;	/* an earlier attempt may have executed */
 	bool		key_answered;	/* the key got an error: it can only repeat it */
 	bool		reached_psp;	/* some confirm of this event was sent */
+	bool		key_changed;	/* asked with another key than it was sent */
 	PayCallPhase phase;
 	int			failures;		/* fruitless attempts in a row, for back-off */
 	PayTime		first_sent_at;	/* first confirm of this event on the wire */

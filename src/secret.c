@@ -21,6 +21,8 @@
 #include <sys/prctl.h>
 #endif
 
+#include <openssl/sha.h>
+
 #include "common/base64.h"
 #include "miscadmin.h"
 
@@ -265,6 +267,31 @@ remember(const char *merchant, const char *secret)
 	new->next = secrets;
 	secrets = new;
 	return true;
+}
+
+char *
+pay_secret_fingerprint(const char *merchant)
+{
+	char	   *problem;
+	const char *header = pay_secret_authorization(merchant, &problem);
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+	char	   *text;
+
+	if (header == NULL)
+	{
+		pfree(problem);
+		return NULL;
+	}
+
+	text = psprintf("%s\n%s", header, pay_guc_toss_url);
+	SHA256((const unsigned char *) text, strlen(text), digest);
+	explicit_bzero(text, strlen(text));
+	pfree(text);
+
+	text = palloc(17);
+	for (int i = 0; i < 8; i++)
+		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	return text;
 }
 
 void

@@ -20,6 +20,12 @@ extern void pay_secret_protect_process(void);
 extern const char *pay_secret_authorization(const char *merchant,
 											char **problem);
 
+/*
+ * 16 hex digits that stand for a merchant's key and payments.toss_url together;
+ * palloc'ed, NULL when there is no usable key.  The key cannot be had from it.
+ */
+extern char *pay_secret_fingerprint(const char *merchant);
+
 /* Wipe all keys; they are read again when they are needed. */
 extern void pay_secret_forget(void);
 

@@ -8,7 +8,8 @@
  * an account or a wallet that occurs in many of them is updated once.
  *
  * What comes before what: the events are locked first and in key order, so two
- * turns cannot deadlock; the fence is read under those locks; answers are
+ * turns cannot deadlock, and those that somebody holds are left for later, so
+ * that nobody can hold up the others; the fence is read under those locks; answers are
  * recorded whether or not they count; the books are written before the flags
  * that say so.  Dying anywhere before the commit leaves the queue row in flight
  * under a dead epoch, and the next run asks the PSP.
@@ -28,6 +29,7 @@
 #define UNIX_TO_POSTGRES_US \
 	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
+static int	lock_orders(PayResult *results, int n, PayOrder *orders);
 static void outcome_of(const PayResult *result, bool counts,
 					   PayOrderOutcome *outcome);
 static char *reason_of(const PayResult *result);
@@ -43,7 +45,8 @@ static void write_events(const PayOrder *orders,
 						 TimestampTz now);
 
 int
-pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now)
+pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
+		   int *n_settled)
 {
 	PayOrderOutcome *outcomes;
 	PayOrder   *orders;
@@ -52,32 +55,59 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now)
 	int			n_sales;
 	int			ended = 0;
 
-	if (n == 0)
-		return 0;
 	pay_db_connect();
-	outcomes = palloc0(sizeof(PayOrderOutcome) * n);
-	orders = palloc(sizeof(PayOrder) * n);
-	counts = palloc(sizeof(bool) * n);
+	orders = palloc(sizeof(PayOrder) * Max(n, 1));
+	n = lock_orders(results, n, orders);
+	*n_settled = n;
+	if (n > 0)
+	{
+		outcomes = palloc0(sizeof(PayOrderOutcome) * n);
+		counts = palloc(sizeof(bool) * n);
+		pay_psp_call_fence(results, n, epoch, counts);
+		pay_psp_call_record(results, n, counts);
 
-	/* what each result would do, were it to count */
+		for (int i = 0; i < n; i++)
+		{
+			outcome_of(&results[i], counts[i], &outcomes[i]);
+			if (pay_order_state_is_final(outcomes[i].state))
+				ended++;
+		}
+		n_sales = pay_order_read_sales(outcomes, n, &sales);
+		post_sales(outcomes, n, sales, n_sales, now);
+		write_events(orders, outcomes, n, now);
+		pay_order_apply(outcomes, n, now);
+		pay_psp_call_move(results, n, counts, now);
+	}
+	pay_db_finish();
+	return ended;
+}
+
+/*
+ * Lock the events of the results.  Those that somebody else has locked go to
+ * the end, in results and orders alike; returns how many stand before them.
+ */
+static int
+lock_orders(PayResult *results, int n, PayOrder *orders)
+{
+	char	  **order_ids = palloc(sizeof(char *) * Max(n, 1));
+	int			n_locked = 0;
+
 	for (int i = 0; i < n; i++)
-		outcome_of(&results[i], true, &outcomes[i]);
-	n_sales = pay_order_lock_for_outcomes(outcomes, n, orders, &sales);
-	pay_psp_call_fence(results, n, epoch, counts);
-	pay_psp_call_record(results, n, counts);
+		order_ids[i] = results[i].claim->order_id;
+	if (n == 0 || pay_order_lock_many(order_ids, n, orders) == n)
+		return n;
 
 	for (int i = 0; i < n; i++)
 	{
-		outcome_of(&results[i], counts[i], &outcomes[i]);
-		if (counts[i] && pay_order_state_is_final(outcomes[i].state))
-			ended++;
+		PayResult	result = results[i];
+
+		if (orders[i].id == 0)
+			continue;
+		results[i] = results[n_locked];
+		results[n_locked] = result;
+		orders[n_locked++] = orders[i];
 	}
-	post_sales(outcomes, n, sales, n_sales, now);
-	write_events(orders, outcomes, n, now);
-	pay_order_apply(outcomes, n, now);
-	pay_psp_call_move(results, n, counts, now);
-	pay_db_finish();
-	return ended;
+	return n_locked;
 }
 
 /* What a result does to its order; one that does not count does nothing. */
@@ -148,19 +178,13 @@ post_sales(const PayOrderOutcome *outcomes, int n, PayOrderSale *sales,
 {
 	PayLedgerPosting *postings = palloc0(sizeof(PayLedgerPosting) * n);
 	int			n_postings = 0;
-	int			kept = 0;
 
-	/* drop the lines of results that turned out not to count */
-	for (int i = 0; i < n_sales; i++)
-		if (outcomes[sales[i].outcome].state == PAY_ORDER_SUCCESS)
-			sales[kept++] = sales[i];
-
-	for (int first = 0; first < kept;)
+	for (int first = 0; first < n_sales;)
 	{
 		const PayOrderOutcome *outcome = &outcomes[sales[first].outcome];
 		int			end = first;
 
-		while (end < kept && sales[end].outcome == sales[first].outcome)
+		while (end < n_sales && sales[end].outcome == sales[first].outcome)
 			end++;
 		build_posting(&postings[n_postings++], outcome->order_id,
 					  outcome->approved_at ? outcome->approved_at : now,
@@ -169,7 +193,7 @@ post_sales(const PayOrderOutcome *outcomes, int n, PayOrderSale *sales,
 	}
 	if (n_postings > 0)
 		pay_ledger_post(postings, n_postings, now);
-	credit_wallets(outcomes, sales, kept, now);
+	credit_wallets(outcomes, sales, n_sales, now);
 }
 
 /*

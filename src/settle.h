@@ -13,9 +13,11 @@
  * transaction, after pay_db_connect.  Locks events, then orders, then queue
  * rows, then balances and wallets, each in key order.  Results whose attempt
  * no longer belongs to epoch are recorded as evidence and change nothing else.
+ * Results whose event another session has locked are not waited for: they are
+ * moved behind the others, and *n_settled is the number of those before them.
  * Returns the number of results that ended their order.
  */
 extern int	pay_settle(PayResult *results, int n, int64 epoch,
-					   TimestampTz now);
+					   TimestampTz now, int *n_settled);
 
 #endif							/* PAY_SETTLE_H */

@@ -86,6 +86,7 @@ typedef struct PayTurn
 	PayTurnFailure failure;
 	PayClaim  **claims;
 	int			n_claims;
+	int			n_saved;		/* these first results; the others are locked */
 	int			settled;		/* orders that ended */
 	TimestampTz due_at;			/* of the next call; DT_NOEND: none */
 } PayTurn;

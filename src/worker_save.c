@@ -9,8 +9,8 @@
  *	- something that has to do with a row: the results are halved until the
  *	  bad one stands alone.  It goes into quarantine, in a transaction of its
  *	  own, where people see it;
- *	- a row that somebody has locked: likewise, but the one is put off and
- *	  tried again by itself, while everything else goes on;
+ *	- an order that somebody has locked is not waited for: its result is put
+ *	  off and tried again by itself, while everything else goes on;
  *	- anything else (a full disk, a missing table) has nothing to do with the
  *	  results: the worker holds.  It claims nothing, so that nothing is sent
  *	  whose answer it could not save, and tries again every second.
@@ -68,7 +68,9 @@ static void save_alone(PayWorker *worker, Saving *saving, int i,
 					   const PayTurnFailure *failure);
 static void retry_put_off(PayWorker *worker);
 static void close_ranks(PayWorker *worker, const Fate *fates);
+static void put_off(PayWorker *worker, const PayResult *result);
 static void finish_result(PayWorker *worker, PayResult *result);
+static bool helps_to_halve(const PayTurnFailure *failure, int n);
 static bool is_of_a_row(int sqlstate);
 static void hold(PayWorker *worker, const PayTurnFailure *failure);
 static void count(PayWorker *worker, PayWorkerCounter counter, int n);
@@ -98,9 +100,9 @@ pay_worker_turn(PayWorker *worker)
 
 	if (!take_turn(worker, limit, &failure) && worker->gone[0] == '\0')
 	{
-		if (worker->n_results > 0 &&
-			(is_of_a_row(failure.sqlstate) ||
-			 failure.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE))
+		/* its look at the queue was rolled back, and nobody knocks again */
+		worker->more = true;
+		if (worker->n_results > 0 && helps_to_halve(&failure, worker->n_results))
 		{
 			Saving	   *saving = MemoryContextAllocZero(worker->context,
 														sizeof(Saving));
@@ -157,7 +159,12 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 	count(worker, PAY_COUNT_SETTLED, turn.settled);
 	count(worker, PAY_COUNT_CLAIMED, turn.n_claims);
 	for (int i = 0; i < turn.n; i++)
-		finish_result(worker, &worker->results[i]);
+	{
+		if (i < turn.n_saved)
+			finish_result(worker, &worker->results[i]);
+		else
+			put_off(worker, &worker->results[i]);
+	}
 	worker->n_results = 0;
 	plan_next(worker, &turn);
 
@@ -212,13 +219,13 @@ save_apart(PayWorker *worker, Saving *saving, int first, int n)
 	if (pay_worker_try_turn(worker, &turn))
 	{
 		count(worker, PAY_COUNT_SETTLED, turn.settled);
-		for (int i = first; i < first + n; i++)
-			saving->fates[i] = FATE_SAVED;
+		for (int i = 0; i < n; i++)
+			saving->fates[first + i] = i < turn.n_saved ?
+				FATE_SAVED : FATE_PUT_OFF;
 	}
 	else if (worker->gone[0] != '\0')
 		return;
-	else if (!is_of_a_row(turn.failure.sqlstate) &&
-			 turn.failure.sqlstate != ERRCODE_LOCK_NOT_AVAILABLE)
+	else if (!helps_to_halve(&turn.failure, n))
 		saving->failure = turn.failure;
 	else if (n == 1)
 		save_alone(worker, saving, first, &turn.failure);
@@ -253,11 +260,22 @@ save_alone(PayWorker *worker, Saving *saving, int i,
 			 errhint("See payments.stuck_orders."),
 			 errhidestmt(true)));
 	turn.failure = *failure;
-	if (pay_worker_try_turn(worker, &turn))
+	if (!pay_worker_try_turn(worker, &turn) &&
+		is_of_a_row(turn.failure.sqlstate))
+	{
+		/* not even as evidence: once more, with nothing of the answer in it */
+		result->body.verdict = PAY_TOSS_JSON_GARBAGE;
+		result->answer.code = "NOT_STORABLE";
+		result->trace_id = NULL;
+		(void) pay_worker_try_turn(worker, &turn);
+	}
+	if (turn.done)
 	{
 		saving->fates[i] = FATE_SAVED;
 		count(worker, PAY_COUNT_QUARANTINED, 1);
 	}
+	else if (is_of_a_row(turn.failure.sqlstate))
+		saving->fates[i] = FATE_PUT_OFF;
 	else
 		saving->failure = turn.failure;
 }
@@ -273,12 +291,15 @@ retry_put_off(PayWorker *worker)
 	{
 		PayTurn		turn = {PAY_TURN_ORDINARY, &worker->put_off[0], 1, 0};
 
-		if (pay_worker_try_turn(worker, &turn))
+		bool		done = pay_worker_try_turn(worker, &turn);
+
+		if (done && turn.n_saved == 1)
 		{
 			count(worker, PAY_COUNT_SETTLED, turn.settled);
 			finish_result(worker, &worker->put_off[0]);
 		}
-		else if (worker->gone[0] == '\0' && is_of_a_row(turn.failure.sqlstate))
+		else if (!done && worker->gone[0] == '\0' &&
+				 is_of_a_row(turn.failure.sqlstate))
 			worker->results[worker->n_results++] = worker->put_off[0];
 		else
 		{
@@ -305,14 +326,19 @@ close_ranks(PayWorker *worker, const Fate *fates)
 		else if (fates[i] == FATE_KEPT)
 			worker->results[kept++] = worker->results[i];
 		else
-		{
-			if (worker->n_put_off == 0)
-				worker->put_off_delay = PUT_OFF_FIRST;
-			worker->put_off[worker->n_put_off++] = worker->results[i];
-			worker->put_off_until = pay_clock_ms() + worker->put_off_delay;
-		}
+			put_off(worker, &worker->results[i]);
 	}
 	worker->n_results = kept;
+}
+
+/* Somebody has locked the order of this result: try again in a while. */
+static void
+put_off(PayWorker *worker, const PayResult *result)
+{
+	if (worker->n_put_off == 0)
+		worker->put_off_delay = PUT_OFF_FIRST;
+	worker->put_off[worker->n_put_off++] = *result;
+	worker->put_off_until = pay_clock_ms() + worker->put_off_delay;
 }
 
 /* A saved result: wake those who wait for its order, and free its claim. */
@@ -326,6 +352,15 @@ finish_result(PayWorker *worker, PayResult *result)
 		result->decision.action == PAY_ACTION_AWAIT_DEPOSIT)
 		pay_wake_settled(result->claim->order_id);
 	MemoryContextDelete(result->claim->context);
+}
+
+/* Is there a point in taking these n results apart? */
+static bool
+helps_to_halve(const PayTurnFailure *failure, int n)
+{
+	return is_of_a_row(failure->sqlstate) ||
+		failure->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ||
+		(failure->sqlstate == ERRCODE_QUERY_CANCELED && n > 1);
 }
 
 /* May this error be the fault of a result? */

@@ -61,6 +61,9 @@ static const struct
 	{"IntervalStyle", "postgres"},
 	{"TimeZone", "UTC"},
 	{"extra_float_digits", "1"},
+#ifdef PAY_HAS_TRANSACTION_TIMEOUT
+	{"transaction_timeout", "0"},
+#endif
 	{"debug_print_parse", "off"},	/* these would show parameters in the log */
 	{"debug_print_rewritten", "off"},
 	{"debug_print_plan", "off"},
@@ -192,6 +195,9 @@ pay_worker_begin_epoch(PayWorker *worker)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, "payments: begin a run");
+	/* an epoch matters on this machine only: wait for no standby */
+	(void) set_config_option("synchronous_commit", "local", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	settle_us = orphans_are_foreign(worker) ?
 		pay_guc_request_timeout * INT64_C(1000) : SETTLE_LOCAL_US;
 	worker->epoch = pay_psp_call_begin_epoch(GetCurrentTimestamp(), settle_us,

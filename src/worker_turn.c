@@ -23,6 +23,7 @@
 
 #include "clock.h"
 #include "db.h"
+#include "secret.h"
 #include "settle.h"
 #include "worker.h"
 
@@ -57,6 +58,7 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	MemoryContextReset(worker->turn_context);
 	turn->n_claims = 0;
 	turn->settled = 0;
+	turn->n_saved = turn->n;
 	turn->due_at = DT_NOEND;
 	turn->done = false;
 
@@ -140,12 +142,14 @@ work(PayWorker *worker, PayTurn *turn)
 								now);
 	}
 	else if (turn->n > 0)
-		turn->settled = pay_settle(turn->results, turn->n, worker->epoch, now);
+		turn->settled = pay_settle(turn->results, turn->n, worker->epoch, now,
+								   &turn->n_saved);
 	if (turn->settled > 0 && pay_guc_notify)
 		Async_Notify("payments_event", "");
 
 	if (turn->limit > 0)
 		turn->n_claims = pay_psp_call_claim(turn->limit, worker->epoch, now,
+											pay_secret_fingerprint,
 											worker->turn_context,
 											&turn->claims);
 	if (turn->kind == PAY_TURN_ORDINARY)
@@ -194,6 +198,10 @@ before_commit(XactEvent event, void *arg)
 	pay_worker_may_cancel = false;
 	CHECK_FOR_INTERRUPTS();
 	pay_worker_is_committing = true;
+
+	/* SIGTERM came before: the wait for a standby must not begin */
+	if (ShutdownRequestPending)
+		ProcDiePending = InterruptPending = true;
 }
 
 /*

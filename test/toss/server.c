@@ -127,6 +127,8 @@ wake(void *arg)
 {
 	Exchange   *exchange = arg;
 
+	/* Here, because MHD does not call again when the client has gone. */
+	sim_api_finish(&exchange->request);
 	MHD_resume_connection(exchange->connection);
 }
 
@@ -186,9 +188,7 @@ handle(void *cls, struct MHD_Connection *connection, const char *path,
 		*size = 0;
 		return ok ? MHD_YES : MHD_NO;
 	}
-	if (exchange->begun)
-		sim_api_finish(&exchange->request);
-	else
+	if (!exchange->begun)
 	{
 		exchange->begun = true;
 		sim_api_begin(&exchange->request);

@@ -112,6 +112,17 @@ test_confirm_rules(void)
 	state.key_answered = true;
 	d = resolve(state, PAY_MEANS_NO_ANSWER, SECOND);
 	tap_check(d.action == PAY_ACTION_QUERY, "with an answered key");
+	state.operation = PAY_TOSS_QUERY;
+	state.key_changed = true;
+	for (int minutes = 0; minutes <= 60; minutes += 4)
+	{
+		d = resolve(state, PAY_MEANS_OPEN, minutes * MINUTE);
+		tap_check(d.action == PAY_ACTION_QUERY && d.outcome_unknown,
+				  "another key finds nothing: that proves nothing");
+	}
+	state.failures = 4;
+	d = resolve(state, PAY_MEANS_OPEN, 60 * MINUTE);
+	tap_check(d.action == PAY_ACTION_ESCALATE, "then a person looks");
 	tap_checked("answers behind doubt");
 }
 
