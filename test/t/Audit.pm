@@ -31,7 +31,7 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(audit holds_nothing in_flight settled recover is_long
   kill_worker kill_postmaster stop_now stop_fast terminate_worker kill_backend
   freeze_worker lock_table middlebox go_deaf
-  arrivals answers_of tables_of contents);
+  server_is_back arrivals answers_of tables_of contents);
 
 # The long form: make crash.
 sub is_long
