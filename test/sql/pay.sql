@@ -74,9 +74,11 @@ SELECT test.order_line('pay-order-4');
 -- in a pipeline or a multi-statement message there is an implicit transaction block
 SELECT 1 AS one\; CALL payments.pay('pay-order-4', 'pay_pay_4', 10, '0', NULL);
 
--- with REPEATABLE READ as the default it could never see the result
+-- with REPEATABLE READ as the default it could never see the result: it does not even begin
 SET default_transaction_isolation = 'repeatable read';
-CALL payments.pay('pay-order-4', 'pay_pay_4', 10, '0', NULL);
+CALL payments.pay('pay-order-3', 'pay_pay_3', 10, '0', NULL);
+SET default_transaction_isolation = 'serializable';
+CALL payments.pay('pay-order-3', 'pay_pay_3', 10, '0', NULL);
 RESET default_transaction_isolation;
 
 -- a role without the right, and one with the procedure but not the functions

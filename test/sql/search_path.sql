@@ -111,7 +111,6 @@ SELECT pg_catalog.count(*) OPERATOR(pg_catalog.>) 0 AS some FROM payments.fetch_
 SELECT payments.ack_events('regress_path', (SELECT pg_catalog.max(e.id) FROM payments.fetch_events('regress_path', 1) e));
 ROLLBACK;
 SELECT payments.set_seller(1301, 0.035);
-SELECT payments.set_merchant('regress_path', 'test_ck_path');
 BEGIN;
 SELECT payments.set_node(1, 2);
 ROLLBACK;
@@ -126,8 +125,14 @@ SELECT o.order_id, o.state, o.next_operation FROM payments.open_calls o WHERE o.
 SELECT a.account, a.balance, a.normal_balance FROM payments.account_balance a WHERE a.account OPERATOR(pg_catalog.~) ':path$' ORDER BY a.account;
 SELECT pg_catalog.count(*) AS stuck FROM payments.stuck_orders s WHERE s.order_id OPERATOR(pg_catalog.~) '^path-';
 
--- plain statements of the owner, whose path is hostile: checks and triggers of the tables hold
+-- the owner, with the same path: a trap would now have all rights
 RESET ROLE;
+SELECT payments.set_merchant('regress_path', 'test_ck_path');
+SELECT payments.grant_to('regress_path', 'auditor');
+BEGIN;
+SELECT payments.set_node(1, 2);
+ROLLBACK;
+-- plain statements of the owner: checks and triggers of the tables hold
 UPDATE payments.payment_order SET payment_order_status = 'SUCCESS', ledger_updated = true, wallet_updated = true
 	WHERE order_id OPERATOR(pg_catalog.=) 'path-3';
 INSERT INTO payments.currency VALUES ('bad', 9, 'bad');

@@ -32,7 +32,9 @@ SELECT payments.fail('two-phase-2', 'CODE', 'message');
 SELECT payments.status('two-phase-1'), payments.version() IS NOT NULL AS version;
 SELECT payments.retry('two-phase-8');
 SELECT payments.set_seller(801, 0.5);
+RESET ROLE;
 SELECT payments.set_merchant('regress_two_phase', 'test_ck_two');
+SET ROLE regress_two_phase;
 SELECT payments.post('two-phase-post', 'test', '[{"account": "asset:two_phase", "amount": 5}, {"account": "revenue:two_phase", "amount": -5}]') > 0 AS posted;
 SELECT payments.balance('asset:two_phase');
 SELECT payments.reverse(payments.post('two-phase-post', 'test',
