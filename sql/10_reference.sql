@@ -38,6 +38,7 @@ CREATE TABLE payments.buyer (
 	customer_key text COLLATE "C" NOT NULL,
 	created_at timestamptz NOT NULL,
 	CONSTRAINT buyer_pkey PRIMARY KEY (id),
+	CONSTRAINT buyer_id_positive CHECK (id > 0),
 	CONSTRAINT buyer_customer_key_form CHECK (pg_catalog.length(customer_key) BETWEEN 2 AND 50 AND customer_key !~ '[^A-Za-z0-9_=.@-]')
 );
 COMMENT ON TABLE payments.buyer IS
@@ -50,6 +51,7 @@ CREATE TABLE payments.seller (
 	commission_rate numeric(7, 6) NOT NULL DEFAULT 0,
 	created_at timestamptz NOT NULL,
 	CONSTRAINT seller_pkey PRIMARY KEY (id),
+	CONSTRAINT seller_id_positive CHECK (id > 0),
 	CONSTRAINT seller_commission_rate_in_range CHECK (commission_rate >= 0 AND commission_rate < 1)
 );
 COMMENT ON TABLE payments.seller IS

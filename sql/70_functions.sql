@@ -129,13 +129,8 @@ COMMENT ON FUNCTION payments.set_node(integer, integer) IS
 
 CREATE FUNCTION payments.set_merchant(name text, client_key text, mid text DEFAULT NULL)
 	RETURNS void
-	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$
-	INSERT INTO payments.merchant (name, client_key, mid)
-		VALUES (set_merchant.name, set_merchant.client_key, set_merchant.mid)
-		ON CONFLICT ON CONSTRAINT merchant_pkey
-		DO UPDATE SET client_key = EXCLUDED.client_key, mid = EXCLUDED.mid
-	$$;
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_set_merchant';
 COMMENT ON FUNCTION payments.set_merchant(text, text, text) IS
 'Adds or changes a merchant: its name (and that of its secret file), its public client key, its MID';
 

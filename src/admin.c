@@ -16,9 +16,11 @@
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(payments_grant_to);
+PG_FUNCTION_INFO_V1(payments_set_merchant);
 PG_FUNCTION_INFO_V1(payments_set_node);
 PG_FUNCTION_INFO_V1(payments_retry);
 
+static bool is_client_key(const char *text);
 static void set_sequence(const char *name, int64 node, int64 nodes);
 
 /*
@@ -68,6 +70,54 @@ payments_grant_to(PG_FUNCTION_ARGS)
 		pay_db_utility(grants[i]);
 	pay_db_finish();
 	PG_RETURN_VOID();
+}
+
+/*
+ * payments.set_merchant: adds or changes a merchant.  A key that is not a client
+ * key is refused here, without a word of it: the table's constraint would show
+ * the row, and whoever confuses the two keys would find the secret in the log.
+ */
+Datum
+payments_set_merchant(PG_FUNCTION_ARGS)
+{
+	static PayStatement upsert = {
+		"INSERT INTO payments.merchant (name, client_key, mid) VALUES ($1, $2, $3)"
+		" ON CONFLICT ON CONSTRAINT merchant_pkey"
+		" DO UPDATE SET client_key = EXCLUDED.client_key, mid = EXCLUDED.mid",
+		3, {TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3];
+
+	pay_args_require(fcinfo, 0, "name");
+	pay_args_require(fcinfo, 1, "client_key");
+	if (!is_client_key(text_to_cstring(PG_GETARG_TEXT_PP(1))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("client_key of merchant \"%s\" is not valid",
+						text_to_cstring(PG_GETARG_TEXT_PP(0))),
+				 errhint("A client key begins with test_ck_, test_gck_, live_ck_ or live_gck_; the secret key goes into a file in payments.secret_dir.")));
+
+	pay_db_connect();
+	for (int i = 0; i < 3; i++)
+		values[i] = PG_GETARG_DATUM(i);
+	pay_db_run(&upsert, values, PG_ARGISNULL(2) ? "  n" : NULL);
+	pay_db_finish();
+	PG_RETURN_VOID();
+}
+
+/* (test|live)_[g]ck_ and letters, digits or "_" */
+static bool
+is_client_key(const char *text)
+{
+	if (strncmp(text, "test_", 5) != 0 && strncmp(text, "live_", 5) != 0)
+		return false;
+	text += 5;
+	if (*text == 'g')
+		text++;
+	if (strncmp(text, "ck_", 3) != 0 || text[3] == '\0')
+		return false;
+	text += 3;
+	return text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
 }
 
 /*

@@ -35,6 +35,7 @@ static const struct
 	enum jbvType type;
 	const char *type_name;
 }			line_keys[] =
+
 {
 	{"seller_id", offsetof(LineFields, seller_id), jbvNumeric, "a number"},
 	{"amount", offsetof(LineFields, amount), jbvNumeric, "a number"},

@@ -201,8 +201,8 @@ payments_payment_order_complete(PG_FUNCTION_ARGS)
 	pay_event_write(events, n, GetCurrentTimestamp());
 
 	/*
-	 * An event that is not done gets a new row version.  A transaction with an
-	 * older snapshot, which cannot see this order's flags, then fails with
+	 * An event that is not done gets a new row version.  A transaction with
+	 * an older snapshot, which cannot see this order's flags, then fails with
 	 * 40001 at its lock, instead of finding the event unfinished as well.
 	 */
 	if ((uint64) n < locked)

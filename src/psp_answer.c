@@ -26,6 +26,7 @@ static const struct
 	const char *name;
 	size_t		offset;
 }			kept_fields[] =
+
 {
 	{"version", offsetof(PayTossBody, version)},
 	{"type", offsetof(PayTossBody, type)},
@@ -194,7 +195,7 @@ answer_row_json(PayResult *result, const char *action)
 	const PayClaim *claim = result->claim;
 	const PayTossBody *body = &result->body;
 	bool		is_payment = result->transport == PAY_TRANSPORT_ANSWERED &&
-		body->verdict == PAY_TOSS_JSON_PAYMENT;
+	body->verdict == PAY_TOSS_JSON_PAYMENT;
 	StringInfoData json;
 
 	initStringInfo(&json);

@@ -116,9 +116,9 @@ outcome_of(const PayResult *result, bool counts, PayOrderOutcome *outcome)
 {
 	const PayDecision *decision = &result->decision;
 	bool		verified = result->answer.meaning == PAY_MEANS_APPROVED ||
-		result->answer.meaning == PAY_MEANS_WAITING ||
-		result->answer.meaning == PAY_MEANS_CANCELED ||
-		result->answer.meaning == PAY_MEANS_ABORTED;
+	result->answer.meaning == PAY_MEANS_WAITING ||
+	result->answer.meaning == PAY_MEANS_CANCELED ||
+	result->answer.meaning == PAY_MEANS_ABORTED;
 
 	memset(outcome, 0, sizeof(PayOrderOutcome));
 	outcome->order_id = result->claim->order_id;
