@@ -61,5 +61,24 @@ for (@violence)
 	audit($shop, $name, secrets => $name =~ /postmaster/);
 }
 
+# An answer to a run that no longer owns the call: as if another had adopted it
+# meanwhile and was asking.  It is kept as evidence, and changes nothing.
+my $order = $shop->order(1000);
+$shop->fault($order, kind => 'hang', on => 'confirm');
+$shop->confirm($order);
+in_flight($shop, 1);
+$shop->sql("UPDATE payments.psp_call_queue SET epoch = epoch + 1, attempt_no = attempt_no + 1
+	WHERE order_id = '$order->{order_id}'");
+$shop->release;
+my $action = "SELECT string_agg(action, ' ') FROM payments.psp_answer
+	WHERE order_id = '$order->{order_id}'";
+$shop->poll_sql($action, 'late', 'a late answer is kept');
+is($shop->status($order), 'EXECUTING', 'and does not count');
+$shop->sql("UPDATE payments.psp_call_queue SET state = 'P', next_operation = 'Q'
+	WHERE order_id = '$order->{order_id}'");
+$shop->sql("SELECT payments.retry('$order->{order_id}')");
+is($shop->wait_for($order), 'SUCCESS', 'a query ends it');
+audit($shop, 'a late answer', secrets => 0);
+
 $shop->{node}->stop;
 done_testing();
