@@ -9,7 +9,7 @@ use PaymentsTest;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $shop = PaymentsTest->new(conf => "payments.shutdown_drain = 300ms\n");
+my $shop = PaymentsTest->new(conf => "payments.shutdown_drain = 300ms\npayments.connect_timeout = 30s\n");
 $shop->wait_for_worker;
 
 # Confirm so many orders behind a lock, and wait until all are answered and
