@@ -17,7 +17,7 @@ CREATE TYPE payments.checkout_result AS
 COMMENT ON TYPE payments.checkout_result IS
 'What payments.checkout returns: the order id and the amount to show, computed here';
 
--- Two trigger functions that many tables share.
+-- The trigger function that many tables share.
 CREATE FUNCTION payments.forbid_change() RETURNS trigger
 	LANGUAGE c SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_forbid_change';

@@ -222,8 +222,9 @@ same_lines(const PayOrder *a, const PayOrder *b)
 }
 
 /*
- * The order id is taken: every given argument but expires_in must be what the
- * present order has, else PY002 names those that differ.
+ * The order id is taken: every argument but expires_in, and order_name when it
+ * is given, must be what the present order has, else PY002 names those that
+ * differ.
  */
 static void
 compare_with_present(const PayOrder *asked, PayOrder *present,

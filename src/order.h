@@ -56,7 +56,7 @@ pg_noreturn extern void pay_order_unknown(const char *order_id);
 /*
  * Insert a checkout: the buyer and the sellers when new, the event, the
  * orders, commissions by the sellers' present rates.  False when the order id
- * is taken; then nothing was written.
+ * is taken; then no order was written.
  */
 extern bool pay_order_insert(PayOrder *order, const char *new_customer_key);
 
