@@ -53,8 +53,7 @@ static void resolve_open(const PayCallState *state, PayTime age,
 						 PayDecision *decision);
 static void resolve_contradiction(PayDecision *decision);
 static void resend(PayDecision *decision, PayTime age, PayTime delay);
-static void succeed(PayDecision *decision);
-static void fail(PayDecision *decision);
+static void finish(PayDecision *decision, PayAction action);
 static void await_deposit(PayDecision *decision);
 static void doubt(PayDecision *decision);
 static void again(PayDecision *decision, PayAction action, PayTime delay);
@@ -105,7 +104,7 @@ resolve_confirm(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 	switch (meaning)
 	{
 		case PAY_MEANS_APPROVED:
-			succeed(decision);
+			finish(decision, PAY_ACTION_SUCCEED);
 			return;
 
 		case PAY_MEANS_WAITING:
@@ -173,7 +172,7 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 	switch (meaning)
 	{
 		case PAY_MEANS_APPROVED:
-			succeed(decision);
+			finish(decision, PAY_ACTION_SUCCEED);
 			return;
 
 		case PAY_MEANS_WAITING:
@@ -181,7 +180,7 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			return;
 
 		case PAY_MEANS_ABORTED:
-			fail(decision);
+			finish(decision, PAY_ACTION_FAIL);
 			return;
 
 		case PAY_MEANS_CANCELED:
@@ -226,7 +225,7 @@ resolve_refusal(const PayCallState *state, PayDecision *decision)
 	decision->key_answered = true;
 	if (!state->outcome_unknown && decision->phase == PAY_PHASE_TRYING)
 	{
-		fail(decision);
+		finish(decision, PAY_ACTION_FAIL);
 		return;
 	}
 
@@ -264,7 +263,7 @@ resolve_open(const PayCallState *state, PayTime age, PayDecision *decision)
 	if (age > PAY_CONFIRM_WINDOW + PAY_CONFIRM_GRACE)
 	{
 		if (decision->phase == PAY_PHASE_EXPIRED)
-			fail(decision);
+			finish(decision, PAY_ACTION_FAIL);
 		else
 		{
 			decision->phase = PAY_PHASE_EXPIRED;
@@ -314,19 +313,11 @@ resend(PayDecision *decision, PayTime age, PayTime delay)
 	again(decision, ask ? PAY_ACTION_QUERY : PAY_ACTION_RESEND, delay);
 }
 
+/* What the confirm came to is certain; there is no doubt any more. */
 static void
-succeed(PayDecision *decision)
+finish(PayDecision *decision, PayAction action)
 {
-	decision->action = PAY_ACTION_SUCCEED;
-	decision->orders_unknown = false;
-	decision->outcome_unknown = false;
-	decision->failures = 0;
-}
-
-static void
-fail(PayDecision *decision)
-{
-	decision->action = PAY_ACTION_FAIL;
+	decision->action = action;
 	decision->orders_unknown = false;
 	decision->outcome_unknown = false;
 	decision->failures = 0;
@@ -340,13 +331,10 @@ fail(PayDecision *decision)
 static void
 await_deposit(PayDecision *decision)
 {
-	decision->action = PAY_ACTION_AWAIT_DEPOSIT;
+	finish(decision, PAY_ACTION_AWAIT_DEPOSIT);
 	decision->delay = DEPOSIT_DELAY;
-	decision->orders_unknown = false;
-	decision->outcome_unknown = false;
 	decision->key_answered = true;
 	decision->phase = PAY_PHASE_DEPOSIT;
-	decision->failures = 0;
 }
 
 /* An attempt may have been executed, and we cannot tell. */
