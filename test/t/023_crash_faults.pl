@@ -123,10 +123,13 @@ sub grow_older
 		WHERE order_id = '$order->{order_id}'";
 	my $n = $shop->sql($attempts);
 
-	$shop->sql("UPDATE payments.psp_call_queue
-		SET first_sent_at = clock_timestamp() - interval '$age'
+	# due at once without a retry, which would make it ask twice anew; the
+	# retry of another order wakes the worker
+	$shop->sql("UPDATE payments.psp_call_queue SET due_at = clock_timestamp(),
+			first_sent_at = clock_timestamp() - interval '$age'
 		WHERE order_id = '$order->{order_id}'");
-	$shop->sql("SELECT payments.retry('$order->{order_id}')");
+	$shop->poll(sub { $shop->{node}->psql('shop',
+				"SELECT payments.retry('$expired->{order_id}')") == 0 }, 'woken');
 	$shop->poll(sub { $shop->sql($attempts) > $n }, 'asked again');
 }
 grow_older($doubtful, '14 min 30 s');
