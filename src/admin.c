@@ -207,7 +207,7 @@ payments_retry(PG_FUNCTION_ARGS)
 	static PayStatement push = {
 		"UPDATE payments.psp_call_queue SET due_at = $2, failures = 0,"
 		" next_operation = CASE WHEN attempt_no OPERATOR(pg_catalog.=) 0 THEN next_operation ELSE 'Q' END,"
-		" phase = CASE WHEN phase OPERATOR(pg_catalog.=) 'X' THEN 'T' ELSE phase END,"
+		" phase = CASE WHEN phase OPERATOR(pg_catalog.=) 'X' THEN 'R' ELSE phase END,"
 		" state = 'P' WHERE order_id OPERATOR(pg_catalog.=) $1"
 		" AND state OPERATOR(pg_catalog.<>) 'S'",
 		2, {TEXTOID, TIMESTAMPTZOID}

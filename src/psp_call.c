@@ -264,7 +264,7 @@ pay_psp_call_begin_epoch(TimestampTz now, int64 settle_us, int *orphans)
 	static PayStatement adopt = {
 		"UPDATE payments.psp_call_queue SET state = 'P', next_operation = 'Q', due_at = $1,"
 		" outcome_unknown = outcome_unknown OR next_operation OPERATOR(pg_catalog.=) 'C',"
-		" phase = CASE WHEN phase OPERATOR(pg_catalog.=) 'X' THEN 'T' ELSE phase END"
+		" phase = CASE WHEN phase OPERATOR(pg_catalog.=) 'X' THEN 'R' ELSE phase END"
 		" WHERE state OPERATOR(pg_catalog.=) 'S'",
 		1, {TIMESTAMPTZOID}
 	};
