@@ -2,7 +2,8 @@
  * order.h
  *		Orders: buyers, sellers, payment events and payment orders.
  *
- * order.c alone writes these tables (the history is written by its trigger).
+ * order.c and order_outcome.c alone write these tables; the history and
+ * is_payment_done are written by the triggers of order_trigger.c.
  * All functions need pay_db_connect.  Locks are taken in one order everywhere:
  * payment event, its orders, its call, balances by account, wallets by seller.
  */
