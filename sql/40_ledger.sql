@@ -9,24 +9,20 @@ CREATE TABLE payments.ledger_account (
 	code text COLLATE "C" NOT NULL,
 	kind text NOT NULL,
 	currency text COLLATE "C" NOT NULL,
-	stripes smallint NOT NULL DEFAULT 1,
 	created_at timestamptz NOT NULL,
 	CONSTRAINT ledger_account_pkey PRIMARY KEY (id),
 	CONSTRAINT ledger_account_code_key UNIQUE (code),
 	CONSTRAINT ledger_account_id_currency_key UNIQUE (id, currency),
 	CONSTRAINT ledger_account_code_form CHECK (code ~ '^[a-z][a-z0-9_]*(:[A-Za-z0-9_.@-]+)+$' AND pg_catalog.length(code) <= 128),
 	CONSTRAINT ledger_account_currency_is_iso_4217 CHECK (currency ~ '^[A-Z]{3}$'),
-	CONSTRAINT ledger_account_kind_known CHECK (kind IN ('asset', 'liability', 'revenue', 'expense')),
-	CONSTRAINT ledger_account_stripes_in_range CHECK (stripes BETWEEN 1 AND 64)
+	CONSTRAINT ledger_account_kind_known CHECK (kind IN ('asset', 'liability', 'revenue', 'expense'))
 );
 COMMENT ON TABLE payments.ledger_account IS
-'Accounts of the ledger, one currency each, opened on first use';
+'Accounts of the ledger, one currency each, opened explicitly or on first use; what may change about one stands in ledger_balance';
 COMMENT ON COLUMN payments.ledger_account.code IS
 'kind:name, for example psp:toss, buyer:7, seller:12, platform:commission; accounts of a currency other than KRW end in :USD and so on';
 COMMENT ON COLUMN payments.ledger_account.currency IS
 'Follows from the code, so that it does not matter who opens the account first';
-COMMENT ON COLUMN payments.ledger_account.stripes IS
-'Over how many rows its balance is spread, so that hot accounts do not queue';
 
 CREATE TABLE payments.ledger_transaction (
 	id bigint NOT NULL,
@@ -40,11 +36,11 @@ CREATE TABLE payments.ledger_transaction (
 	metadata jsonb,
 	CONSTRAINT ledger_transaction_pkey PRIMARY KEY (id),
 	CONSTRAINT ledger_transaction_transaction_key_key UNIQUE (transaction_key),
-	CONSTRAINT ledger_transaction_reverses_id_key UNIQUE (reverses_id),
 	CONSTRAINT ledger_transaction_reverses_id_fkey FOREIGN KEY (reverses_id) REFERENCES payments.ledger_transaction (id),
 	CONSTRAINT ledger_transaction_transaction_key_length CHECK (pg_catalog.length(transaction_key) BETWEEN 1 AND 200),
 	CONSTRAINT ledger_transaction_kind_form CHECK (pg_catalog.length(kind) BETWEEN 1 AND 63 AND kind ~ '^[a-z]' AND kind !~ '[^a-z0-9_.]')
 );
+CREATE UNIQUE INDEX ledger_transaction_reverses_id_key ON payments.ledger_transaction (reverses_id) WHERE reverses_id IS NOT NULL;
 CREATE INDEX ledger_transaction_order_id_idx ON payments.ledger_transaction (order_id) WHERE order_id IS NOT NULL;
 COMMENT ON TABLE payments.ledger_transaction IS
 'Headers of ledger transactions; transaction_key makes a repeated post a no-op';
@@ -65,20 +61,42 @@ CREATE TABLE payments.ledger_entry (
 	CONSTRAINT ledger_entry_number_in_range CHECK (entry_count >= 2 AND entry_no BETWEEN 1 AND entry_count),
 	CONSTRAINT ledger_entry_amount_in_range CHECK (amount <> 0 AND amount > -1e15 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3))
 );
-CREATE INDEX ledger_entry_account_id_idx ON payments.ledger_entry (account_id, transaction_id) INCLUDE (amount);
+CREATE INDEX ledger_entry_account_id_idx ON payments.ledger_entry (account_id, transaction_id);
 CREATE INDEX ledger_entry_order_id_idx ON payments.ledger_entry (order_id) WHERE order_id IS NOT NULL;
 COMMENT ON TABLE payments.ledger_entry IS
 'Entries: debit positive, credit negative; numbered 1 to entry_count, so that none can be missing or come late';
 
+-- Narrow, and what changes stands last, so that the log of an update is short.
+-- Nothing but the key is indexed: every update is HOT.
 CREATE TABLE payments.ledger_balance (
 	account_id bigint NOT NULL,
 	stripe smallint NOT NULL,
+	stripes smallint NOT NULL,
+	state "char" NOT NULL,
+	floor numeric,
+	ceiling numeric,
+	held numeric NOT NULL,
 	balance numeric NOT NULL,
 	CONSTRAINT ledger_balance_pkey PRIMARY KEY (account_id, stripe),
-	CONSTRAINT ledger_balance_account_id_fkey FOREIGN KEY (account_id) REFERENCES payments.ledger_account (id)
+	CONSTRAINT ledger_balance_account_id_fkey FOREIGN KEY (account_id) REFERENCES payments.ledger_account (id),
+	CONSTRAINT ledger_balance_stripe_in_range CHECK (stripes BETWEEN 1 AND 64 AND stripe BETWEEN 0 AND stripes - 1),
+	CONSTRAINT ledger_balance_state_known CHECK (state IN ('o', 'f', 'c')),
+	CONSTRAINT ledger_balance_limits_are_exact CHECK (stripes = 1 OR (floor IS NULL AND ceiling IS NULL AND held = 0)),
+	CONSTRAINT ledger_balance_limits_in_order CHECK (floor <= ceiling),
+	CONSTRAINT ledger_balance_held_not_negative CHECK (held >= 0)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE payments.ledger_balance IS
-'Balances: a cache over the entries that can be rebuilt at any time; an account''s balance is the sum of its stripes';
+'Balances and the present state of accounts: a cache over entries, holds and account events that can be rebuilt at any time; an account''s balance is the sum of its stripes';
+COMMENT ON COLUMN payments.ledger_balance.stripes IS
+'Over how many rows the account''s balance is spread, so that hot accounts do not queue; 1 is exact, and may have limits and holds';
+COMMENT ON COLUMN payments.ledger_balance.state IS
+'o open, f frozen (nothing may be posted by hand), c closed';
+COMMENT ON COLUMN payments.ledger_balance.floor IS
+'The balance less what is held may not fall below this, on the normal side of the account''s kind';
+COMMENT ON COLUMN payments.ledger_balance.ceiling IS
+'The balance may not rise above this, on the normal side of the account''s kind';
+COMMENT ON COLUMN payments.ledger_balance.held IS
+'Sum of the account''s open holds, positive';
 
 ALTER SEQUENCE payments.ledger_account_id_seq OWNED BY payments.ledger_account.id;
 ALTER SEQUENCE payments.ledger_transaction_id_seq OWNED BY payments.ledger_transaction.id;

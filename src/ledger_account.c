@@ -71,9 +71,11 @@ static int
 find(PayLedgerAccount *accounts, int n)
 {
 	static PayStatement read = {
-		"SELECT u.n::pg_catalog.int4, a.id, a.currency, a.stripes::pg_catalog.int4"
+		"SELECT u.n::pg_catalog.int4, a.id, a.currency, COALESCE(b.stripes, 1)::pg_catalog.int4"
 		" FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (code, n)"
-		" JOIN ONLY payments.ledger_account a ON a.code OPERATOR(pg_catalog.=) u.code",
+		" JOIN ONLY payments.ledger_account a ON a.code OPERATOR(pg_catalog.=) u.code"
+		" LEFT JOIN ONLY payments.ledger_balance b ON b.account_id OPERATOR(pg_catalog.=) a.id"
+		" AND b.stripe OPERATOR(pg_catalog.=) 0::pg_catalog.int2",
 		1, {TEXTARRAYOID}
 	};
 	char	  **codes = palloc(sizeof(char *) * n);
@@ -113,13 +115,15 @@ static void
 open_missing(PayLedgerAccount *accounts, int n, TimestampTz now)
 {
 	static PayStatement insert = {
-		"INSERT INTO payments.ledger_account (id, code, kind, currency, stripes, created_at)"
+		"WITH u AS (SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
+		" pg_catalog.unnest($4)) AS u (id, code, kind, stripes)),"
+		" a AS (INSERT INTO payments.ledger_account (id, code, kind, currency, created_at)"
 		" SELECT u.id, u.code, u.kind, COALESCE((SELECT c.code FROM ONLY payments.currency c"
-		" WHERE c.code OPERATOR(pg_catalog.=) pg_catalog.substring(u.code, ':([A-Z]{3})$')), $5),"
-		" u.stripes, $6"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
-		" AS u (id, code, kind, stripes)"
-		" ON CONFLICT (code) DO NOTHING",
+		" WHERE c.code OPERATOR(pg_catalog.=) pg_catalog.substring(u.code, ':([A-Z]{3})$')), $5), $6"
+		" FROM u ON CONFLICT (code) DO NOTHING RETURNING id)"
+		" INSERT INTO payments.ledger_balance (account_id, stripe, stripes, state, held, balance)"
+		" SELECT a.id, s.stripe, u.stripes, 'o', 0, 0 FROM a JOIN u ON u.id OPERATOR(pg_catalog.=) a.id"
+		" CROSS JOIN LATERAL pg_catalog.generate_series(0, u.stripes OPERATOR(pg_catalog.-) 1) AS s (stripe)",
 		6, {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTOID,
 		TIMESTAMPTZOID}
 	};
@@ -212,20 +216,21 @@ void
 pay_ledger_account_change(PayLedgerAccount *accounts, int n)
 {
 	static PayStatement add = {
-		"INSERT INTO payments.ledger_balance AS b (account_id, stripe, balance)"
-		" SELECT u.account_id, u.stripe, u.change"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS u (account_id, stripe, change)"
+		"INSERT INTO payments.ledger_balance AS b (account_id, stripe, stripes, state, held, balance)"
+		" SELECT u.account_id, u.stripe, u.stripes, 'o', 0, u.change"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+		" AS u (account_id, stripe, change, stripes)"
 		" ON CONFLICT (account_id, stripe)"
 		" DO UPDATE SET balance = b.balance OPERATOR(pg_catalog.+) EXCLUDED.balance",
-		3, {INT8ARRAYOID, INT4ARRAYOID, NUMERICARRAYOID}
+		4, {INT8ARRAYOID, INT4ARRAYOID, NUMERICARRAYOID, INT4ARRAYOID}
 	};
 	PayLedgerAccount **moved = palloc(sizeof(PayLedgerAccount *) * n);
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int32	   *stripes = palloc(sizeof(int32) * n);
 	int64	   *changes = palloc(sizeof(int64) * n);
+	int32	   *rows = palloc(sizeof(int32) * n);
 	int			n_moved = 0;
-	Datum		values[3];
+	Datum		values[4];
 
 	for (int i = 0; i < n; i++)
 		if (accounts[i].change != 0)
@@ -239,10 +244,12 @@ pay_ledger_account_change(PayLedgerAccount *accounts, int n)
 		ids[i] = moved[i]->id;
 		stripes[i] = MyProcPid % moved[i]->stripes;
 		changes[i] = moved[i]->change;
+		rows[i] = moved[i]->stripes;
 	}
 	values[0] = pay_db_int64_array(ids, n_moved);
 	values[1] = pay_db_int32_array(stripes, n_moved);
 	values[2] = pay_db_mills_array(changes, n_moved);
+	values[3] = pay_db_int32_array(rows, n_moved);
 	if (pay_db_run(&add, values, NULL) != n_moved)
 		elog(ERROR, "not every balance was written");
 }

@@ -139,8 +139,8 @@ BEGIN
 	INSERT INTO payments.ledger_entry
 		SELECT tx, a.id, m.n, entries, paid.currency, m.amount, for_order
 		FROM pg_temp.movement m JOIN payments.ledger_account a ON a.code = m.code;
-	INSERT INTO payments.ledger_balance AS b (account_id, stripe, balance)
-		SELECT a.id, 0, sum(m.amount)
+	INSERT INTO payments.ledger_balance AS b (account_id, stripe, stripes, state, held, balance)
+		SELECT a.id, 0, 1, 'o', 0, sum(m.amount)
 		FROM pg_temp.movement m JOIN payments.ledger_account a ON a.code = m.code GROUP BY a.id
 		ON CONFLICT ON CONSTRAINT ledger_balance_pkey DO UPDATE SET balance = b.balance + EXCLUDED.balance;
 	DROP TABLE pg_temp.movement;

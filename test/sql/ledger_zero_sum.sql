@@ -153,7 +153,7 @@ COMMIT; -- fails
 SELECT * FROM pg_temp.stored;
 
 -- Balances are a cache: bring it up to what was written past it.
-INSERT INTO payments.ledger_balance AS b (account_id, stripe, balance)
-SELECT a.id, 0, sum(e.amount) FROM payments.ledger_account a JOIN payments.ledger_entry e ON e.account_id = a.id
+INSERT INTO payments.ledger_balance AS b (account_id, stripe, stripes, state, held, balance)
+SELECT a.id, 0, 1, 'o', 0, sum(e.amount) FROM payments.ledger_account a JOIN payments.ledger_entry e ON e.account_id = a.id
 WHERE a.code LIKE 'asset:zs\_%' GROUP BY a.id
 ON CONFLICT (account_id, stripe) DO UPDATE SET balance = EXCLUDED.balance;

@@ -225,7 +225,7 @@ CALL pg_temp.in_turns(); -- fails
 SELECT * FROM pg_temp.stored WHERE id < 1000;
 
 -- Balances are a cache: bring it up to what was written past it.
-INSERT INTO payments.ledger_balance AS b (account_id, stripe, balance)
-SELECT a.id, 0, sum(e.amount) FROM payments.ledger_account a JOIN payments.ledger_entry e ON e.account_id = a.id
+INSERT INTO payments.ledger_balance AS b (account_id, stripe, stripes, state, held, balance)
+SELECT a.id, 0, 1, 'o', 0, sum(e.amount) FROM payments.ledger_account a JOIN payments.ledger_entry e ON e.account_id = a.id
 WHERE a.code LIKE 'asset:zw\_%' GROUP BY a.id
 ON CONFLICT (account_id, stripe) DO UPDATE SET balance = EXCLUDED.balance;
