@@ -263,36 +263,6 @@ compare_ids(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-Datum
-pay_ledger_account_balance(const char *code, const TimestampTz *as_of)
-{
-	static PayStatement present = {
-		"SELECT COALESCE((SELECT pg_catalog.sum(b.balance) FROM ONLY payments.ledger_balance b"
-		" WHERE b.account_id OPERATOR(pg_catalog.=) a.id), 0)"
-		" FROM ONLY payments.ledger_account a WHERE a.code OPERATOR(pg_catalog.=) $1",
-		1, {TEXTOID}
-	};
-	static PayStatement past = {
-		"SELECT COALESCE((SELECT pg_catalog.sum(e.amount) FROM ONLY payments.ledger_entry e"
-		" JOIN ONLY payments.ledger_transaction t ON t.id OPERATOR(pg_catalog.=) e.transaction_id"
-		" WHERE e.account_id OPERATOR(pg_catalog.=) a.id AND t.effective_at OPERATOR(pg_catalog.<=) $2), 0)"
-		" FROM ONLY payments.ledger_account a WHERE a.code OPERATOR(pg_catalog.=) $1",
-		2, {TEXTOID, TIMESTAMPTZOID}
-	};
-	bool		is_null;
-	Datum		values[2];
-
-	values[0] = CStringGetTextDatum(code);
-	if (as_of != NULL)
-		values[1] = TimestampTzGetDatum(*as_of);
-	if (pay_db_read(as_of != NULL ? &past : &present, values, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_PAY_UNKNOWN_ACCOUNT),
-				 errmsg("account \"%s\" does not exist", code),
-				 errhint("Accounts are opened by their first posting; payments.account_balance lists them.")));
-	return pay_db_datum(0, 1, &is_null);
-}
-
 /*
  * Codes
  */

@@ -34,12 +34,4 @@ extern void pay_ledger_account_resolve(PayLedgerAccount *accounts, int n,
 /* Add each account's change to its balance.  Needs pay_db_connect. */
 extern void pay_ledger_account_change(PayLedgerAccount *accounts, int n);
 
-/*
- * The balance of an account, numeric in the current context: the present one,
- * or the sum of what was effective at *as_of.  Needs pay_db_connect; sees the
- * caller's snapshot.  Raises PY012 when there is no such account.
- */
-extern Datum pay_ledger_account_balance(const char *code,
-										const TimestampTz *as_of);
-
 #endif							/* PAY_LEDGER_ACCOUNT_H */

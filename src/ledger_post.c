@@ -1,6 +1,6 @@
 /*
  * ledger_post.c
- *		payments.post, payments.reverse and payments.balance.
+ *		payments.post and payments.reverse.
  *
  * Arguments are checked here, strictly: what is accepted today has to be
  * accepted for ever.  Messages name the entry by its number, from 1.
@@ -47,7 +47,6 @@ static int	errhint_entries(void);
 
 PG_FUNCTION_INFO_V1(payments_post);
 PG_FUNCTION_INFO_V1(payments_reverse);
-PG_FUNCTION_INFO_V1(payments_balance);
 
 /*
  * payments.post: see 70_functions.sql.  Errors: 22004, 22023 and 22003 for
@@ -104,33 +103,6 @@ payments_reverse(PG_FUNCTION_ARGS)
 							GetCurrentTimestamp());
 	pay_db_finish();
 	PG_RETURN_INT64(id);
-}
-
-/*
- * payments.balance: see 70_functions.sql.  Errors: 22004, PY012.
- */
-Datum
-payments_balance(PG_FUNCTION_ARGS)
-{
-	MemoryContext caller;
-	MemoryContext old;
-	TimestampTz as_of = 0;
-	char	   *account;
-	Datum		balance;
-
-	pay_args_require(fcinfo, 0, "account");
-	account = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	if (!PG_ARGISNULL(1))
-		as_of = PG_GETARG_TIMESTAMPTZ(1);
-
-	caller = pay_db_connect();
-	balance = pay_ledger_account_balance(account,
-										 PG_ARGISNULL(1) ? NULL : &as_of);
-	old = MemoryContextSwitchTo(caller);
-	balance = NumericGetDatum(DatumGetNumericCopy(balance));
-	MemoryContextSwitchTo(old);
-	pay_db_finish();
-	PG_RETURN_DATUM(balance);
 }
 
 /* A text argument, not empty and of limited length; NULL when it is null. */
