@@ -61,6 +61,18 @@ pay_amount_signed_from_caller(Datum numeric, int minor_units,
 	return from_caller(numeric, minor_units, currency, what, false);
 }
 
+bool
+pay_amount_signed_read(Datum numeric, int minor_units, int64 *mills)
+{
+	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
+														   numeric));
+	PayMoneyError error = pay_money_read(text, strlen(text), minor_units,
+										 mills);
+
+	pfree(text);
+	return error == PAY_MONEY_OK && *mills != 0;
+}
+
 static int64
 from_caller(Datum numeric, int minor_units, const char *currency,
 			const char *what, bool positive)
@@ -101,6 +113,19 @@ from_caller(Datum numeric, int minor_units, const char *currency,
 int
 pay_currency_minor_units(const char *currency)
 {
+	int			minor_units = pay_currency_find(currency);
+
+	if (minor_units < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("currency \"%s\" is unknown", currency),
+				 errhint("The table payments.currency lists the known ones.")));
+	return minor_units;
+}
+
+int
+pay_currency_find(const char *currency)
+{
 	static PayStatement find = {
 		"SELECT minor_units::pg_catalog.int4 FROM payments.currency"
 		" WHERE code OPERATOR(pg_catalog.=) $1",
@@ -109,10 +134,7 @@ pay_currency_minor_units(const char *currency)
 	Datum		values[1] = {CStringGetTextDatum(currency)};
 
 	if (pay_db_read(&find, values, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("currency \"%s\" is unknown", currency),
-				 errhint("The table payments.currency lists the known ones.")));
+		return -1;
 	return pay_db_int32(0, 1);
 }
 

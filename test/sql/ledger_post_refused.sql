@@ -88,7 +88,7 @@ SELECT payments.post('pr:long', 'test', format('[{"account": "asset:%s", "amount
 SELECT pg_temp.try(format('SELECT payments.post(%L, %L, ''[{"account": "asset:pr_a", "amount": 5}, {"account": "asset:pr_b", "amount": -5}]'', %L, %L)',
 	key, kind, order_id, effective_at))
 FROM (VALUES ('', 'test', NULL, NULL), (repeat('k', 201), 'test', NULL, NULL),
-	('payment:x', 'test', NULL, NULL), ('refund:x', 'test', NULL, NULL), ('reversal:1', 'test', NULL, NULL),
+	('payment:x', 'test', NULL, NULL), ('refund:x', 'test', NULL, NULL), ('reversal:1', 'test', NULL, NULL), ('hold:1', 'test', NULL, NULL),
 	('pr:1', '', NULL, NULL), ('pr:1', 'Test', NULL, NULL), ('pr:1', '9test', NULL, NULL), ('pr:1', 'te st', NULL, NULL), ('pr:1', repeat('k', 64), NULL, NULL),
 	('pr:1', 'test', '', NULL), ('pr:1', 'test', repeat('o', 65), NULL),
 	('pr:1', 'test', NULL, 'infinity'), ('pr:1', 'test', NULL, '-infinity')) AS v (key, kind, order_id, effective_at);
