@@ -80,6 +80,40 @@ CREATE FUNCTION payments.post(
 COMMENT ON FUNCTION payments.post(text, text, jsonb, text, timestamptz, text, jsonb) IS
 'Posts a ledger transaction whose entries add up to zero in every currency, and returns its id; repeated with the same key and content it returns the first id';
 
+CREATE FUNCTION payments.post_entries(
+	transaction_key text,
+	kind text,
+	accounts text[],
+	amounts numeric[],
+	currencies text[] DEFAULT NULL,
+	order_id text DEFAULT NULL,
+	effective_at timestamptz DEFAULT NULL,
+	description text DEFAULT NULL,
+	metadata jsonb DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_post_entries';
+COMMENT ON FUNCTION payments.post_entries(text, text, text[], numeric[], text[], text, timestamptz, text, jsonb) IS
+'Posts a ledger transaction like payments.post, with its entries as arrays instead of JSON';
+
+CREATE FUNCTION payments.post_batch(
+	transaction_keys text[],
+	kinds text[],
+	entry_counts integer[],
+	accounts text[],
+	amounts numeric[],
+	currencies text[] DEFAULT NULL,
+	order_ids text[] DEFAULT NULL,
+	effective_ats timestamptz[] DEFAULT NULL,
+	descriptions text[] DEFAULT NULL,
+	metadatas jsonb[] DEFAULT NULL,
+	OUT n integer, OUT transaction_key text, OUT id bigint, OUT was_there boolean)
+	RETURNS SETOF record
+	LANGUAGE c SECURITY DEFINER ROWS 100 SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_post_batch';
+COMMENT ON FUNCTION payments.post_batch(text[], text[], integer[], text[], numeric[], text[], text[], timestamptz[], text[], jsonb[]) IS
+'Posts many ledger transactions, all or none, each with the next entry_counts of the entries, and says of each whether it was there already';
+
 CREATE FUNCTION payments.reverse(ledger_transaction_id bigint, reason text)
 	RETURNS bigint
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp

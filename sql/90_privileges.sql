@@ -17,6 +17,8 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('application', 'TABLE', 'payments.payment'),
 
 		('operator', 'FUNCTION', 'payments.post(text, text, jsonb, text, timestamptz, text, jsonb)'),
+		('operator', 'FUNCTION', 'payments.post_entries(text, text, text[], numeric[], text[], text, timestamptz, text, jsonb)'),
+		('operator', 'FUNCTION', 'payments.post_batch(text[], text[], integer[], text[], numeric[], text[], text[], timestamptz[], text[], jsonb[])'),
 		('operator', 'FUNCTION', 'payments.reverse(bigint, text)'),
 		('operator', 'FUNCTION', 'payments.balance(text, timestamptz)'),
 		('operator', 'FUNCTION', 'payments.retry(text)'),

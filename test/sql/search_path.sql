@@ -115,6 +115,8 @@ BEGIN;
 SELECT payments.set_node(1, 2);
 ROLLBACK;
 SELECT payments.post('path-post', 'test', '[{"account": "asset:path", "amount": 5}, {"account": "revenue:path", "amount": -5}]') OPERATOR(pg_catalog.>) 0 AS posted;
+SELECT payments.post_entries('path-post', 'test', '{asset:path,revenue:path}', '{5,-5}') OPERATOR(pg_catalog.>) 0 AS posted;
+SELECT b.was_there FROM payments.post_batch('{path-post}', '{test}', '{2}', '{asset:path,revenue:path}', '{5,-5}', '{KRW,KRW}') b;
 SELECT payments.balance('asset:path');
 SELECT payments.reverse(payments.post('path-post', 'test', '[{"account": "asset:path", "amount": 5}, {"account": "revenue:path", "amount": -5}]'),
 	'mistake') OPERATOR(pg_catalog.>) 0 AS reversed;

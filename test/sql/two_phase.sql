@@ -39,6 +39,9 @@ SELECT payments.post('two-phase-post', 'test', '[{"account": "asset:two_phase", 
 SELECT payments.balance('asset:two_phase');
 SELECT payments.reverse(payments.post('two-phase-post', 'test',
 	'[{"account": "asset:two_phase", "amount": 5}, {"account": "revenue:two_phase", "amount": -5}]'), 'mistake') > 0 AS reversed;
+SELECT payments.post_entries('two-phase-entries', 'test', '{asset:two_phase,revenue:two_phase}', '{5,-5}') > 0 AS posted;
+SELECT n, was_there FROM payments.post_batch('{two-phase-entries,two-phase-batch}', '{test,test}', '{2,2}',
+	'{asset:two_phase,revenue:two_phase,asset:two_phase,revenue:two_phase}', '{5,-5,7,-7}');
 SELECT count(*) > 0 AS some, count(*) FILTER (WHERE order_id = 'two-phase-9') AS failed
 	FROM payments.fetch_events('regress_two_phase', 10000);
 SELECT payments.ack_events('regress_two_phase', max(id)) FROM payments.fetch_events('regress_two_phase', 1);
@@ -132,7 +135,7 @@ SELECT holds FROM payments.verify() WHERE invariant = 'sequences draw this node'
 -- every function is in this file, or has a reason not to be
 SELECT p.oid::regprocedure FROM pg_proc p
 	WHERE pronamespace = 'payments'::regnamespace AND prorettype <> 'trigger'::regtype AND prokind = 'f'
-		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'reverse', 'balance',
+		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'post_entries', 'post_batch', 'reverse', 'balance',
 			'fetch_events', 'ack_events', 'retry', 'set_node', 'set_merchant', 'set_seller', 'version', 'worker_slots',
 			'verify', 'grant_to')
 	ORDER BY proname COLLATE "C";
