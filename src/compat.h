@@ -9,6 +9,9 @@
 #ifndef PAY_COMPAT_H
 #define PAY_COMPAT_H
 
+#ifndef FRONTEND
+#include "access/tableam.h"
+#endif
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
 
@@ -59,6 +62,34 @@ typedef int ProcNumber;
 #define pay_wait_event(name)	WaitEventExtensionNew(name)
 #else
 #define pay_wait_event(name)	PG_WAIT_EXTENSION
+#endif
+
+/*
+ * Entering a row into the indexes of its table: all of them, or those that an
+ * update says.
+ */
+#if PG_VERSION_NUM >= 160000
+typedef TU_UpdateIndexes PayUpdateIndexes;
+#define PAY_INDEXES_NONE	TU_None
+#define PAY_INDEXES_ALL		TU_All
+#define pay_insert_index_tuples(result, row, estate, indexes) \
+	((void) ExecInsertIndexTuples(result, row, estate, false, false, NULL, NIL, \
+								  (indexes) == TU_Summarizing))
+#else
+typedef bool PayUpdateIndexes;
+#define PAY_INDEXES_NONE	false
+#define PAY_INDEXES_ALL		true
+#define pay_insert_index_tuples(result, row, estate, indexes) \
+	((void) ExecInsertIndexTuples(result, row, estate, false, false, NULL, NIL))
+#endif
+
+/* Scanning an index; 18 can count what a scan does. */
+#if PG_VERSION_NUM >= 180000
+#define pay_index_beginscan(table, index, snapshot, nkeys) \
+	index_beginscan(table, index, snapshot, NULL, nkeys, 0)
+#else
+#define pay_index_beginscan(table, index, snapshot, nkeys) \
+	index_beginscan(table, index, snapshot, nkeys, 0)
 #endif
 
 #if PG_VERSION_NUM < 180000

@@ -2,71 +2,79 @@
  * ledger.c
  *		Posting: the only writer of ledger transactions and entries.
  *
- * A handful of statements over arrays, however many transactions are posted:
- * headers, accounts, entries, balances.  Nothing is looked up that need not be,
- * and an account that occurs many times is moved once.
+ * However many transactions are posted, each step is taken once: headers
+ * (ledger_header.c), accounts (ledger_account.c), entries, balances
+ * (ledger_balance.c).  An account that occurs many times is moved once.
  *
  * A key is taken by inserting the header; whoever comes second waits there for
  * the first, before any account or balance is locked.  What was there already
  * is compared in the end, so that a repetition within one call is treated like
  * one from another day.
  *
- * The zero-sum trigger checks every writer at commit.  Here it is checked
- * again only to fail early, with the key in the message.
+ * Headers and entries are written directly (table.c): the triggers that guard
+ * these tables against all other writers are not fired here.  Nor need they:
+ * what they would find out is checked here before anything is written, and
+ * once entries 1 to n are in, the key of their table and the triggers keep
+ * anybody from adding to them, in this database transaction as in any later.
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
+#include "access/xact.h"
 #include "common/int.h"
 #include "utils/builtins.h"
 
 #include "amount.h"
-#include "db.h"
 #include "errors.h"
 #include "ledger.h"
 #include "ledger_account.h"
+#include "ledger_balance.h"
+#include "ledger_header.h"
+#include "table.h"
 #include "zero_sum.h"
+
+enum
+{
+	ENTRY_TRANSACTION_ID,
+	ENTRY_ACCOUNT_ID,
+	ENTRY_NO,
+	ENTRY_COUNT,
+	ENTRY_CURRENCY,
+	ENTRY_AMOUNT,
+	ENTRY_ORDER_ID
+};
+
+static PayTable entries = {
+	"ledger_entry",
+	{
+		[ENTRY_TRANSACTION_ID] = "transaction_id",
+		[ENTRY_ACCOUNT_ID] = "account_id",
+		[ENTRY_NO] = "entry_no",
+		[ENTRY_COUNT] = "entry_count",
+		[ENTRY_CURRENCY] = "currency",
+		[ENTRY_AMOUNT] = "amount",
+		[ENTRY_ORDER_ID] = "order_id",
+	}
+};
 
 /* An entry of a new transaction */
 typedef struct Line
 {
 	PayLedgerPosting *posting;
-	PayLedgerEntry *entry;
+	PayLedgerEntry *entry;		/* NULL: only to release what is held */
 	int			entry_no;
 	PayLedgerAccount *account;
 } Line;
 
-/*
- * Headers as rows: their arrays are parameters 1 to 8.  A time of 2000-01-01
- * is null in an array (db.h).
- */
-#define HEADERS \
-	"(SELECT h.transaction_key, h.kind, h.order_id, h.description," \
-	" h.metadata::pg_catalog.jsonb AS metadata, NULLIF(h.reverses_id, 0) AS reverses_id," \
-	" COALESCE(h.effective_at, '2000-01-01 00:00:00+00') AS effective_at, h.timed, h.n" \
-	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)," \
-	" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7)," \
-	" pg_catalog.unnest($8)) WITH ORDINALITY AS h (transaction_key, kind, order_id, description," \
-	" metadata, reverses_id, effective_at, timed, n))"
-#define HEADER_TYPES \
-	TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, \
-	INT8ARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID
-
 static void check_posting(const PayLedgerPosting *posting);
-static int	insert_headers(PayLedgerPosting **sorted, int n, TimestampTz now);
 static Line *collect_lines(PayLedgerPosting **sorted, int n, int *n_lines);
+static const char *line_account(const Line *line);
 static PayLedgerAccount *collect_accounts(Line *lines, int n,
 										  int *n_accounts);
 static void net_lines(const Line *lines, int n);
 static void insert_entries(const Line *lines, int n);
-static void compare_repeated(PayLedgerPosting **repeated, int n);
-static void compare_entries(PayLedgerPosting **repeated, int n,
-							char **differences);
-static void header_arrays(PayLedgerPosting *const *postings, int n,
-						  Datum *values);
+static void fill_entry(int row, const Line *line);
 static int	order_of_keys(const void *a, const void *b);
 static int	order_of_codes(const void *a, const void *b);
-static int	order_of_entries(const void *a, const void *b);
 
 void
 pay_ledger_post(PayLedgerPosting *postings, int n, TimestampTz now)
@@ -88,7 +96,7 @@ pay_ledger_post(PayLedgerPosting *postings, int n, TimestampTz now)
 	qsort(sorted, n, sizeof(sorted[0]), order_of_keys);
 
 	/* new ones come first in sorted from here on */
-	n_new = insert_headers(sorted, n, now);
+	n_new = pay_ledger_header_insert(sorted, n, now);
 	if (n_new > 0)
 	{
 		lines = collect_lines(sorted, n_new, &n_lines);
@@ -96,10 +104,11 @@ pay_ledger_post(PayLedgerPosting *postings, int n, TimestampTz now)
 		pay_ledger_account_resolve(accounts, n_accounts, now);
 		net_lines(lines, n_lines);
 		insert_entries(lines, n_lines);
-		pay_ledger_account_change(accounts, n_accounts);
+		pay_ledger_balance_change(accounts, n_accounts);
 	}
+	CommandCounterIncrement();
 	if (n_new < n)
-		compare_repeated(sorted + n_new, n - n_new);
+		pay_ledger_header_compare(sorted + n_new, n - n_new);
 }
 
 /* Whole and balanced?  Raises 23514 like the trigger, but names the key. */
@@ -122,6 +131,9 @@ check_posting(const PayLedgerPosting *posting)
 	{
 		const PayLedgerEntry *entry = &posting->entries[i];
 
+		if (!pay_money_in_range(entry->amount))
+			elog(ERROR, "amount of an entry of ledger transaction \"%s\" is out of range",
+				 posting->transaction_key);
 		if (!pay_zero_sum_add(&zero_sum, pay_zero_sum_pack(entry->currency),
 							  entry->amount))
 			ereport(ERROR,
@@ -144,51 +156,9 @@ check_posting(const PayLedgerPosting *posting)
 }
 
 /*
- * Insert the headers in the order of their keys, and move those that were
- * there already to the end of the array.  Returns how many are new.
+ * The entries of new transactions, each transaction's in order, and a line for
+ * each account of which something is released.
  */
-static int
-insert_headers(PayLedgerPosting **sorted, int n, TimestampTz now)
-{
-	static PayStatement insert = {
-		"INSERT INTO payments.ledger_transaction"
-		" (id, transaction_key, kind, order_id, description, reverses_id, effective_at, recorded_at, metadata)"
-		" SELECT ($9)[u.n], u.transaction_key, u.kind, u.order_id, u.description, u.reverses_id,"
-		" CASE WHEN u.timed THEN u.effective_at ELSE $10 END, $10, u.metadata"
-		" FROM " HEADERS " AS u"
-		" ON CONFLICT (transaction_key) DO NOTHING RETURNING id",
-		10, {HEADER_TYPES, INT8ARRAYOID, TIMESTAMPTZOID}
-	};
-	int64	   *ids = pay_db_draw_ids("ledger_transaction_id_seq", n);
-	PayLedgerPosting **there = palloc(sizeof(PayLedgerPosting *) * n);
-	int			n_new;
-	int			n_there = 0;
-	Datum		values[10];
-
-	header_arrays(sorted, n, values);
-	values[8] = pay_db_int64_array(ids, n);
-	values[9] = TimestampTzGetDatum(now);
-
-	/* the ids come back in our order, less those that were not inserted */
-	n_new = (int) pay_db_run(&insert, values, NULL);
-	for (int i = 0, row = 0; i < n; i++)
-	{
-		PayLedgerPosting *posting = sorted[i];
-
-		posting->was_there = row == n_new || pay_db_int64(row, 1) != ids[i];
-		if (posting->was_there)
-			there[n_there++] = posting;
-		else
-		{
-			posting->id = ids[i];
-			sorted[row++] = posting;
-		}
-	}
-	memcpy(sorted + n_new, there, sizeof(there[0]) * n_there);
-	return n_new;
-}
-
-/* The entries of new transactions, each transaction's in order. */
 static Line *
 collect_lines(PayLedgerPosting **sorted, int n, int *n_lines)
 {
@@ -196,23 +166,33 @@ collect_lines(PayLedgerPosting **sorted, int n, int *n_lines)
 	int			total = 0;
 
 	for (int i = 0; i < n; i++)
-		total += sorted[i]->n_entries;
-	lines = palloc(sizeof(Line) * total);
+		total += sorted[i]->n_entries + 1;
+	lines = palloc0(sizeof(Line) * total);
 
 	*n_lines = 0;
 	for (int i = 0; i < n; i++)
 	{
-		for (int e = 0; e < sorted[i]->n_entries; e++)
+		PayLedgerPosting *posting = sorted[i];
+
+		for (int e = 0; e < posting->n_entries; e++)
 		{
 			Line	   *line = &lines[(*n_lines)++];
 
-			line->posting = sorted[i];
-			line->entry = &sorted[i]->entries[e];
+			line->posting = posting;
+			line->entry = &posting->entries[e];
 			line->entry_no = e + 1;
-			line->account = NULL;
 		}
+		if (posting->release_account != NULL)
+			lines[(*n_lines)++].posting = posting;
 	}
 	return lines;
+}
+
+static const char *
+line_account(const Line *line)
+{
+	return line->entry != NULL ?
+		line->entry->account : line->posting->release_account;
 }
 
 /* The accounts of all lines, distinct and sorted by code. */
@@ -220,7 +200,7 @@ static PayLedgerAccount *
 collect_accounts(Line *lines, int n, int *n_accounts)
 {
 	Line	  **sorted = palloc(sizeof(Line *) * n);
-	PayLedgerAccount *accounts = palloc(sizeof(PayLedgerAccount) * n);
+	PayLedgerAccount *accounts = palloc0(sizeof(PayLedgerAccount) * n);
 	PayLedgerAccount *account = NULL;
 
 	for (int i = 0; i < n; i++)
@@ -230,14 +210,16 @@ collect_accounts(Line *lines, int n, int *n_accounts)
 	*n_accounts = 0;
 	for (int i = 0; i < n; i++)
 	{
-		const char *code = sorted[i]->entry->account;
+		const char *code = line_account(sorted[i]);
 
 		if (account == NULL || strcmp(account->code, code) != 0)
 		{
 			account = &accounts[(*n_accounts)++];
 			account->code = code;
-			account->change = 0;
+			account->fact = true;
 		}
+		if (!sorted[i]->posting->fact)
+			account->fact = false;
 		sorted[i]->account = account;
 	}
 	return accounts;
@@ -255,6 +237,11 @@ net_lines(const Line *lines, int n)
 		PayLedgerEntry *entry = lines[i].entry;
 		PayLedgerAccount *account = lines[i].account;
 
+		if (entry == NULL)
+		{
+			account->release += lines[i].posting->release_amount;
+			continue;
+		}
 		if (strcmp(entry->currency, account->currency) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_PAY_WRONG_CURRENCY),
@@ -274,175 +261,47 @@ net_lines(const Line *lines, int n)
 	}
 }
 
-/*
- * In the order of the lines, so that the last entry of each transaction comes
- * last and SET CONSTRAINTS ... IMMEDIATE works.
- */
+/* Write the entries, in the order of the lines. */
 static void
 insert_entries(const Line *lines, int n)
 {
-	static PayStatement insert = {
-		"INSERT INTO payments.ledger_entry"
-		" (transaction_id, account_id, entry_no, entry_count, currency, amount, order_id)"
-		" SELECT u.transaction_id, u.account_id, u.entry_no, u.entry_count, u.currency, u.amount, u.order_id"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
-		" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7))"
-		" AS u (transaction_id, account_id, entry_no, entry_count, currency, amount, order_id)",
-		7, {INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
-		TEXTARRAYOID, NUMERICARRAYOID, TEXTARRAYOID}
-	};
-	int64	   *transaction_ids = palloc(sizeof(int64) * n);
-	int64	   *account_ids = palloc(sizeof(int64) * n);
-	int32	   *numbers = palloc(sizeof(int32) * n);
-	int32	   *counts = palloc(sizeof(int32) * n);
-	char	  **currencies = palloc(sizeof(char *) * n);
-	int64	   *amounts = palloc(sizeof(int64) * n);
-	char	  **order_ids = palloc(sizeof(char *) * n);
-	Datum		values[7];
+	int			rows = 0;
 
+	pay_table_open(&entries);
 	for (int i = 0; i < n; i++)
 	{
-		transaction_ids[i] = lines[i].posting->id;
-		account_ids[i] = lines[i].account->id;
-		numbers[i] = lines[i].entry_no;
-		counts[i] = lines[i].posting->n_entries;
-		currencies[i] = lines[i].account->currency;
-		amounts[i] = lines[i].entry->amount;
-		order_ids[i] = unconstify(char *, lines[i].posting->order_id);
+		if (lines[i].entry != NULL)
+			fill_entry(rows++, &lines[i]);
+		if (rows == 0 || (rows < PAY_TABLE_ROWS && i < n - 1))
+			continue;
+		pay_table_write_rows(&entries, rows);
+		for (int row = 0; row < rows; row++)
+			pay_table_index_row(&entries, row);
+		rows = 0;
 	}
-	values[0] = pay_db_int64_array(transaction_ids, n);
-	values[1] = pay_db_int64_array(account_ids, n);
-	values[2] = pay_db_int32_array(numbers, n);
-	values[3] = pay_db_int32_array(counts, n);
-	values[4] = pay_db_text_array(currencies, n);
-	values[5] = pay_db_mills_array(amounts, n);
-	values[6] = pay_db_text_array(order_ids, n);
-
-	/* a rule or a foreign trigger may have swallowed some */
-	if (pay_db_run(&insert, values, NULL) != n)
-		elog(ERROR, "not every ledger entry was written");
+	pay_table_close(&entries);
 }
 
-/*
- * Find the transactions that were there, and compare.  Raises PY011 with the
- * names of what differs.
- */
 static void
-compare_repeated(PayLedgerPosting **repeated, int n)
+fill_entry(int row, const Line *line)
 {
-	static PayStatement read = {
-		"SELECT u.n::pg_catalog.int4, t.id, pg_catalog.concat_ws(', ',"
-		" CASE WHEN t.kind IS DISTINCT FROM u.kind THEN 'kind' END,"
-		" CASE WHEN t.order_id IS DISTINCT FROM u.order_id THEN 'order_id' END,"
-		" CASE WHEN t.description IS DISTINCT FROM u.description THEN 'description' END,"
-		" CASE WHEN t.metadata IS DISTINCT FROM u.metadata THEN 'metadata' END,"
-		" CASE WHEN t.reverses_id IS DISTINCT FROM u.reverses_id THEN 'reverses_id' END,"
-		" CASE WHEN u.timed AND t.effective_at IS DISTINCT FROM u.effective_at THEN 'effective_at' END)"
-		" FROM " HEADERS " AS u"
-		" JOIN ONLY payments.ledger_transaction t ON t.transaction_key OPERATOR(pg_catalog.=) u.transaction_key",
-		8, {HEADER_TYPES}
-	};
-	char	  **differences = palloc(sizeof(char *) * n);
-	Datum		values[8];
+	const PayLedgerPosting *posting = line->posting;
 
-	header_arrays(repeated, n, values);
-	if (pay_db_run(&read, values, NULL) != n)
-		elog(ERROR, "ledger transactions that were posted are not there");
-	for (int row = 0; row < n; row++)
-	{
-		int			place = pay_db_int32(row, 1) - 1;
-
-		repeated[place]->id = pay_db_int64(row, 2);
-		differences[place] = pay_db_text(row, 3);
-	}
-	compare_entries(repeated, n, differences);
-
-	for (int i = 0; i < n; i++)
-	{
-		if (differences[i][0] != '\0')
-			ereport(ERROR,
-					(errcode(ERRCODE_PAY_LEDGER_DIFFERS),
-					 errmsg("ledger transaction \"%s\" was posted before with other content",
-							repeated[i]->transaction_key),
-					 errdetail("What differs: %s.", differences[i]),
-					 errhint("A key stands for one content for ever; a correction is a reversal, and a new transaction under a new key.")));
-	}
-}
-
-/* Add "entries" to the differences of those whose entries are others. */
-static void
-compare_entries(PayLedgerPosting **repeated, int n, char **differences)
-{
-	static PayStatement read = {
-		"SELECT u.n::pg_catalog.int4, a.code, e.currency, e.amount"
-		" FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (id, n)"
-		" JOIN ONLY payments.ledger_entry e ON e.transaction_id OPERATOR(pg_catalog.=) u.id"
-		" JOIN ONLY payments.ledger_account a ON a.id OPERATOR(pg_catalog.=) e.account_id"
-		" ORDER BY u.n, a.code, e.currency, e.amount",
-		1, {INT8ARRAYOID}
-	};
-	int64	   *ids = palloc(sizeof(int64) * n);
-	uint64		rows;
-	uint64		row = 0;
-	Datum		values[1];
-
-	for (int i = 0; i < n; i++)
-		ids[i] = repeated[i]->id;
-	values[0] = pay_db_int64_array(ids, n);
-	rows = pay_db_run(&read, values, NULL);
-
-	for (int i = 0; i < n; i++)
-	{
-		PayLedgerPosting *posting = repeated[i];
-		PayLedgerEntry *ours = palloc(sizeof(*ours) * posting->n_entries);
-		int			e = 0;
-		bool		same = true;
-
-		memcpy(ours, posting->entries, sizeof(*ours) * posting->n_entries);
-		qsort(ours, posting->n_entries, sizeof(*ours), order_of_entries);
-		for (; row < rows && pay_db_int32(row, 1) == i + 1; row++, e++)
-		{
-			PayLedgerEntry theirs = {pay_db_text(row, 2),
-			pay_db_text(row, 3), pay_db_mills(row, 4)};
-
-			same = same && e < posting->n_entries &&
-				order_of_entries(&ours[e], &theirs) == 0;
-		}
-		if (!same || e != posting->n_entries)
-			differences[i] = psprintf("%s%sentries", differences[i],
-									  differences[i][0] == '\0' ? "" : ", ");
-	}
-}
-
-/* The arrays of HEADERS. */
-static void
-header_arrays(PayLedgerPosting *const *postings, int n, Datum *values)
-{
-	char	  **texts[5];
-	int64	   *reverses = palloc(sizeof(int64) * n);
-	TimestampTz *effective = palloc(sizeof(TimestampTz) * n);
-	bool	   *timed = palloc(sizeof(bool) * n);
-
-	for (int t = 0; t < lengthof(texts); t++)
-		texts[t] = palloc(sizeof(char *) * n);
-	for (int i = 0; i < n; i++)
-	{
-		const PayLedgerPosting *posting = postings[i];
-
-		texts[0][i] = unconstify(char *, posting->transaction_key);
-		texts[1][i] = unconstify(char *, posting->kind);
-		texts[2][i] = unconstify(char *, posting->order_id);
-		texts[3][i] = unconstify(char *, posting->description);
-		texts[4][i] = unconstify(char *, posting->metadata);
-		reverses[i] = posting->reverses_id;
-		effective[i] = posting->effective_at;
-		timed[i] = posting->effective_at != PAY_LEDGER_NOW;
-	}
-	for (int t = 0; t < lengthof(texts); t++)
-		values[t] = pay_db_text_array(texts[t], n);
-	values[5] = pay_db_int64_array(reverses, n);
-	values[6] = pay_db_time_array(effective, n);
-	values[7] = pay_db_bool_array(timed, n);
+	pay_table_begin_row(&entries, row);
+	pay_table_set(&entries, row, ENTRY_TRANSACTION_ID,
+				  Int64GetDatum(posting->id));
+	pay_table_set(&entries, row, ENTRY_ACCOUNT_ID,
+				  Int64GetDatum(line->account->id));
+	pay_table_set(&entries, row, ENTRY_NO, Int16GetDatum(line->entry_no));
+	pay_table_set(&entries, row, ENTRY_COUNT,
+				  Int16GetDatum(posting->n_entries));
+	pay_table_set(&entries, row, ENTRY_CURRENCY,
+				  CStringGetTextDatum(line->account->currency));
+	pay_table_set(&entries, row, ENTRY_AMOUNT,
+				  pay_amount_to_numeric(line->entry->amount));
+	if (posting->order_id != NULL)
+		pay_table_set(&entries, row, ENTRY_ORDER_ID,
+					  CStringGetTextDatum(posting->order_id));
 }
 
 /*
@@ -463,21 +322,6 @@ order_of_keys(const void *a, const void *b)
 static int
 order_of_codes(const void *a, const void *b)
 {
-	return strcmp((*(Line *const *) a)->entry->account,
-				  (*(Line *const *) b)->entry->account);
-}
-
-static int
-order_of_entries(const void *a, const void *b)
-{
-	const PayLedgerEntry *left = a;
-	const PayLedgerEntry *right = b;
-	int			order = strcmp(left->account, right->account);
-
-	if (order == 0)
-		order = strcmp(left->currency, right->currency);
-	if (order == 0)
-		order = left->amount < right->amount ? -1 :
-			left->amount > right->amount;
-	return order;
+	return strcmp(line_account(*(Line *const *) a),
+				  line_account(*(Line *const *) b));
 }

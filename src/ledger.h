@@ -30,6 +30,9 @@ typedef struct PayLedgerPosting
 	const char *description;	/* or NULL */
 	const char *metadata;		/* JSON text, or NULL */
 	int64		reverses_id;	/* 0: none */
+	bool		fact;			/* it happened: no state or limit refuses it */
+	const char *release_account;	/* whose hold ends with it, or NULL */
+	int64		release_amount; /* what is no longer held, in mills */
 	TimestampTz effective_at;	/* or PAY_LEDGER_NOW */
 	int			n_entries;
 	PayLedgerEntry *entries;
@@ -44,7 +47,8 @@ typedef struct PayLedgerPosting
  * pay_db_connect.  Raises 23514 for an unbalanced posting, PY011 for a key
  * that came back with other content (the detail names what differs), PY012 for
  * an account whose prefix is unknown, PY013 for a currency that is not the
- * account's.  The same key may stand twice in one call: the second is a
+ * account's, PY018 for one that is not open, PY019 where a limit of an account
+ * would be crossed.  The same key may stand twice in one call: the second is a
  * repetition of the first.
  *
  * Locks, each kind in one order: keys, codes of new accounts, balances by

@@ -1,16 +1,12 @@
 /*
  * ledger_account.c
- *		Accounts of the ledger and their balances.
+ *		Accounts of the ledger: finding them, opening them on first use.
  *
- * Owns payments.ledger_account and payments.ledger_balance.  An account is
- * opened by its first posting and never changes.  All that is known about it
- * follows from its code: the prefix tells the kind and whether it is hot, the
- * end the currency (psp:toss:USD).  So it does not matter who opens it first.
- *
- * A balance is locked until its transaction is over, and a commit waits for
- * the disk; an account that every payment touches would let one of them pass
- * per flush.  Such an account has several balance rows (stripes); a backend
- * always takes the same one, and readers add them up.
+ * Owns payments.ledger_account, whose rows never change.  All that is known
+ * about an account which its first posting opens follows from its code: the
+ * prefix tells the kind and whether it is hot, the end the currency
+ * (psp:toss:USD).  So it does not matter who opens it first.  What may change
+ * about an account stands in its balance (ledger_balance.c).
  */
 #include "postgres.h"
 
@@ -24,6 +20,7 @@
 #include "errors.h"
 #include "ledger.h"
 #include "ledger_account.h"
+#include "ledger_account_cache.h"
 
 #define MAX_CODE_LENGTH	128
 #define HOT_STRIPES		16
@@ -50,15 +47,20 @@ static int	find(PayLedgerAccount *accounts, int n);
 static void open_missing(PayLedgerAccount *accounts, int n, TimestampTz now);
 static int	kind_of(const char *code);
 static void check_code(const char *code);
-static int	compare_ids(const void *a, const void *b);
 
 void
 pay_ledger_account_resolve(PayLedgerAccount *accounts, int n,
 						   TimestampTz now)
 {
+	int			missing = 0;
+
 	for (int i = 0; i < n; i++)
+	{
 		accounts[i].id = 0;
-	if (find(accounts, n) == n)
+		if (!pay_ledger_account_recall(&accounts[i]))
+			missing++;
+	}
+	if (missing == 0 || find(accounts, n) == n)
 		return;
 
 	open_missing(accounts, n, now);
@@ -71,7 +73,8 @@ static int
 find(PayLedgerAccount *accounts, int n)
 {
 	static PayStatement read = {
-		"SELECT u.n::pg_catalog.int4, a.id, a.currency, COALESCE(b.stripes, 1)::pg_catalog.int4"
+		"SELECT u.n::pg_catalog.int4, a.id, a.currency, COALESCE(b.stripes, 1)::pg_catalog.int4,"
+		" a.kind OPERATOR(pg_catalog.=) ANY ('{asset,expense}')"
 		" FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (code, n)"
 		" JOIN ONLY payments.ledger_account a ON a.code OPERATOR(pg_catalog.=) u.code"
 		" LEFT JOIN ONLY payments.ledger_balance b ON b.account_id OPERATOR(pg_catalog.=) a.id"
@@ -100,8 +103,11 @@ find(PayLedgerAccount *accounts, int n)
 		&accounts[places[pay_db_int32(row, 1) - 1]];
 
 		account->id = pay_db_int64(row, 2);
-		account->currency = pay_db_text(row, 3);
+		strlcpy(account->currency, pay_db_text(row, 3),
+				sizeof(account->currency));
 		account->stripes = pay_db_int32(row, 4);
+		account->normal_debit = pay_db_bool(row, 5);
+		pay_ledger_account_remember(account);
 	}
 	return n - asked + (int) found;
 }
@@ -202,65 +208,6 @@ check_code(const char *code)
 					pg_mbcliplen(code, len, MAX_CODE_LENGTH), code),
 			 errhint("A code is a kind and one or more names with colons between them, for example seller:7; a name has A-Z, a-z, 0-9, \"_\", \".\", \"@\" and \"-\"; all together %d characters at most.",
 					 MAX_CODE_LENGTH)));
-}
-
-/*
- * Balances
- */
-
-/*
- * The rows are locked one after the other in the order of the array, which is
- * that of (account id, stripe): unnest keeps it, and nothing is joined.
- */
-void
-pay_ledger_account_change(PayLedgerAccount *accounts, int n)
-{
-	static PayStatement add = {
-		"INSERT INTO payments.ledger_balance AS b (account_id, stripe, stripes, state, held, balance)"
-		" SELECT u.account_id, u.stripe, u.stripes, 'o', 0, u.change"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
-		" AS u (account_id, stripe, change, stripes)"
-		" ON CONFLICT (account_id, stripe)"
-		" DO UPDATE SET balance = b.balance OPERATOR(pg_catalog.+) EXCLUDED.balance",
-		4, {INT8ARRAYOID, INT4ARRAYOID, NUMERICARRAYOID, INT4ARRAYOID}
-	};
-	PayLedgerAccount **moved = palloc(sizeof(PayLedgerAccount *) * n);
-	int64	   *ids = palloc(sizeof(int64) * n);
-	int32	   *stripes = palloc(sizeof(int32) * n);
-	int64	   *changes = palloc(sizeof(int64) * n);
-	int32	   *rows = palloc(sizeof(int32) * n);
-	int			n_moved = 0;
-	Datum		values[4];
-
-	for (int i = 0; i < n; i++)
-		if (accounts[i].change != 0)
-			moved[n_moved++] = &accounts[i];
-	if (n_moved == 0)
-		return;
-	qsort(moved, n_moved, sizeof(moved[0]), compare_ids);
-
-	for (int i = 0; i < n_moved; i++)
-	{
-		ids[i] = moved[i]->id;
-		stripes[i] = MyProcPid % moved[i]->stripes;
-		changes[i] = moved[i]->change;
-		rows[i] = moved[i]->stripes;
-	}
-	values[0] = pay_db_int64_array(ids, n_moved);
-	values[1] = pay_db_int32_array(stripes, n_moved);
-	values[2] = pay_db_mills_array(changes, n_moved);
-	values[3] = pay_db_int32_array(rows, n_moved);
-	if (pay_db_run(&add, values, NULL) != n_moved)
-		elog(ERROR, "not every balance was written");
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		left = (*(PayLedgerAccount *const *) a)->id;
-	int64		right = (*(PayLedgerAccount *const *) b)->id;
-
-	return left < right ? -1 : left > right;
 }
 
 /*

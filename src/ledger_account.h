@@ -12,15 +12,25 @@
 /* The currency of accounts whose code does not end in one. */
 #define PAY_LEDGER_CURRENCY "KRW"
 
+/* Values of ledger_balance.state */
+#define PAY_LEDGER_OPEN		'o'
+#define PAY_LEDGER_FROZEN	'f'
+#define PAY_LEDGER_CLOSED	'c'
+
 typedef struct PayLedgerAccount
 {
 	const char *code;
 
 	/* results */
 	int64		id;				/* 0: not found yet */
-	char	   *currency;
-	int			stripes;
-	int64		change;			/* for the caller: net, in mills */
+	char		currency[4];
+	bool		normal_debit;	/* asset or expense */
+	int			stripes;		/* as last seen */
+
+	/* for whoever changes balances */
+	int64		change;			/* net, in mills */
+	int64		release;		/* what is no longer held, in mills */
+	bool		fact;			/* happened already: nothing may refuse it */
 } PayLedgerAccount;
 
 /*
@@ -30,8 +40,5 @@ typedef struct PayLedgerAccount
  */
 extern void pay_ledger_account_resolve(PayLedgerAccount *accounts, int n,
 									   TimestampTz now);
-
-/* Add each account's change to its balance.  Needs pay_db_connect. */
-extern void pay_ledger_account_change(PayLedgerAccount *accounts, int n);
 
 #endif							/* PAY_LEDGER_ACCOUNT_H */

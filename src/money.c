@@ -302,6 +302,12 @@ in_range(int64_t mills)
 	return mills > -MILLS_LIMIT && mills < MILLS_LIMIT;
 }
 
+bool
+pay_money_in_range(int64_t mills)
+{
+	return mills != 0 && in_range(mills);
+}
+
 /* a + b; false, and *sum untouched, when it is beyond the largest amount. */
 bool
 pay_money_add(int64_t a, int64_t b, int64_t *sum)

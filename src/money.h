@@ -46,6 +46,9 @@ extern PayMoneyError pay_money_read(const char *text, size_t len,
 /* A price or payment must also be positive: PAY_MONEY_OK, _ZERO, _NEGATIVE. */
 extern PayMoneyError pay_money_check_positive(int64_t mills);
 
+/* Not zero, and below the limit on either side: what an entry may be. */
+extern bool pay_money_in_range(int64_t mills);
+
 /* Write mills as the shortest plain decimal text; returns its length. */
 #define PAY_MONEY_TEXT_SIZE 24
 extern int	pay_money_write(int64_t mills, char buf[PAY_MONEY_TEXT_SIZE]);

@@ -215,6 +215,7 @@ build_posting(PayLedgerPosting *posting, const char *order_id,
 
 	posting->transaction_key = psprintf("payment:%s", order_id);
 	posting->kind = "payment.captured";
+	posting->fact = true;
 	posting->order_id = order_id;
 	posting->effective_at = at;
 	posting->entries = entry;

@@ -1,0 +1,313 @@
+/*
+ * ledger_balance.c
+ *		Changing the balances of accounts: the one place where postings wait
+ *		for each other.
+ *
+ * Owns the writing of payments.ledger_balance while posting goes on.  The row
+ * of an account carries all that may refuse a posting (state, limits, what is
+ * held), so whoever changes any of it changes this row.  A posting reads the
+ * newest version, decides, and puts a new one in its place; when somebody
+ * else's version came in between, it reads and decides again.  So what was
+ * decided on is what was replaced, and the check is exact.
+ *
+ * A balance stays locked until its transaction is over, and a commit waits for
+ * the disk; an account that every payment touches would let one of them pass
+ * per flush.  Such an account has several rows (stripes); a backend always
+ * takes the same one, and readers add them up.  Only accounts of one row have
+ * limits and holds.  All rows of an account exist from its opening on: one that
+ * is not there any more tells that the number of stripes has changed.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "common/int.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/numeric.h"
+#include "utils/snapmgr.h"
+
+#include "amount.h"
+#include "compat.h"
+#include "errors.h"
+#include "ledger_account_cache.h"
+#include "ledger_balance.h"
+#include "table.h"
+
+enum
+{
+	ACCOUNT_ID,
+	STRIPE,
+	STRIPES,
+	STATE,
+	FLOOR,
+	CEILING,
+	HELD,
+	BALANCE
+};
+
+static PayTable balances = {
+	"ledger_balance",
+	{
+		[ACCOUNT_ID] = "account_id",
+		[STRIPE] = "stripe",
+		[STRIPES] = "stripes",
+		[STATE] = "state",
+		[FLOOR] = "floor",
+		[CEILING] = "ceiling",
+		[HELD] = "held",
+		[BALANCE] = "balance",
+	}
+};
+
+/* A version of a row; amounts in mills */
+typedef struct Balance
+{
+	int			stripes;
+	char		state;
+	bool		has_floor;
+	bool		has_ceiling;
+	int64		floor;
+	int64		ceiling;
+	int64		held;
+	int64		balance;
+} Balance;
+
+static void change_one(PayLedgerAccount *account, Relation key);
+static bool find_row(IndexScanDesc scan, int64 account_id, int stripe,
+					 TupleTableSlot *row);
+static void read_row(TupleTableSlot *row, Balance *balance);
+static int64 limit(TupleTableSlot *row, int column, bool *is_there);
+static void learn_stripes(PayLedgerAccount *account, const Balance *balance);
+static void decide(PayLedgerAccount *account, const Balance *balance,
+				   Balance *result);
+static void check_limits(const PayLedgerAccount *account,
+						 const Balance *before, const Balance *after);
+static void refuse(const PayLedgerAccount *account, const char *what,
+				   int64 limit, const Balance *after);
+static void write_first_rows(const PayLedgerAccount *account);
+static int	compare_ids(const void *a, const void *b);
+
+void
+pay_ledger_balance_change(PayLedgerAccount *accounts, int n)
+{
+	static const int key_columns[] = {ACCOUNT_ID, STRIPE};
+	PayLedgerAccount **sorted = palloc(sizeof(PayLedgerAccount *) * n);
+	Relation	key;
+
+	for (int i = 0; i < n; i++)
+		sorted[i] = &accounts[i];
+	qsort(sorted, n, sizeof(sorted[0]), compare_ids);
+
+	pay_table_open(&balances);
+	key = pay_table_unique_index(&balances, key_columns, 2);
+	for (int i = 0; i < n; i++)
+		change_one(sorted[i], key);
+	pay_table_close(&balances);
+}
+
+/* Change one account's balance, however often others come in between. */
+static void
+change_one(PayLedgerAccount *account, Relation key)
+{
+	Relation	table = pay_table_relation(&balances);
+	TupleTableSlot *row = table_slot_create(table, NULL);
+	bool		done = false;
+
+	while (!done)
+	{
+		Snapshot	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ?
+												GetTransactionSnapshot() :
+												GetLatestSnapshot());
+		IndexScanDesc scan = pay_index_beginscan(table, key, snapshot, 2);
+		Balance		before;
+		Balance		after;
+
+		if (find_row(scan, account->id, MyProcPid % account->stripes, row))
+		{
+			read_row(row, &before);
+			decide(account, &before, &after);
+			pay_table_copy_row(&balances, row);
+			pay_table_set(&balances, 0, BALANCE,
+						  pay_amount_to_numeric(after.balance));
+			if (after.held != before.held)
+				pay_table_set(&balances, 0, HELD,
+							  pay_amount_to_numeric(after.held));
+			done = pay_table_replace_row(&balances, row);
+			learn_stripes(account, &before);
+			if (!done && IsolationUsesXactSnapshot())
+				ereport(ERROR,
+						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						 errmsg("could not serialize access due to concurrent update"),
+						 errdetail("The balance of account \"%s\" has changed since this transaction began.",
+								   account->code),
+						 errhint("Repeat the transaction.")));
+		}
+		else if (find_row(scan, account->id, 0, row))
+		{
+			read_row(row, &before);
+			learn_stripes(account, &before);
+		}
+		else
+			write_first_rows(account);
+
+		ExecClearTuple(row);
+		index_endscan(scan);
+		UnregisterSnapshot(snapshot);
+		CHECK_FOR_INTERRUPTS();
+	}
+	ExecDropSingleTupleTableSlot(row);
+}
+
+static bool
+find_row(IndexScanDesc scan, int64 account_id, int stripe,
+		 TupleTableSlot *row)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(account_id));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT2EQ,
+				Int16GetDatum(stripe));
+	index_rescan(scan, keys, 2, NULL, 0);
+	return index_getnext_slot(scan, ForwardScanDirection, row);
+}
+
+static void
+read_row(TupleTableSlot *row, Balance *balance)
+{
+	bool		is_null;
+
+	slot_getallattrs(row);
+	balance->stripes =
+		DatumGetInt16(pay_table_get(&balances, row, STRIPES, &is_null));
+	balance->state =
+		DatumGetChar(pay_table_get(&balances, row, STATE, &is_null));
+	balance->floor = limit(row, FLOOR, &balance->has_floor);
+	balance->ceiling = limit(row, CEILING, &balance->has_ceiling);
+	balance->held =
+		pay_amount_from_table(pay_table_get(&balances, row, HELD, &is_null));
+	balance->balance =
+		pay_amount_from_table(pay_table_get(&balances, row, BALANCE,
+											&is_null));
+}
+
+static int64
+limit(TupleTableSlot *row, int column, bool *is_there)
+{
+	bool		is_null;
+	Datum		value = pay_table_get(&balances, row, column, &is_null);
+
+	*is_there = !is_null;
+	return is_null ? 0 : pay_amount_from_table(value);
+}
+
+/* For the next time: over how many rows it is spread */
+static void
+learn_stripes(PayLedgerAccount *account, const Balance *balance)
+{
+	if (account->stripes == balance->stripes)
+		return;
+	account->stripes = balance->stripes;
+	pay_ledger_account_remember(account);
+}
+
+/* What becomes of a balance; raises what the header says. */
+static void
+decide(PayLedgerAccount *account, const Balance *before, Balance *after)
+{
+	*after = *before;
+	if (pg_add_s64_overflow(before->balance, account->change,
+							&after->balance) ||
+		pg_sub_s64_overflow(before->held, account->release, &after->held))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("balance of account \"%s\" is out of range",
+						account->code)));
+	if (account->fact)
+		return;
+
+	if (before->state != PAY_LEDGER_OPEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_ACCOUNT_NOT_OPEN),
+				 errmsg("account \"%s\" is %s", account->code,
+						before->state == PAY_LEDGER_FROZEN ?
+						"frozen" : "closed"),
+				 errdetail("Nothing is posted to it by hand."),
+				 errhint("payments.accounts shows since when and why; an operator opens it again with payments.%s.",
+						 before->state == PAY_LEDGER_FROZEN ?
+						 "unfreeze_account" : "reopen_account")));
+	check_limits(account, before, after);
+}
+
+/*
+ * A limit stops what moves towards it: money that comes in is welcome however
+ * low the balance is.
+ */
+static void
+check_limits(const PayLedgerAccount *account, const Balance *before,
+			 const Balance *after)
+{
+	int64		sign = account->normal_debit ? 1 : -1;
+	int64		available = sign * after->balance - after->held;
+	int64		available_before = sign * before->balance - before->held;
+
+	if (before->has_floor && available < before->floor &&
+		available < available_before)
+		refuse(account, "fall below its floor", before->floor, after);
+	if (before->has_ceiling && sign * after->balance > before->ceiling &&
+		sign * after->balance > sign * before->balance)
+		refuse(account, "rise above its ceiling", before->ceiling, after);
+}
+
+static void
+refuse(const PayLedgerAccount *account, const char *what, int64 limit,
+	   const Balance *after)
+{
+	int64		sign = account->normal_debit ? 1 : -1;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_PAY_LIMIT_CROSSED),
+			 errmsg("account \"%s\" would %s", account->code, what),
+			 errdetail("The limit is %s %s; the balance would be %s, of which %s is held.",
+					   pay_amount_text(limit), account->currency,
+					   pay_amount_text(sign * after->balance),
+					   pay_amount_text(after->held)),
+			 errhint("Post less, or have an operator change the limit with payments.set_account_limits.")));
+}
+
+/*
+ * The rows of an account that somebody inserted without any.  Whoever comes
+ * second fails on the key: that takes two at once, after a deed by force.
+ */
+static void
+write_first_rows(const PayLedgerAccount *account)
+{
+	Datum		zero = pay_amount_to_numeric(0);
+
+	for (int stripe = 0; stripe < account->stripes; stripe++)
+	{
+		pay_table_begin_row(&balances, 0);
+		pay_table_set(&balances, 0, ACCOUNT_ID, Int64GetDatum(account->id));
+		pay_table_set(&balances, 0, STRIPE, Int16GetDatum(stripe));
+		pay_table_set(&balances, 0, STRIPES, Int16GetDatum(account->stripes));
+		pay_table_set(&balances, 0, STATE, CharGetDatum(PAY_LEDGER_OPEN));
+		pay_table_set(&balances, 0, HELD, zero);
+		pay_table_set(&balances, 0, BALANCE, zero);
+		pay_table_write_rows(&balances, 1);
+		pay_table_index_row(&balances, 0);
+	}
+	CommandCounterIncrement();
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		left = (*(PayLedgerAccount *const *) a)->id;
+	int64		right = (*(PayLedgerAccount *const *) b)->id;
+
+	return left < right ? -1 : left > right;
+}

@@ -1,0 +1,230 @@
+/*
+ * ledger_header.c
+ *		Headers of ledger transactions: who comes first with a key.
+ *
+ * A key is taken by entering its header into the index of keys.  Between
+ * looking whether it is there and entering it nobody else may do the same, so
+ * both happen under a lock that is held for just these two steps: a tuple lock
+ * on the index (whose tuples nobody locks), numbered by the key's hash.  Among
+ * postings nothing is waited for while it is held.  Whoever finds a key
+ * taken by a transaction that is still running lets go, waits for it, and
+ * looks again.
+ *
+ * Keys are taken in order, and a later one is not taken while an earlier one
+ * is waited for: calls with the same keys do not deadlock.  Rows that are not
+ * in the indexes yet are seen by nobody, so all can be written at once, and
+ * those whose key was there are thrown away.
+ *
+ * A transaction id is drawn before the ids of the rows: the snapshots of
+ * balances rely on it (ledger_snapshot.c).
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "db.h"
+#include "ledger_header.h"
+#include "table.h"
+
+enum
+{
+	HEADER_ID,
+	HEADER_KEY,
+	HEADER_KIND,
+	HEADER_ORDER_ID,
+	HEADER_DESCRIPTION,
+	HEADER_REVERSES_ID,
+	HEADER_EFFECTIVE_AT,
+	HEADER_RECORDED_AT,
+	HEADER_METADATA
+};
+
+static PayTable headers = {
+	"ledger_transaction",
+	{
+		[HEADER_ID] = "id",
+		[HEADER_KEY] = "transaction_key",
+		[HEADER_KIND] = "kind",
+		[HEADER_ORDER_ID] = "order_id",
+		[HEADER_DESCRIPTION] = "description",
+		[HEADER_REVERSES_ID] = "reverses_id",
+		[HEADER_EFFECTIVE_AT] = "effective_at",
+		[HEADER_RECORDED_AT] = "recorded_at",
+		[HEADER_METADATA] = "metadata",
+	}
+};
+
+typedef enum KeyState
+{
+	KEY_FREE,
+	KEY_TAKEN,
+	KEY_BUSY					/* by a transaction that is still running */
+} KeyState;
+
+static void write_header(int i, const PayLedgerPosting *posting,
+						 TimestampTz now);
+static void set_text(int i, int column, const char *value);
+static bool take_key(int i, const char *transaction_key, Relation index);
+static KeyState look(Relation index, Datum key, TransactionId *xid);
+static void check_visible(Relation table, TupleTableSlot *row);
+
+int
+pay_ledger_header_insert(PayLedgerPosting **sorted, int n, TimestampTz now)
+{
+	static const int key_column[] = {HEADER_KEY};
+	PayLedgerPosting **there = palloc(sizeof(PayLedgerPosting *) * n);
+	Relation	index;
+	int64	   *ids;
+	int			n_new = 0;
+	int			n_there = 0;
+
+	(void) GetCurrentTransactionId();
+	ids = pay_db_draw_ids("ledger_transaction_id_seq", n);
+
+	pay_table_open(&headers);
+	index = pay_table_unique_index(&headers, key_column, 1);
+	for (int first = 0; first < n; first += PAY_TABLE_ROWS)
+	{
+		int			rows = Min(n - first, PAY_TABLE_ROWS);
+
+		for (int i = 0; i < rows; i++)
+		{
+			sorted[first + i]->id = ids[first + i];
+			write_header(i, sorted[first + i], now);
+		}
+		pay_table_write_rows(&headers, rows);
+		for (int i = 0; i < rows; i++)
+		{
+			PayLedgerPosting *posting = sorted[first + i];
+
+			posting->was_there = !take_key(i, posting->transaction_key,
+										   index);
+			if (posting->was_there)
+				there[n_there++] = posting;
+			else
+				sorted[n_new++] = posting;
+		}
+	}
+	pay_table_close(&headers);
+	memcpy(sorted + n_new, there, sizeof(there[0]) * n_there);
+	return n_new;
+}
+
+static void
+write_header(int i, const PayLedgerPosting *posting, TimestampTz now)
+{
+	pay_table_begin_row(&headers, i);
+	pay_table_set(&headers, i, HEADER_ID, Int64GetDatum(posting->id));
+	set_text(i, HEADER_KEY, posting->transaction_key);
+	set_text(i, HEADER_KIND, posting->kind);
+	set_text(i, HEADER_ORDER_ID, posting->order_id);
+	set_text(i, HEADER_DESCRIPTION, posting->description);
+	if (posting->reverses_id != 0)
+		pay_table_set(&headers, i, HEADER_REVERSES_ID,
+					  Int64GetDatum(posting->reverses_id));
+	pay_table_set(&headers, i, HEADER_EFFECTIVE_AT,
+				  TimestampTzGetDatum(posting->effective_at == PAY_LEDGER_NOW ?
+									  now : posting->effective_at));
+	pay_table_set(&headers, i, HEADER_RECORDED_AT, TimestampTzGetDatum(now));
+	if (posting->metadata != NULL)
+		pay_table_set(&headers, i, HEADER_METADATA,
+					  DirectFunctionCall1(jsonb_in,
+										  CStringGetDatum(posting->metadata)));
+}
+
+/* NULL stays null. */
+static void
+set_text(int i, int column, const char *value)
+{
+	if (value != NULL)
+		pay_table_set(&headers, i, column, CStringGetTextDatum(value));
+}
+
+/*
+ * Enter row i into the indexes, unless its key is there; false when it is, and
+ * the row is thrown away.
+ */
+static bool
+take_key(int i, const char *transaction_key, Relation index)
+{
+	Datum		key = CStringGetTextDatum(transaction_key);
+	uint32		hash = hash_bytes((const unsigned char *) transaction_key,
+								  (int) strlen(transaction_key));
+	ItemPointerData lock;
+
+	ItemPointerSet(&lock, hash, FirstOffsetNumber);
+	for (;;)
+	{
+		TransactionId xid;
+		KeyState	state;
+
+		LockTuple(index, &lock, ExclusiveLock);
+		state = look(index, key, &xid);
+		if (state == KEY_FREE)
+			pay_table_index_row(&headers, i);
+		UnlockTuple(index, &lock, ExclusiveLock);
+
+		if (state == KEY_FREE)
+			return true;
+		if (state == KEY_TAKEN)
+			break;
+		XactLockTableWait(xid, NULL, NULL, XLTW_None);
+		CHECK_FOR_INTERRUPTS();
+	}
+	pay_table_discard_row(&headers, i);
+	return false;
+}
+
+/*
+ * Who has the key?  Raises 40001 when it was taken after this transaction's
+ * snapshot.
+ */
+static KeyState
+look(Relation index, Datum key, TransactionId *xid)
+{
+	Relation	table = pay_table_relation(&headers);
+	TupleTableSlot *row = table_slot_create(table, NULL);
+	KeyState	state = KEY_FREE;
+	SnapshotData dirty;
+	IndexScanDesc scan;
+	ScanKeyData equal;
+
+	InitDirtySnapshot(dirty);
+	ScanKeyInit(&equal, 1, BTEqualStrategyNumber, F_TEXTEQ, key);
+	equal.sk_collation = index->rd_indcollation[0];
+	scan = pay_index_beginscan(table, index, &dirty, 1);
+	index_rescan(scan, &equal, 1, NULL, 0);
+	if (index_getnext_slot(scan, ForwardScanDirection, row))
+	{
+		*xid = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+		state = TransactionIdIsValid(*xid) ? KEY_BUSY : KEY_TAKEN;
+		if (state == KEY_TAKEN && IsolationUsesXactSnapshot())
+			check_visible(table, row);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(row);
+	return state;
+}
+
+static void
+check_visible(Relation table, TupleTableSlot *row)
+{
+	CommandCounterIncrement();	/* it may stand twice in this very call */
+	if (!table_tuple_satisfies_snapshot(table, row, GetTransactionSnapshot()))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update"),
+				 errdetail("A ledger transaction with the same key was posted since this transaction began."),
+				 errhint("Repeat the transaction.")));
+}

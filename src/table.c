@@ -1,0 +1,326 @@
+/*
+ * table.c
+ *		Writing rows of our own tables directly, without a statement.
+ *
+ * Does what the executor does for INSERT and UPDATE, less what costs most of
+ * the time when one row is written: plan, executor start, the expressions of
+ * CHECK constraints and trigger conditions.  Indexes are served by the
+ * executor's own function, so one that a DBA has added is kept like ours.
+ *
+ * What is expensive to set up (descriptions of indexes, slots) is kept for the
+ * session, and thrown away when the relation cache says that the table or its
+ * indexes may have changed.  What is kept holds no reference that the end of a
+ * transaction would have to release: the tuple descriptor is a copy, and the
+ * relations are opened anew each time.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "executor/executor.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "table.h"
+
+#define MAX_TABLES 8
+
+typedef struct PayTableState
+{
+	MemoryContext context;		/* all of this */
+	Oid			oid;
+	bool		stale;
+	TupleDesc	desc;
+	AttrNumber	attributes[PAY_TABLE_MAX_COLUMNS];
+	EState	   *estate;
+	ResultRelInfo *result;		/* relations are valid while it is open */
+	Oid		   *indexes;
+	TupleTableSlot *rows[PAY_TABLE_ROWS];
+} PayTableState;
+
+static PayTable *tables[MAX_TABLES];
+
+static void build_state(PayTable *table, Relation relation);
+static void find_attributes(PayTable *table, PayTableState *state);
+static void register_table(PayTable *table);
+static void forget_table(Datum arg, Oid relation);
+static void index_row(PayTableState *state, int i, PayUpdateIndexes indexes);
+
+void
+pay_table_open(PayTable *table)
+{
+	Oid			oid = get_relname_relid(table->name,
+										get_namespace_oid("payments", false));
+	PayTableState *state;
+	Relation	relation;
+
+	if (!OidIsValid(oid))
+		elog(ERROR, "table payments.%s does not exist", table->name);
+
+	/* the lock takes in what others have changed about the table */
+	relation = table_open(oid, RowExclusiveLock);
+	state = table->state;
+	if (state == NULL || state->oid != oid || state->stale)
+	{
+		build_state(table, relation);
+		return;
+	}
+
+	state->result->ri_RelationDesc = relation;
+	for (int i = 0; i < state->result->ri_NumIndices; i++)
+		state->result->ri_IndexRelationDescs[i] =
+			index_open(state->indexes[i], RowExclusiveLock);
+}
+
+/* Build the table's state anew; its indexes are open afterwards. */
+static void
+build_state(PayTable *table, Relation relation)
+{
+	MemoryContext context;
+	MemoryContext old;
+	PayTableState *state;
+
+	register_table(table);
+	if (table->state != NULL)
+		MemoryContextDelete(table->state->context);
+	table->state = NULL;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "payments table",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	state = palloc0(sizeof(PayTableState));
+	state->context = context;
+	state->oid = RelationGetRelid(relation);
+	state->desc = CreateTupleDescCopy(RelationGetDescr(relation));
+	find_attributes(table, state);
+
+	state->estate = CreateExecutorState();
+	state->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(state->result, relation, 0, NULL, 0);
+	ExecOpenIndices(state->result, false);
+	state->indexes = palloc(sizeof(Oid) *
+							Max(state->result->ri_NumIndices, 1));
+	for (int i = 0; i < state->result->ri_NumIndices; i++)
+		state->indexes[i] =
+			RelationGetRelid(state->result->ri_IndexRelationDescs[i]);
+	MemoryContextSwitchTo(old);
+
+	/* nothing has failed: from here on it is kept */
+	MemoryContextSetParent(context, TopMemoryContext);
+	table->state = state;
+}
+
+static void
+find_attributes(PayTable *table, PayTableState *state)
+{
+	for (int i = 0; table->columns[i] != NULL; i++)
+	{
+		AttrNumber	number = get_attnum(state->oid, table->columns[i]);
+
+		if (number == InvalidAttrNumber)
+			elog(ERROR, "table payments.%s has no column \"%s\"",
+				 table->name, table->columns[i]);
+		state->attributes[i] = number;
+	}
+}
+
+static void
+register_table(PayTable *table)
+{
+	int			i = 0;
+
+	while (i < MAX_TABLES && tables[i] != NULL && tables[i] != table)
+		i++;
+	if (i == MAX_TABLES)
+		elog(ERROR, "too many tables are written directly");
+	if (tables[0] == NULL)
+		CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
+	tables[i] = table;
+}
+
+/* Relcache callback.  An index that comes or goes invalidates its table. */
+static void
+forget_table(Datum arg, Oid relation)
+{
+	for (int i = 0; i < MAX_TABLES && tables[i] != NULL; i++)
+	{
+		PayTableState *state = tables[i]->state;
+
+		if (state != NULL &&
+			(relation == InvalidOid || relation == state->oid))
+			state->stale = true;
+	}
+}
+
+void
+pay_table_close(PayTable *table)
+{
+	PayTableState *state = table->state;
+
+	ResetPerTupleExprContext(state->estate);
+	ExecCloseIndices(state->result);
+	table_close(state->result->ri_RelationDesc, NoLock);
+}
+
+Relation
+pay_table_relation(const PayTable *table)
+{
+	return table->state->result->ri_RelationDesc;
+}
+
+/*
+ * New rows
+ */
+
+void
+pay_table_begin_row(PayTable *table, int i)
+{
+	PayTableState *state = table->state;
+	TupleTableSlot *row = state->rows[i];
+
+	if (row == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->context);
+
+		row = MakeSingleTupleTableSlot(state->desc, &TTSOpsHeapTuple);
+		state->rows[i] = row;
+		MemoryContextSwitchTo(old);
+	}
+	ExecClearTuple(row);
+	memset(row->tts_isnull, true, state->desc->natts);
+}
+
+void
+pay_table_set(PayTable *table, int i, int column, Datum value)
+{
+	TupleTableSlot *row = table->state->rows[i];
+	AttrNumber	number = table->state->attributes[column];
+
+	row->tts_values[number - 1] = value;
+	row->tts_isnull[number - 1] = false;
+}
+
+void
+pay_table_write_rows(PayTable *table, int n)
+{
+	PayTableState *state = table->state;
+	Relation	relation = state->result->ri_RelationDesc;
+	CommandId	command = GetCurrentCommandId(true);
+
+	for (int i = 0; i < n; i++)
+		ExecStoreVirtualTuple(state->rows[i]);
+	if (n == 1)
+		table_tuple_insert(relation, state->rows[0], command, 0, NULL);
+	else
+		table_multi_insert(relation, state->rows, n, command, 0, NULL);
+}
+
+/* Raises 23505 when a unique index has the key already. */
+void
+pay_table_index_row(PayTable *table, int i)
+{
+	index_row(table->state, i, PAY_INDEXES_ALL);
+}
+
+static void
+index_row(PayTableState *state, int i, PayUpdateIndexes indexes)
+{
+	ResetPerTupleExprContext(state->estate);
+	pay_insert_index_tuples(state->result, state->rows[i], state->estate,
+							indexes);
+}
+
+/* It is in no index, so nobody has seen it. */
+void
+pay_table_discard_row(PayTable *table, int i)
+{
+	CommandCounterIncrement();
+	simple_table_tuple_delete(table->state->result->ri_RelationDesc,
+							  &table->state->rows[i]->tts_tid, SnapshotSelf);
+}
+
+/*
+ * Reading
+ */
+
+Relation
+pay_table_unique_index(const PayTable *table, const int *columns, int n)
+{
+	const PayTableState *state = table->state;
+
+	for (int i = 0; i < state->result->ri_NumIndices; i++)
+	{
+		IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
+		bool		same = info->ii_Unique && info->ii_NumIndexKeyAttrs == n &&
+		info->ii_Predicate == NIL && info->ii_Expressions == NIL;
+
+		for (int c = 0; same && c < n; c++)
+			same = info->ii_IndexAttrNumbers[c] ==
+				state->attributes[columns[c]];
+		if (same)
+			return state->result->ri_IndexRelationDescs[i];
+	}
+	elog(ERROR, "table payments.%s has lost a unique index", table->name);
+	return NULL;				/* keep compiler quiet */
+}
+
+AttrNumber
+pay_table_attribute(const PayTable *table, int column)
+{
+	return table->state->attributes[column];
+}
+
+Datum
+pay_table_get(const PayTable *table, TupleTableSlot *row, int column,
+			  bool *is_null)
+{
+	return slot_getattr(row, table->state->attributes[column], is_null);
+}
+
+/*
+ * Changing
+ */
+
+void
+pay_table_copy_row(PayTable *table, TupleTableSlot *row)
+{
+	TupleTableSlot *copy;
+	int			natts = table->state->desc->natts;
+
+	pay_table_begin_row(table, 0);
+	copy = table->state->rows[0];
+	slot_getallattrs(row);
+	memcpy(copy->tts_values, row->tts_values, sizeof(Datum) * natts);
+	memcpy(copy->tts_isnull, row->tts_isnull, sizeof(bool) * natts);
+}
+
+bool
+pay_table_replace_row(PayTable *table, TupleTableSlot *row)
+{
+	PayTableState *state = table->state;
+	PayUpdateIndexes indexes;
+	TM_FailureData failure;
+	LockTupleMode mode;
+	TM_Result	result;
+
+	ExecStoreVirtualTuple(state->rows[0]);
+	result = table_tuple_update(state->result->ri_RelationDesc, &row->tts_tid,
+								state->rows[0], GetCurrentCommandId(true),
+								InvalidSnapshot, InvalidSnapshot, true,
+								&failure, &mode, &indexes);
+	if (result == TM_Updated || result == TM_Deleted)
+		return false;
+	if (result != TM_Ok)
+		elog(ERROR, "could not change a row of payments.%s: result %d",
+			 table->name, (int) result);
+	if (indexes != PAY_INDEXES_NONE)
+		index_row(state, 0, indexes);
+	return true;
+}

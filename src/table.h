@@ -1,0 +1,71 @@
+/*
+ * table.h
+ *		Writing rows of our own tables directly, without a statement.
+ *
+ * For the few tables whose rows are written thousands of times a second, by
+ * code that has checked every value: the table's indexes are kept, its CHECK
+ * constraints and triggers are not run.  What they would say has to be said by
+ * the caller; they stay for all other writers.
+ */
+#ifndef PAY_TABLE_H
+#define PAY_TABLE_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "executor/tuptable.h"
+#include "utils/relcache.h"
+
+/* Columns that a table may have here */
+#define PAY_TABLE_MAX_COLUMNS 16
+
+typedef struct PayTable
+{
+	const char *name;			/* in schema payments */
+	const char *columns[PAY_TABLE_MAX_COLUMNS]; /* those we know; then NULL */
+	struct PayTableState *state;	/* table.c's: NULL before the first use */
+} PayTable;
+
+/*
+ * Open the table and its indexes for writing, until pay_table_close; its lock
+ * stays until the transaction ends.  Between the two, or when an error gets in
+ * between, nothing has to be released.
+ */
+extern void pay_table_open(PayTable *table);
+extern void pay_table_close(PayTable *table);
+extern Relation pay_table_relation(const PayTable *table);
+
+/*
+ * New rows: begin row i (all columns null), set its columns, by their place in
+ * PayTable.columns, write rows 0 to n - 1, then enter each into the indexes.
+ * A row is found by nobody before it is in the indexes; one that is not to stay
+ * is thrown away instead.
+ */
+#define PAY_TABLE_ROWS 128
+extern void pay_table_begin_row(PayTable *table, int i);
+extern void pay_table_set(PayTable *table, int i, int column, Datum value);
+extern void pay_table_write_rows(PayTable *table, int n);
+extern void pay_table_index_row(PayTable *table, int i);
+extern void pay_table_discard_row(PayTable *table, int i);
+
+/*
+ * The unique index over these columns (places in PayTable.columns), which has
+ * to exist.
+ */
+extern Relation pay_table_unique_index(const PayTable *table,
+									   const int *columns, int n);
+
+/* A column's number, and its value in a row that was read */
+extern AttrNumber pay_table_attribute(const PayTable *table, int column);
+extern Datum pay_table_get(const PayTable *table, TupleTableSlot *row,
+						   int column, bool *is_null);
+
+/*
+ * Put a new version in the place of a row that was read: row 0, begun by
+ * pay_table_copy_row and changed by pay_table_set.  Waits for whoever is
+ * changing it.  False when somebody else's change came in between: read again.
+ */
+extern void pay_table_copy_row(PayTable *table, TupleTableSlot *row);
+extern bool pay_table_replace_row(PayTable *table, TupleTableSlot *row);
+
+#endif							/* PAY_TABLE_H */
