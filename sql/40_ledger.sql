@@ -151,12 +151,22 @@ CREATE VIEW payments.ledger WITH (security_barrier) AS
 		a.code AS account, e.currency,
 		CASE WHEN e.amount > 0 THEN e.amount END AS debit,
 		CASE WHEN e.amount < 0 THEN - e.amount END AS credit,
-		t.description
+		t.description, t.reverses_id,
+		(SELECT r.id FROM ONLY payments.ledger_transaction r WHERE r.reverses_id = t.id) AS reversed_by_id
 	FROM ONLY payments.ledger_entry e
 		JOIN ONLY payments.ledger_transaction t ON t.id = e.transaction_id
 		JOIN ONLY payments.ledger_account a ON a.id = e.account_id;
 COMMENT ON VIEW payments.ledger IS
 'The journal as accountants read it: account, debit, credit';
+
+CREATE VIEW payments.ledger_transactions WITH (security_barrier) AS
+	SELECT t.id, t.transaction_key, t.kind, t.order_id, t.description, t.metadata, t.effective_at, t.recorded_at,
+		(SELECT e.entry_count FROM ONLY payments.ledger_entry e WHERE e.transaction_id = t.id AND e.entry_no = 1) AS entry_count,
+		t.reverses_id,
+		(SELECT r.id FROM ONLY payments.ledger_transaction r WHERE r.reverses_id = t.id) AS reversed_by_id
+	FROM ONLY payments.ledger_transaction t;
+COMMENT ON VIEW payments.ledger_transactions IS
+'Ledger transactions, one row each: what they are, both clocks, and what they reverse or were reversed by';
 
 CREATE VIEW payments.account_balance WITH (security_barrier) AS
 	SELECT a.code AS account, a.kind, a.currency,

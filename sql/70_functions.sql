@@ -114,12 +114,12 @@ CREATE FUNCTION payments.post_batch(
 COMMENT ON FUNCTION payments.post_batch(text[], text[], integer[], text[], numeric[], text[], text[], timestamptz[], text[], jsonb[]) IS
 'Posts many ledger transactions, all or none, each with the next entry_counts of the entries, and says of each whether it was there already';
 
-CREATE FUNCTION payments.reverse(ledger_transaction_id bigint, reason text)
+CREATE FUNCTION payments.reverse(ledger_transaction_id bigint, reason text, entries jsonb DEFAULT NULL)
 	RETURNS bigint
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_reverse';
-COMMENT ON FUNCTION payments.reverse(bigint, text) IS
-'Posts the mirror image of a ledger transaction, once, and returns its id';
+COMMENT ON FUNCTION payments.reverse(bigint, text, jsonb) IS
+'Takes a ledger transaction back, once, and returns the id of the reversal: its mirror image, or these entries, which never take back more';
 
 CREATE FUNCTION payments.balance(account text, as_of timestamptz DEFAULT NULL)
 	RETURNS numeric

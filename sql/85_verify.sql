@@ -207,6 +207,21 @@ CREATE FUNCTION payments.verify(
 		FROM pg_trigger g
 			JOIN pg_class c ON c.oid = g.tgrelid
 		WHERE c.relnamespace = 'payments'::regnamespace AND NOT g.tgisinternal
+
+		UNION ALL
+		SELECT 18, 'a reversal takes back no more than there was',
+			count(*),
+			min(format('ledger transaction %s takes %s of %s %s back from account %s',
+				r.id, r.amount, coalesce(o.amount, 0), r.currency, a.code))
+				FILTER (WHERE r.amount NOT BETWEEN least(- coalesce(o.amount, 0), 0) AND greatest(- coalesce(o.amount, 0), 0))
+		FROM (SELECT t.id, t.reverses_id, e.account_id, e.currency, sum(e.amount) AS amount
+				FROM ONLY payments.ledger_transaction t
+					JOIN ONLY payments.ledger_entry e ON e.transaction_id = t.id
+				WHERE t.reverses_id IS NOT NULL
+				GROUP BY t.id, t.reverses_id, e.account_id, e.currency) r
+			JOIN ONLY payments.ledger_account a ON a.id = r.account_id
+			LEFT JOIN LATERAL (SELECT sum(e.amount) AS amount FROM ONLY payments.ledger_entry e
+				WHERE e.transaction_id = r.reverses_id AND e.account_id = r.account_id) o ON true
 	) v
 	ORDER BY v.n
 	$$;

@@ -60,11 +60,13 @@ extern void pay_ledger_post(PayLedgerPosting *postings, int n,
 							TimestampTz now);
 
 /*
- * Post the mirror image of a ledger transaction; returns its id.  Needs
- * pay_db_connect.  Raises PY014 when there is none with this id, PY015 when it
- * was reversed before.
+ * Take a ledger transaction back, once; returns the id of the reversal.  part
+ * is NULL for its mirror image; else the entries of the reversal are part's.
+ * Needs pay_db_connect.  Raises PY014 when there is none with this id, PY015
+ * when it was reversed before, PY020 when the part is none.
  */
 extern int64 pay_ledger_reverse(int64 id, const char *reason,
+								const PayLedgerPosting *part,
 								TimestampTz now);
 
 /*

@@ -40,12 +40,13 @@ payments_post(PG_FUNCTION_ARGS)
 }
 
 /*
- * payments.reverse: see 70_functions.sql.  Errors: 22004 and 22023 for
- * arguments, PY014, PY015.
+ * payments.reverse: see 70_functions.sql.  Errors: 22004, 22023 and 22003 for
+ * arguments, and those of pay_ledger_reverse and pay_ledger_post.
  */
 Datum
 payments_reverse(PG_FUNCTION_ARGS)
 {
+	PayLedgerPosting part = {0};
 	char	   *reason;
 	int64		id;
 
@@ -54,7 +55,10 @@ payments_reverse(PG_FUNCTION_ARGS)
 	reason = pay_ledger_argument_text(fcinfo, 1, "reason");
 
 	pay_db_connect();
+	if (!PG_ARGISNULL(2))
+		pay_ledger_entries_read(PG_GETARG_JSONB_P(2), &part);
 	id = pay_ledger_reverse(PG_GETARG_INT64(0), reason,
+							PG_ARGISNULL(2) ? NULL : &part,
 							GetCurrentTimestamp());
 	pay_db_finish();
 	PG_RETURN_INT64(id);

@@ -1,16 +1,21 @@
 /*
  * ledger_reversal.c
- *		Taking a ledger transaction back: its mirror image, once.
+ *		Taking a ledger transaction back, once: its mirror image or a part of it.
  *
  * The reversal is a transaction like any other and can be reversed itself.
  * Its key follows from what it reverses, so that two sessions cannot both post
  * one, whatever they see of each other.
+ *
+ * A part goes in the opposite direction everywhere and nowhere beyond zero:
+ * what is left of each account's net change is what the next entry may take.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "utils/builtins.h"
 
+#include "amount.h"
 #include "db.h"
 #include "errors.h"
 #include "ledger.h"
@@ -18,15 +23,27 @@
 static void lock_original(int64 id, PayLedgerPosting *reversal);
 static void check_not_reversed(int64 id);
 static void read_mirrored(int64 id, PayLedgerPosting *reversal);
+static void check_part(int64 id, const PayLedgerPosting *part,
+					   const PayLedgerPosting *whole);
+static PayLedgerEntry *net_by_account(const PayLedgerPosting *posting,
+									  int *n);
+static int	order_of_accounts(const void *a, const void *b);
 
 int64
-pay_ledger_reverse(int64 id, const char *reason, TimestampTz now)
+pay_ledger_reverse(int64 id, const char *reason,
+				   const PayLedgerPosting *part, TimestampTz now)
 {
 	PayLedgerPosting reversal = {0};
 
 	lock_original(id, &reversal);
 	check_not_reversed(id);
 	read_mirrored(id, &reversal);
+	if (part != NULL)
+	{
+		check_part(id, part, &reversal);
+		reversal.n_entries = part->n_entries;
+		reversal.entries = part->entries;
+	}
 
 	reversal.transaction_key = psprintf("%s:" INT64_FORMAT,
 										PAY_LEDGER_REVERSAL, id);
@@ -112,4 +129,85 @@ read_mirrored(int64 id, PayLedgerPosting *reversal)
 		entry->currency = pay_db_text(row, 2);
 		entry->amount = -pay_db_mills(row, 3);
 	}
+}
+
+/*
+ * Parts
+ */
+
+/*
+ * Does every entry of the part take back what is left of the whole?  Raises
+ * PY020, naming the entry.
+ */
+static void
+check_part(int64 id, const PayLedgerPosting *part,
+		   const PayLedgerPosting *whole)
+{
+	int			n;
+	PayLedgerEntry *left = net_by_account(whole, &n);
+
+	for (int i = 0; i < part->n_entries; i++)
+	{
+		const PayLedgerEntry *entry = &part->entries[i];
+		PayLedgerEntry *of_account = bsearch(entry, left, n, sizeof(*left),
+											 order_of_accounts);
+
+		if (of_account == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_PAY_REVERSES_TOO_MUCH),
+					 errmsg("entry %d: account \"%s\" has no %s to take back",
+							i + 1, entry->account, entry->currency),
+					 errdetail("Ledger transaction " INT64_FORMAT " has no such entry.",
+							   id),
+					 errhint("A reversal in part has accounts of the ledger transaction that it reverses.")));
+
+		/* the same sign, and no more */
+		if ((entry->amount < 0) != (of_account->amount < 0) ||
+			(entry->amount < 0 ? entry->amount < of_account->amount :
+			 entry->amount > of_account->amount))
+			ereport(ERROR,
+					(errcode(ERRCODE_PAY_REVERSES_TOO_MUCH),
+					 errmsg("entry %d: account \"%s\" cannot be changed by %s %s",
+							i + 1, entry->account,
+							pay_amount_text(entry->amount), entry->currency),
+					 errdetail("What can still be taken back of ledger transaction " INT64_FORMAT " there is %s.",
+							   id, pay_amount_text(of_account->amount)),
+					 errhint("A reversal goes in the opposite direction, and never beyond what it reverses.")));
+		of_account->amount -= entry->amount;
+	}
+}
+
+/* One entry for each account and currency, sorted, with their sums. */
+static PayLedgerEntry *
+net_by_account(const PayLedgerPosting *posting, int *n)
+{
+	PayLedgerEntry *net = palloc(sizeof(*net) * Max(posting->n_entries, 1));
+
+	memcpy(net, posting->entries, sizeof(*net) * posting->n_entries);
+	qsort(net, posting->n_entries, sizeof(*net), order_of_accounts);
+
+	*n = 0;
+	for (int i = 0; i < posting->n_entries; i++)
+	{
+		if (*n == 0 || order_of_accounts(&net[*n - 1], &net[i]) != 0)
+			net[(*n)++] = net[i];
+		else if (pg_add_s64_overflow(net[*n - 1].amount, net[i].amount,
+									 &net[*n - 1].amount))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("account \"%s\" changed by too much to be reversed in part",
+							net[i].account),
+					 errhint("Reverse the ledger transaction in full.")));
+	}
+	return net;
+}
+
+static int
+order_of_accounts(const void *a, const void *b)
+{
+	const PayLedgerEntry *left = a;
+	const PayLedgerEntry *right = b;
+	int			order = strcmp(left->account, right->account);
+
+	return order != 0 ? order : strcmp(left->currency, right->currency);
 }

@@ -20,6 +20,8 @@ SELECT payments.confirm('verify-paid', 'pay_verify_1', 1530), payments.confirm('
 SELECT test.settle('verify-paid'), test.settle('verify-usd');
 SELECT payments.post('verify-post', 'test', '[{"account": "asset:verify", "amount": 5}, {"account": "revenue:verify", "amount": -5},
 	{"account": "asset:verify", "amount": 3}, {"account": "revenue:verify", "amount": -3}]') > 0 AS posted;
+SELECT payments.reverse(payments.post_entries('verify-reversed', 'test', '{asset:verify,revenue:verify}', '{50,-50}'), 'in part',
+	'[{"account": "revenue:verify", "amount": 20}, {"account": "asset:verify", "amount": -20}]') > 0 AS reversed;
 
 -- the books are right, after everything
 SELECT invariant, holds, checked > 0 AS has_looked, counterexample FROM payments.verify();
@@ -151,6 +153,16 @@ SELECT * FROM pg_temp.broken_by($$ALTER SEQUENCE payments.event_id_seq INCREMENT
 SELECT * FROM pg_temp.broken_by($$UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'payment_order_guard'$$, false);
 SELECT * FROM pg_temp.broken_by($$UPDATE pg_trigger SET tgenabled = 'O' WHERE tgname = 'ledger_entry_forbid_change'$$, false);
 SELECT * FROM pg_temp.broken_by($$DELETE FROM pg_trigger WHERE tgname = 'ledger_entry_zero_sum'$$, false);
+-- 18: more is taken back than there was, by both; on the same side; from another account
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE payments.ledger_transaction SET reverses_id = (SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'verify-post')
+		WHERE reverses_id = (SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'verify-reversed')$$);
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE payments.ledger_transaction SET reverses_id = (SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'verify-post')
+		WHERE reverses_id IS NULL AND transaction_key = 'verify-reversed'$$);
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE payments.ledger_transaction SET reverses_id = (SELECT id FROM payments.ledger_transaction WHERE order_id = 'verify-usd' AND kind = 'payment.captured')
+		WHERE reverses_id = (SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'verify-reversed')$$);
 
 -- all of it is forgotten
 SELECT count(*) AS broken FROM payments.verify() WHERE NOT holds;
