@@ -14,7 +14,13 @@ CREATE TABLE payments.currency (
 	CONSTRAINT currency_minor_units_in_range CHECK (minor_units BETWEEN 0 AND 3)
 );
 COMMENT ON TABLE payments.currency IS
-'Currencies and how many digits an amount may have after the point';
+'Currencies and how many digits an amount may have after the point; rows are added, never changed';
+CREATE TRIGGER currency_forbid_change BEFORE UPDATE OR DELETE ON payments.currency
+	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER currency_forbid_truncate BEFORE TRUNCATE ON payments.currency
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+ALTER TABLE payments.currency ENABLE ALWAYS TRIGGER currency_forbid_change;
+ALTER TABLE payments.currency ENABLE ALWAYS TRIGGER currency_forbid_truncate;
 INSERT INTO payments.currency (code, minor_units, name) VALUES
 	('KRW', 0, 'South Korean won'),
 	('USD', 2, 'US dollar'),

@@ -203,7 +203,7 @@ CREATE FUNCTION payments.verify(
 			count(*),
 			coalesce(min(format('trigger %s on %s is not ENABLE ALWAYS', g.tgname, g.tgrelid::regclass))
 					FILTER (WHERE g.tgenabled <> 'A'),
-				CASE WHEN count(*) <> 33 THEN format('%s guards instead of 33', count(*)) END)
+				CASE WHEN count(*) <> 35 THEN format('%s guards instead of 35', count(*)) END)
 		FROM pg_trigger g
 			JOIN pg_class c ON c.oid = g.tgrelid
 		WHERE c.relnamespace = 'payments'::regnamespace AND NOT g.tgisinternal

@@ -12,7 +12,6 @@
 #include "utils/fmgrprotos.h"
 
 #include "amount.h"
-#include "db.h"
 
 static int64 from_caller(Datum numeric, int minor_units, const char *currency,
 						 const char *what, bool positive);
@@ -108,34 +107,6 @@ from_caller(Datum numeric, int minor_units, const char *currency,
 			 errhint("Amounts are %s, below 10^15, in units of the currency and no finer than it has digits.",
 					 positive ? "positive" : "not zero")));
 	return 0;					/* keep compiler quiet */
-}
-
-int
-pay_currency_minor_units(const char *currency)
-{
-	int			minor_units = pay_currency_find(currency);
-
-	if (minor_units < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("currency \"%s\" is unknown", currency),
-				 errhint("The table payments.currency lists the known ones.")));
-	return minor_units;
-}
-
-int
-pay_currency_find(const char *currency)
-{
-	static PayStatement find = {
-		"SELECT minor_units::pg_catalog.int4 FROM payments.currency"
-		" WHERE code OPERATOR(pg_catalog.=) $1",
-		1, {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(currency)};
-
-	if (pay_db_read(&find, values, NULL) == 0)
-		return -1;
-	return pay_db_int32(0, 1);
 }
 
 char *

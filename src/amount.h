@@ -36,13 +36,6 @@ extern int64 pay_amount_signed_from_caller(Datum numeric, int minor_units,
 extern bool pay_amount_signed_read(Datum numeric, int minor_units,
 								   int64 *mills);
 
-/*
- * Digits after the point of a currency.  The first raises 22023 when it is not
- * one of ours, the second returns -1.  Both need pay_db_connect.
- */
-extern int	pay_currency_minor_units(const char *currency);
-extern int	pay_currency_find(const char *currency);
-
 /* mills as palloc'ed text, for messages and JSON */
 extern char *pay_amount_text(int64 mills);
 

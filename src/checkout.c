@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "currency.h"
 #include "port.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"

@@ -12,6 +12,7 @@
 #include "utils/jsonb.h"
 
 #include "amount.h"
+#include "currency.h"
 #include "ledger_argument.h"
 
 #define MAX_KEY_LENGTH		200

@@ -15,7 +15,7 @@ my @layers = (
 	[ domain =>
 		  qr/^(?:order|psp|settle|ledger|zero_sum|wallet|event)(?:_|$)/ ],
 	[ base =>
-		  qr/^(?:db|table|amount|args|guc|errors|compat|trigger|clock|secret|digest)(?:_|$)/ ],
+		  qr/^(?:db|table|amount|currency|args|guc|errors|compat|trigger|clock|secret|digest)(?:_|$)/ ],
 	[ base => qr/^(?:wake|worker_slot)(?:_|$)/ ],
 	[ entry => qr// ],
 );

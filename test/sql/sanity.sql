@@ -114,14 +114,14 @@ SELECT tgrelid::regclass AS of_table, tgname AS not_always FROM pg_trigger JOIN 
 SELECT c.oid::regclass AS can_be_deleted_from FROM pg_class c
 	WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
 		AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & (2 | 8) = (2 | 8))
-		AND relname NOT IN ('currency', 'merchant', 'buyer', 'seller', 'node', 'event_consumer',	-- reference, and offsets
+		AND relname NOT IN ('merchant', 'buyer', 'seller', 'node', 'event_consumer',	-- reference, and offsets
 			'psp_call_queue',					-- hot: rows come and go
 			'ledger_balance', 'wallet')			-- sums that can be built anew
 	ORDER BY 1::text;
 SELECT c.oid::regclass AS can_be_truncated FROM pg_class c
 	WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
 		AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & 32 = 32)
-		AND relname NOT IN ('currency', 'merchant', 'buyer', 'seller', 'node', 'event_consumer', 'ledger_balance', 'wallet',
+		AND relname NOT IN ('merchant', 'buyer', 'seller', 'node', 'event_consumer', 'ledger_balance', 'wallet',
 			'cluster', 'worker_epoch')
 	ORDER BY 1::text;
 SELECT tgrelid::regclass AS of_table, tgname AS derives_on_insert FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
