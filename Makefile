@@ -9,7 +9,7 @@
 # bash: their scripts install what is missing first, and come back here.
 
 OURS = help packages check demo demo-stop dev dev-stop bench fuzz soak crash \
-	valgrind coverage lint indent clean-build
+	model valgrind coverage lint indent clean-build
 
 PG_CONFIG ?= pg_config
 export PG_CONFIG
@@ -72,6 +72,11 @@ bench:
 #: make soak, crash   the long form of the TAP tests named so
 soak crash:
 	@LONG=$@ test/setup/check tap
+
+#: make model         the ledger beside a model of it (SEEDS=100 SECONDS=600: how much)
+model:
+	@LONG=model MODEL_SEEDS=$(or $(SEEDS),1000000) \
+		MODEL_SECONDS=$(or $(SECONDS),600) test/setup/check model
 
 #: make fuzz          the parsers under libFuzzer
 fuzz:
