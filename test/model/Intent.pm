@@ -1,0 +1,68 @@
+# Intent: what a key of the concurrent test stands for.
+#
+# The content of a posting follows from its key alone, so whoever reads the
+# rows afterwards knows what was meant, and needs no list of what was sent.
+# "c:SEED:SESSION:INDEX" is one session's own; "s:SEED:INDEX" is posted by all
+# of them.  The metadata holds a checksum of the entries.
+package Intent;
+
+use strict;
+use warnings;
+
+use Digest::MD5 qw(md5);
+use Digest::SHA qw(sha256_hex);
+
+our $wallets = 8;
+
+# Accounts with limits, on their normal side: [floor, ceiling]
+our %limits = (
+	(map { wallet($_) => [ 0, undef ] } 0 .. $wallets - 1),
+	(map { wallet($_, 'USD') => [ -50, undef ] } 0 .. $wallets - 1),
+	'asset:bank' => [ -100_000, 100_000 ]);
+
+sub wallet
+{
+	my ($n, $currency) = @_;
+	return 'liability:w:' . $n % $wallets . ($currency ? ":$currency" : '');
+}
+
+# Entries as [account, currency, amount], in whole units.
+sub entries
+{
+	my ($key) = @_;
+	my ($shape, $from, $to, $size, @more) = unpack 'N*', md5($key) . md5("$key+") . md5("$key++");
+	my $n = 1 + $size % 1000;
+	my ($a, $b) = (wallet($from), wallet($from + 1 + $to % ($wallets - 1)));
+	my @shapes = (
+		sub { return ([ $a, 'KRW', $n ], [ $b, 'KRW', -$n ]) },
+		sub { return ([ 'psp:toss', 'KRW', 4 * $n ], [ $a, 'KRW', -4 * $n ]) },
+		sub { return ([ $a, 'KRW', 2 * $n ], [ 'psp:toss', 'KRW', -2 * $n ]) },
+		sub { return ([ $a, 'KRW', 10 * $n ], [ $b, 'KRW', -9 * $n ], [ 'platform:commission', 'KRW', -$n ]) },
+		sub {
+			my @all = map { [ wallet($_), 'KRW', $_ % 2 ? $n : -$n ] } 0 .. $wallets - 1;
+			return $from % 2 ? @all : reverse @all;
+		},
+		sub {
+			return ([ $a, 'KRW', $n ], [ $b, 'KRW', -$n ],
+				[ wallet($to, 'USD'), 'USD', 1 + $n % 9 ], [ wallet($to + 1, 'USD'), 'USD', -1 - $n % 9 ]);
+		},
+		sub { return ([ 'asset:bank', 'KRW', $n * 20 ], [ $a, 'KRW', -$n * 20 ]) },
+		sub { return ([ $a, 'KRW', $n * 20 ], [ 'asset:bank', 'KRW', -$n * 20 ]) });
+
+	return $shapes[ $shape % @shapes ]->();
+}
+
+# The same for entries in any order
+sub checksum
+{
+	return substr sha256_hex(join '|', sort map { "@$_" } @_), 0, 16;
+}
+
+# Whether a key is one of this seed's
+sub is_ours
+{
+	my ($key, $seed) = @_;
+	return $key =~ /^(?:c:\Q$seed\E:\d+:\d+|s:\Q$seed\E:\d+)$/;
+}
+
+1;

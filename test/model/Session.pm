@@ -1,0 +1,304 @@
+# Session: one client of the concurrent test, a process of its own.
+#
+# Calls the ledger as fast as it can until its time is over, one call in a
+# database transaction, and keeps a journal of what became of each key:
+#
+#	ack KEY ID			the server said it is there
+#	refused KEY STATE	the server said it is not
+#	gone KEY			rolled back by ourselves
+#	lost KEY			the connection went away meanwhile: either
+#	wrong TEXT			the server said what it must not say
+#
+# What the calls were for follows from their keys (Intent).
+package Session;
+
+use strict;
+use warnings;
+
+use DBI;
+use IO::Handle;
+use JSON::PP;
+use Time::HiRes qw(time sleep);
+
+use Intent;
+
+my $json = JSON::PP->new->canonical;
+
+# How often each is drawn, and what does it
+my %calls = (
+	post => [ 30, \&post_own ],
+	post_shared => [ 10, \&post_shared ],
+	post_again => [ 5, \&post_again ],
+	post_other => [ 2, \&post_other ],
+	batch => [ 6, \&post_batch ],
+	taken_back => [ 3, \&post_taken_back ],
+	prepared => [ 3, \&post_prepared ],
+	reverse => [ 4, \&reverse ],
+);
+
+# run(database, seed, session, until, journal): until that time
+sub run
+{
+	my (%option) = @_;
+	my $self = bless { %option, own => 0, shared => 0, posted => [] }, __PACKAGE__;
+	my @names = map { ($_) x $calls{$_}[0] } sort keys %calls;
+
+	srand $self->{seed} * 1000 + $self->{session};
+	open $self->{out}, '>>', $self->{journal} or die "cannot write $self->{journal}: $!\n";
+	$self->{out}->autoflush;
+	$self->connect;
+	$calls{ $names[ rand @names ] }[1]->($self) while time < $self->{until};
+	$self->finish_prepared;
+	$self->{dbh}->disconnect;
+	return;
+}
+
+sub connect
+{
+	my ($self) = @_;
+	my $isolation = $self->keeps_snapshot ? 'repeatable read' : 'read committed';
+
+	until ($self->{dbh} = DBI->connect("dbi:Pg:dbname=$self->{database};application_name=model_session", '', '',
+		{ RaiseError => 0, PrintError => 0, PrintWarn => 0, AutoCommit => 1, pg_server_prepare => 0 })
+		  and $self->{dbh}->do("SET default_transaction_isolation = '$isolation'"))
+	{
+		sleep 0.01;
+	}
+	return;
+}
+
+# Every fourth session works in one snapshot a transaction.
+sub keeps_snapshot { my ($self) = @_; return $self->{session} % 4 == 3 }
+
+# What may happen to any call: cancelled, terminated, another snapshot needed
+sub unlucky
+{
+	my ($self, $state) = @_;
+	return $state =~ /^(?:57014|57P01|lost)$/ || $state eq '40001' && $self->keeps_snapshot;
+}
+
+#
+# Calls
+#
+
+sub post_own
+{
+	my ($self) = @_;
+	my $key = $self->next_key;
+
+	$self->judge_one($key, $self->transaction(post_sql($key)));
+	return;
+}
+
+# The same keys in every session, at about the same time
+sub post_shared
+{
+	my ($self) = @_;
+	my $key = "s:$self->{seed}:" . ++$self->{shared};
+
+	$self->judge_one($key, $self->transaction(post_sql($key)));
+	return;
+}
+
+# Keys of its own and shared ones in one call, all or none
+sub post_batch
+{
+	my ($self) = @_;
+	my @keys = map { $self->next_key } 0 .. rand 4;
+
+	push @keys, map { "s:$self->{seed}:" . ($self->{shared} + $_) } 1 .. 1 + rand 3;
+	@keys = reverse @keys if rand() < 0.5;
+	my ($state, $rows) = $self->transaction(batch_sql(@keys));
+	my %id = map { @$_ } @{ $rows // [] };
+
+	$self->judge($_, $state, $id{$_}) for @keys;
+	return;
+}
+
+# What was acknowledged is acknowledged again, whatever has become of balances.
+sub post_again
+{
+	my ($self) = @_;
+	my $old = $self->{posted}[ rand @{ $self->{posted} } ] // return;
+	my ($state, $rows) = $self->transaction(post_sql($old->[0]));
+
+	$self->note('wrong', "$old->[0] posted again: $state")
+	  if !$self->unlucky($state) && ($state ne '00000' || $rows->[0][0] != $old->[1]);
+	return;
+}
+
+# It cannot become something else.
+sub post_other
+{
+	my ($self) = @_;
+	my $old = $self->{posted}[ rand @{ $self->{posted} } ] // return;
+	my ($state) = $self->transaction(post_sql($old->[0], 'other'));
+
+	$self->note('wrong', "$old->[0] posted with another kind: $state")
+	  if !$self->unlucky($state) && $state ne 'PY011';
+	return;
+}
+
+# In a savepoint that is rolled back; then another takes its place.
+sub post_taken_back
+{
+	my ($self) = @_;
+	my ($first, $second) = ($self->next_key, $self->next_key);
+
+	$self->note('gone', $first);
+	$self->judge_one($second, $self->transaction('SAVEPOINT s', post_sql($first), 'ROLLBACK TO s',
+			post_sql($second)));
+	return;
+}
+
+sub post_prepared
+{
+	my ($self) = @_;
+	my $key = $self->next_key;
+	my $dbh = $self->{dbh};
+	my ($state, $rows) = $self->run_all('BEGIN', post_sql($key),
+		"PREPARE TRANSACTION 'model:$self->{session}:$key'");
+
+	$state = 'lost' if $self->finish_prepared || $dbh != $self->{dbh};
+	$self->judge_one($key, $state, $rows);
+	return;
+}
+
+# Commit what this session prepared, through cancels and lost connections;
+# returns whether any had been left behind.
+sub finish_prepared
+{
+	my ($self) = @_;
+	my $tries = 0;
+
+	while (1)
+	{
+		my $gids = $self->{dbh}->selectcol_arrayref('SELECT gid FROM pg_prepared_xacts WHERE gid LIKE ?',
+			undef, "model:$self->{session}:%");
+
+		return $tries > 1 if $gids && !@$gids;
+		$tries++;
+		$self->{dbh}->do("COMMIT PREPARED '$_'") for $gids ? @$gids : ();
+		$self->connect if !$self->{dbh}->ping;
+	}
+}
+
+sub reverse
+{
+	my ($self) = @_;
+	my $key = "s:$self->{seed}:" . (1 + int rand($self->{shared} || return));
+	my ($state) = $self->transaction(qq(SELECT payments.reverse(id, 'mistake')
+		FROM payments.ledger_transaction WHERE transaction_key = '$key'));
+
+	$self->note('wrong', "reversal of $key: $state")
+	  if !$self->unlucky($state) && $state !~ /^(?:00000|PY015|PY018|PY019)$/;
+	return;
+}
+
+sub next_key { my ($self) = @_; return "c:$self->{seed}:$self->{session}:" . ++$self->{own} }
+
+sub post_sql
+{
+	my ($key, $kind) = @_;
+	my @entries = Intent::entries($key);
+
+	return sprintf q(SELECT payments.post('%s', '%s', '%s', metadata => '%s')),
+	  $key, $kind // 'concurrent', $json->encode([ map { {
+				account => $_->[0], currency => $_->[1], amount => $_->[2] } } @entries ]), metadata(@entries);
+}
+
+sub batch_sql
+{
+	my @keys = @_;
+	my @intents = map { [ Intent::entries($_) ] } @keys;
+	my @entries = map { @$_ } @intents;
+	my $array = sub { return 'ARRAY[' . join(', ', map { "'$_'" } @_) . ']' };
+
+	return sprintf 'SELECT transaction_key, id FROM payments.post_batch(%s, %s, %s::int[], %s, %s::numeric[], %s,'
+	  . ' metadatas => %s::jsonb[])', $array->(@keys), $array->(('concurrent') x @keys),
+	  $array->(map { scalar @$_ } @intents), (map { my $i = $_; $array->(map { $_->[$i] } @entries) } 0, 2, 1),
+	  $array->(map { metadata(@$_) } @intents);
+}
+
+sub metadata { return $json->encode({ checksum => Intent::checksum(@_) }) }
+
+#
+# Database transactions
+#
+
+# These statements in one, half of the time without saying BEGIN when there is
+# only one.  Returns the SQLSTATE, "lost" when nobody knows, and the rows of
+# the last SELECT.
+sub transaction
+{
+	my ($self, @statements) = @_;
+
+	return $self->run_all(@statements) if @statements == 1 && rand() < 0.5;
+	return $self->run_all('BEGIN', @statements, 'COMMIT');
+}
+
+sub run_all
+{
+	my ($self, @statements) = @_;
+	my $dbh = $self->{dbh};
+	my $rows;
+
+	for my $i (0 .. $#statements)
+	{
+		my $statement = $dbh->prepare($statements[$i], { pg_direct => 1 });
+
+		if ($statement && $statement->execute)
+		{
+			$rows = $statement->fetchall_arrayref if $statements[$i] =~ /^SELECT/;
+			next;
+		}
+
+		# only the last one can have had an effect without our knowing
+		my $state = $dbh->state;
+		if (!$dbh->ping)
+		{
+			$self->connect;
+			return $i == $#statements ? 'lost' : '57P01';
+		}
+		$dbh->do('ROLLBACK') if @statements > 1;
+		return $state;
+	}
+	return ('00000', $rows);
+}
+
+# A posting came to this.
+sub judge_one
+{
+	my ($self, $key, $state, $rows) = @_;
+	return $self->judge($key, $state, $rows && $rows->[0][0]);
+}
+
+sub judge
+{
+	my ($self, $key, $state, $id) = @_;
+
+	if ($state eq '00000')
+	{
+		$self->note('ack', "$key $id");
+		push @{ $self->{posted} }, [ $key, $id ];
+	}
+	elsif ($state eq 'lost')
+	{
+		$self->note('lost', $key);
+	}
+	else
+	{
+		$self->note('refused', "$key $state");
+		$self->note('wrong', "$key: $state") if !$self->unlucky($state) && $state !~ /^PY01[89]$/;
+	}
+	return;
+}
+
+sub note
+{
+	my ($self, $word, $text) = @_;
+	$self->{out}->print("$word $text\n");
+	return;
+}
+
+1;
