@@ -9,7 +9,7 @@
 # bash: their scripts install what is missing first, and come back here.
 
 OURS = help packages check demo demo-stop dev dev-stop bench fuzz soak crash \
-	model valgrind coverage lint indent clean-build
+	crash-wal model valgrind coverage lint indent clean-build
 
 PG_CONFIG ?= pg_config
 export PG_CONFIG
@@ -77,6 +77,10 @@ soak crash:
 model:
 	@LONG=model MODEL_SEEDS=$(or $(SEEDS),1000000) \
 		MODEL_SECONDS=$(or $(SECONDS),600) test/setup/check model
+
+#: make crash-wal     recovery from every record of the log of a run, in half an hour
+crash-wal:
+	@LONG=crash_wal test/setup/check tap
 
 #: make fuzz          the parsers under libFuzzer
 fuzz:
