@@ -303,7 +303,7 @@ sub stop_server
 sub audit_copy
 {
 	my ($n, $copy, $expected) = @_;
-	my @script = ('\set ON_ERROR_STOP 1', state_sql() . ';', '\echo @ sound', $audit);
+	my @script = ('\set ON_ERROR_STOP 1', q(SET lock_timeout = '10s';), state_sql() . ';', '\echo @ sound', $audit);
 	my %is_prepared = map { $_ => 1 } $expected->{rows} =~ /^prepared (.*)$/mg;
 	my @problems;
 
