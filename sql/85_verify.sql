@@ -203,7 +203,7 @@ CREATE FUNCTION payments.verify(
 			count(*),
 			coalesce(min(format('trigger %s on %s is not ENABLE ALWAYS', g.tgname, g.tgrelid::regclass))
 					FILTER (WHERE g.tgenabled <> 'A'),
-				CASE WHEN count(*) <> 35 THEN format('%s guards instead of 35', count(*)) END)
+				CASE WHEN count(*) <> 41 THEN format('%s guards instead of 41', count(*)) END)
 		FROM pg_trigger g
 			JOIN pg_class c ON c.oid = g.tgrelid
 		WHERE c.relnamespace = 'payments'::regnamespace AND NOT g.tgisinternal
@@ -222,6 +222,65 @@ CREATE FUNCTION payments.verify(
 			JOIN ONLY payments.ledger_account a ON a.id = r.account_id
 			LEFT JOIN LATERAL (SELECT sum(e.amount) AS amount FROM ONLY payments.ledger_entry e
 				WHERE e.transaction_id = r.reverses_id AND e.account_id = r.account_id) o ON true
+
+		UNION ALL
+		SELECT 19, 'balance rows are complete and say what their accounts'' last events say',
+			count(*),
+			min(format('account %s: %s rows say %s, its last event %s', a.code, coalesce(b.n, 0),
+				coalesce(nullif(concat_ws(', ', 'state ' || b.state, b.stripes || ' stripes', 'floor ' || b.floor, 'ceiling ' || b.ceiling,
+					CASE WHEN b.kinds > 1 THEN 'and disagree' END), ''), 'nothing'),
+				coalesce(nullif(concat_ws(', ', 'state ' || e.state, e.stripes || ' stripes', 'floor ' || e.floor, 'ceiling ' || e.ceiling), ''), 'is none')))
+				FILTER (WHERE b.n <> b.stripes OR b.kinds <> 1 OR e.account_id IS NOT NULL AND b.n IS NULL
+					OR b.state <> coalesce(e.state, 'o') OR b.stripes <> coalesce(e.stripes, b.stripes)
+					OR b.floor IS DISTINCT FROM e.floor OR b.ceiling IS DISTINCT FROM e.ceiling)
+		FROM ONLY payments.ledger_account a
+			LEFT JOIN (SELECT account_id, count(*) AS n, max(stripes) AS stripes,
+					count(DISTINCT ROW(stripes, state, floor, ceiling)) AS kinds,
+					max(state::text) AS state, max(floor) AS floor, max(ceiling) AS ceiling
+				FROM ONLY payments.ledger_balance GROUP BY account_id) b ON b.account_id = a.id
+			LEFT JOIN (SELECT DISTINCT ON (account_id) account_id, state::text, stripes, floor, ceiling
+				FROM ONLY payments.ledger_account_event ORDER BY account_id, id DESC) e ON e.account_id = a.id
+
+		UNION ALL
+		SELECT 20, 'what is held is the sum of the open holds',
+			count(*),
+			min(format('account %s: held %s, open holds %s', a.code, coalesce(b.held, 0), coalesce(h.held, 0)))
+				FILTER (WHERE coalesce(b.held, 0) <> coalesce(h.held, 0))
+		FROM ONLY payments.ledger_account a
+			LEFT JOIN (SELECT account_id, sum(held) AS held
+				FROM ONLY payments.ledger_balance GROUP BY account_id) b ON b.account_id = a.id
+			LEFT JOIN (SELECT account_id, sum(amount) AS held
+				FROM ONLY payments.ledger_hold h
+				WHERE NOT EXISTS (SELECT FROM ONLY payments.ledger_hold_end e WHERE e.hold_id = h.id)
+				GROUP BY account_id) h ON h.account_id = a.id
+
+		UNION ALL
+		SELECT 21, 'no account is past its limits, but those that payments books on',
+			count(*),
+			min(format('account %s: balance %s, held %s, floor %s, ceiling %s', a.code, n.balance, b.held, b.floor, b.ceiling))
+				FILTER (WHERE (n.balance - b.held < b.floor OR n.balance > b.ceiling)
+					AND split_part(a.code, ':', 1) NOT IN ('psp', 'buyer', 'seller', 'platform'))
+		FROM ONLY payments.ledger_balance b
+			JOIN ONLY payments.ledger_account a ON a.id = b.account_id
+			CROSS JOIN LATERAL (SELECT CASE WHEN a.kind IN ('asset', 'expense') THEN b.balance ELSE - b.balance END AS balance) n
+		WHERE b.floor IS NOT NULL OR b.ceiling IS NOT NULL
+
+		UNION ALL
+		SELECT 22, 'holds are open or ended, and posted ones have taken what they say',
+			count(*),
+			min(format('hold %s', h.id))
+				FILTER (WHERE (e.hold_id IS NULL) <> (o.hold_id IS NOT NULL)
+					OR o.account_id <> h.account_id OR o.amount <> h.amount
+					OR o.hold_id IS NOT NULL AND o.expires_at IS DISTINCT FROM h.expires_at
+					OR e.amount > h.amount
+					OR e.outcome = 'posted' AND (t.id IS NULL OR t.transaction_key <> format('hold:%s', h.id)
+						OR e.amount IS DISTINCT FROM (SELECT sum(CASE WHEN a.kind IN ('asset', 'expense') THEN - l.amount ELSE l.amount END)
+							FROM ONLY payments.ledger_entry l JOIN ONLY payments.ledger_account a ON a.id = l.account_id
+							WHERE l.transaction_id = e.transaction_id AND l.account_id = h.account_id)))
+		FROM ONLY payments.ledger_hold h
+			LEFT JOIN ONLY payments.ledger_hold_end e ON e.hold_id = h.id
+			LEFT JOIN ONLY payments.ledger_hold_open o ON o.hold_id = h.id
+			LEFT JOIN ONLY payments.ledger_transaction t ON t.id = e.transaction_id
 	) v
 	ORDER BY v.n
 	$$;

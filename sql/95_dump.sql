@@ -20,6 +20,10 @@ SELECT pg_catalog.pg_extension_config_dump('payments.ledger_account', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_transaction', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_entry', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_balance', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_account_event', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_hold', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_hold_end', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_hold_open', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet_transaction', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event', '');
@@ -31,5 +35,7 @@ SELECT pg_catalog.pg_extension_config_dump('payments.payment_order_history_id_se
 SELECT pg_catalog.pg_extension_config_dump('payments.psp_call_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_account_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_transaction_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_account_event_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_hold_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet_transaction_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event_id_seq', '');

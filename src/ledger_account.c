@@ -228,3 +228,27 @@ pay_ledger_house_account_code(const char *code, const char *currency)
 		return pstrdup(code);
 	return psprintf("%s:%s", code, currency);
 }
+
+bool
+pay_ledger_account_default(const char *code, const char **kind, int *stripes)
+{
+	size_t		len = strcspn(code, ":");
+
+	for (int i = 0; i < lengthof(account_kinds); i++)
+	{
+		if (strlen(account_kinds[i].prefix) == len &&
+			strncmp(account_kinds[i].prefix, code, len) == 0)
+		{
+			*kind = account_kinds[i].kind;
+			*stripes = account_kinds[i].stripes;
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+pay_ledger_account_check_code(const char *code)
+{
+	check_code(code);
+}

@@ -41,4 +41,14 @@ typedef struct PayLedgerAccount
 extern void pay_ledger_account_resolve(PayLedgerAccount *accounts, int n,
 									   TimestampTz now);
 
+/*
+ * Kind and number of stripes of an account by the first part of its code;
+ * false when that is unknown.
+ */
+extern bool pay_ledger_account_default(const char *code, const char **kind,
+									   int *stripes);
+
+/* 22023 when a code is malformed. */
+extern void pay_ledger_account_check_code(const char *code);
+
 #endif							/* PAY_LEDGER_ACCOUNT_H */

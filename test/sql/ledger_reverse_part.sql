@@ -14,7 +14,7 @@ BEGIN
 	RETURN 'no error';
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-	RETURN regexp_replace(concat_ws(E'\n', SQLSTATE || ' ' || SQLERRM, NULLIF(detail, ''), NULLIF(hint, ''), ''), 'transaction [0-9]+', 'transaction N', 'g');
+	RETURN regexp_replace(concat_ws(E'\n', SQLSTATE || ' ' || SQLERRM, NULLIF(detail, ''), NULLIF(hint, ''), ''), '(transaction |reversal:)[0-9]+', '\1N', 'g');
 END $$;
 CREATE ROLE regress_ledger_operator;
 SELECT payments.grant_to('regress_ledger_operator', 'operator');

@@ -68,7 +68,8 @@ SELECT c.oid::regclass AS lacks_order_id FROM pg_class c
 	WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
 		AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'order_id' AND atttypid = 'text'::regtype)
 		AND relname NOT IN ('currency', 'merchant', 'buyer', 'seller', 'node', 'cluster',	-- reference
-			'worker_epoch', 'event_consumer', 'ledger_account', 'ledger_balance', 'wallet')	-- of no order
+			'worker_epoch', 'event_consumer', 'ledger_account', 'ledger_account_event', 'ledger_balance', 'wallet',	-- of no order
+			'ledger_hold_end', 'ledger_hold_open')	-- of a hold, which says it
 	ORDER BY 1::text;
 SELECT c.oid::regclass AS order_id_lacks_index FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'order_id'
 	WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
@@ -115,14 +116,14 @@ SELECT c.oid::regclass AS can_be_deleted_from FROM pg_class c
 	WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
 		AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & (2 | 8) = (2 | 8))
 		AND relname NOT IN ('merchant', 'buyer', 'seller', 'node', 'event_consumer',	-- reference, and offsets
-			'psp_call_queue',					-- hot: rows come and go
+			'psp_call_queue', 'ledger_hold_open',	-- hot: rows come and go
 			'ledger_balance', 'wallet')			-- sums that can be built anew
 	ORDER BY 1::text;
 SELECT c.oid::regclass AS can_be_truncated FROM pg_class c
 	WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
 		AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & 32 = 32)
 		AND relname NOT IN ('merchant', 'buyer', 'seller', 'node', 'event_consumer', 'ledger_balance', 'wallet',
-			'cluster', 'worker_epoch')
+			'ledger_hold_open', 'cluster', 'worker_epoch')
 	ORDER BY 1::text;
 SELECT tgrelid::regclass AS of_table, tgname AS derives_on_insert FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
 	WHERE relnamespace = 'payments'::regnamespace AND NOT tgisinternal AND tgtype & 4 = 4 AND tgtype & 2 = 2;

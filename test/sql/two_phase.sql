@@ -132,12 +132,49 @@ ROLLBACK PREPARED 'regress_two_phase_node';
 SELECT count(*) AS nodes FROM payments.node;
 SELECT holds FROM payments.verify() WHERE invariant = 'sequences draw this node''s numbers';
 
+-- accounts and holds
+CREATE FUNCTION test.two_phase_accounts() RETURNS text LANGUAGE sql AS $$
+	SELECT concat_ws(' ', (SELECT string_agg(account || ' ' || state || ' ' || stripes, ', ' ORDER BY account) FROM payments.accounts WHERE account ~ '^tp_'),
+		(SELECT string_agg(hold_key || ' ' || status, ', ' ORDER BY hold_key) FROM payments.holds WHERE hold_key ~ '^tp:'))
+$$;
+CREATE PROCEDURE test.two_phase_accounts_change() LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM payments.open_account('tp_wallet:1', 'liability'), payments.open_account('tp_other:1', 'liability'), payments.open_account('tp_gone:1', 'asset');
+	PERFORM payments.hold('tp:' || n, 'tp_wallet:1', n) FROM generate_series(1, 3) n;
+	PERFORM payments.post_hold(id, 'test', '[{"account": "tp_wallet:1", "amount": 1}, {"account": "tp_other:1", "amount": -1}]')
+		FROM payments.holds WHERE hold_key = 'tp:1';
+	PERFORM payments.void_hold(id, 'why') FROM payments.holds WHERE hold_key = 'tp:2';
+	PERFORM payments.hold('tp:4', 'tp_other:1', 1, expires_in => '1 us'), pg_sleep(0.001);
+	PERFORM payments.expire_holds();
+	PERFORM payments.set_account_limits('tp_wallet:1', -100, NULL, 'why');
+	PERFORM payments.set_account_stripes('tp_other:1', 4, 'why');
+	PERFORM payments.freeze_account('tp_wallet:1', 'why'), payments.unfreeze_account('tp_wallet:1', 'why'), payments.freeze_account('tp_other:1', 'why');
+	PERFORM payments.close_account('tp_gone:1', 'why'), payments.reopen_account('tp_gone:1', 'why'), payments.close_account('tp_gone:1', 'why');
+	PERFORM payments.rebuild_balances();
+END $$;
+BEGIN;
+CALL test.two_phase_accounts_change();
+PREPARE TRANSACTION 'regress_two_phase_accounts';
+\c
+ROLLBACK PREPARED 'regress_two_phase_accounts';
+SELECT test.two_phase_accounts();
+BEGIN;
+CALL test.two_phase_accounts_change();
+PREPARE TRANSACTION 'regress_two_phase_accounts';
+\c
+COMMIT PREPARED 'regress_two_phase_accounts';
+SELECT test.two_phase_accounts();
+SELECT invariant, counterexample FROM payments.verify() WHERE NOT holds;
+DROP FUNCTION test.two_phase_accounts();
+DROP PROCEDURE test.two_phase_accounts_change();
+
 -- every function is in this file, or has a reason not to be
 SELECT p.oid::regprocedure FROM pg_proc p
 	WHERE pronamespace = 'payments'::regnamespace AND prorettype <> 'trigger'::regtype AND prokind = 'f'
 		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'post_entries', 'post_batch', 'reverse', 'balance',
 			'fetch_events', 'ack_events', 'retry', 'set_node', 'set_merchant', 'set_seller', 'version', 'worker_slots',
-			'verify', 'grant_to')
+			'verify', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
+			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds')
 	ORDER BY proname COLLATE "C";
 SELECT count(*) AS left_over FROM pg_prepared_xacts WHERE database = current_database();
 

@@ -22,6 +22,17 @@ SELECT payments.post('verify-post', 'test', '[{"account": "asset:verify", "amoun
 	{"account": "asset:verify", "amount": 3}, {"account": "revenue:verify", "amount": -3}]') > 0 AS posted;
 SELECT payments.reverse(payments.post_entries('verify-reversed', 'test', '{asset:verify,revenue:verify}', '{50,-50}'), 'in part',
 	'[{"account": "revenue:verify", "amount": 20}, {"account": "asset:verify", "amount": -20}]') > 0 AS reversed;
+SELECT payments.open_account('verify_wallet:1', 'liability', floor => 0, ceiling => 100) > 0 AS opened,
+	payments.open_account('verify_hot:1', 'asset', stripes => 4) > 0 AS opened;
+SELECT payments.post('verify-wallet', 'test', '[{"account": "verify_hot:1", "amount": 55}, {"account": "verify_wallet:1", "amount": -55}]') > 0 AS posted;
+SELECT count(payments.hold('verify:' || k, 'verify_wallet:1', 7)) FROM unnest(ARRAY['open', 'posted', 'voided']) k;
+SELECT payments.post_hold(id, 'test', '[{"account": "verify_wallet:1", "amount": 5}, {"account": "verify_hot:1", "amount": -5}]') > 0 AS posted
+	FROM payments.holds WHERE hold_key = 'verify:posted';
+SELECT payments.void_hold(id, 'why') FROM payments.holds WHERE hold_key = 'verify:voided';
+-- not on the stripe of whatever process this is
+UPDATE payments.ledger_balance SET balance = CASE stripe WHEN 0 THEN 50 ELSE 0 END
+	WHERE account_id = (SELECT id FROM payments.ledger_account WHERE code = 'verify_hot:1');
+SELECT payments.freeze_account('verify_wallet:1', 'why');
 
 -- the books are right, after everything
 SELECT invariant, holds, checked > 0 AS has_looked, counterexample FROM payments.verify();
@@ -49,7 +60,7 @@ BEGIN
 		RAISE EXCEPTION 'forget it' USING ERRCODE = 'XX999';
 	EXCEPTION WHEN SQLSTATE 'XX999' THEN NULL;
 	END;
-	RETURN QUERY SELECT f ->> 0, regexp_replace(regexp_replace(f ->> 1, '(payment order|transaction|call) [0-9]+', '\1 n', 'g'),
+	RETURN QUERY SELECT f ->> 0, regexp_replace(regexp_replace(f ->> 1, '(payment order|transaction|call|hold) [0-9]+', '\1 n', 'g'),
 			'^[0-9]+ guards instead of [0-9]+$', 'guards are missing')
 		FROM jsonb_array_elements(coalesce(found, '[["nothing was noticed", null]]')) f;
 END $$;
@@ -163,6 +174,47 @@ SELECT * FROM pg_temp.broken_by($$
 SELECT * FROM pg_temp.broken_by($$
 	UPDATE payments.ledger_transaction SET reverses_id = (SELECT id FROM payments.ledger_transaction WHERE order_id = 'verify-usd' AND kind = 'payment.captured')
 		WHERE reverses_id = (SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'verify-reversed')$$);
+-- 19: rows that say another thing than the last event; a stripe that is gone; a state that nobody ordered
+SELECT x.change, b.* FROM unnest(ARRAY['state = ''o''', 'floor = NULL', 'floor = 1', 'ceiling = 101']) WITH ORDINALITY x (change, n),
+	pg_temp.broken_by(format('UPDATE payments.ledger_balance SET %s WHERE account_id =
+		(SELECT id FROM payments.ledger_account WHERE code = ''verify_wallet:1'')', change)) b ORDER BY n;
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.ledger_balance WHERE stripe = 3 AND account_id =
+	(SELECT id FROM payments.ledger_account WHERE code = 'verify_hot:1')$$);
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.ledger_balance WHERE account_id =
+	(SELECT id FROM payments.ledger_account WHERE code = 'verify_hot:1')$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.ledger_balance SET state = 'f' WHERE stripe = 2 AND account_id =
+	(SELECT id FROM payments.ledger_account WHERE code = 'verify_hot:1')$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.ledger_balance SET state = 'c' WHERE account_id =
+	(SELECT id FROM payments.ledger_account WHERE code = 'asset:verify')$$);
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.ledger_account_event WHERE event = 'frozen' AND account_id =
+	(SELECT id FROM payments.ledger_account WHERE code = 'verify_wallet:1')$$);
+-- 20: more is held than the holds say, or less
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.ledger_balance SET held = 8 WHERE account_id =
+	(SELECT id FROM payments.ledger_account WHERE code = 'verify_wallet:1')$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.ledger_balance SET held = 2 WHERE account_id =
+	(SELECT id FROM payments.ledger_account WHERE code = 'asset:verify')$$);
+-- 21: below the floor by the balance, by what is held; above the ceiling
+SELECT x.change, b.* FROM unnest(ARRAY['floor = 51', 'floor = 44', 'ceiling = 49']) WITH ORDINALITY x (change, n),
+	pg_temp.broken_by(format('UPDATE payments.ledger_balance SET %s WHERE account_id =
+			(SELECT id FROM payments.ledger_account WHERE code = ''verify_wallet:1'');
+		UPDATE payments.ledger_account_event SET %s WHERE event = ''frozen'' AND account_id =
+			(SELECT id FROM payments.ledger_account WHERE code = ''verify_wallet:1'')', change, change)) b ORDER BY n;
+-- 22: no end and not open; open and ended; open as something else; posted without its transaction, for more, for less
+SELECT x.statement, b.* FROM unnest(ARRAY[
+		'DELETE FROM payments.ledger_hold_open',
+		'INSERT INTO payments.ledger_hold_open SELECT id, account_id, amount, expires_at FROM payments.ledger_hold WHERE hold_key = ''verify:posted''',
+		'UPDATE payments.ledger_hold_open SET amount = amount + 1',
+		'UPDATE payments.ledger_hold_open SET account_id = (SELECT id FROM payments.ledger_account WHERE code = ''asset:verify'')',
+		'UPDATE payments.ledger_hold_open SET expires_at = now()',
+		'UPDATE payments.ledger_hold_end SET transaction_id = (SELECT id FROM payments.ledger_transaction WHERE transaction_key = ''verify-post'') WHERE outcome = ''posted''
+			AND hold_id = (SELECT id FROM payments.ledger_hold WHERE hold_key = ''verify:posted'')',
+		'UPDATE payments.ledger_hold_end SET transaction_id = -1 WHERE hold_id = (SELECT id FROM payments.ledger_hold WHERE hold_key = ''verify:posted'')',
+		'UPDATE payments.ledger_hold_end SET amount = 4 WHERE hold_id = (SELECT id FROM payments.ledger_hold WHERE hold_key = ''verify:posted'')',
+		'UPDATE payments.ledger_hold SET amount = 4 WHERE hold_key = ''verify:posted''']) WITH ORDINALITY x (statement, n),
+	pg_temp.broken_by(x.statement || CASE WHEN x.statement ~ 'ledger_hold_open' AND x.statement !~ 'INSERT'
+		THEN ' WHERE hold_id = (SELECT id FROM payments.ledger_hold WHERE hold_key = ''verify:open'')' ELSE '' END) b ORDER BY n;
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.ledger_hold_end WHERE hold_id =
+	(SELECT id FROM payments.ledger_hold WHERE hold_key = 'verify:voided')$$);
 
 -- all of it is forgotten
 SELECT count(*) AS broken FROM payments.verify() WHERE NOT holds;
