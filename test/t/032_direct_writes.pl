@@ -1,0 +1,106 @@
+# Postings are written without the executor: every index is kept all the same,
+# those that a DBA makes meanwhile too, and the rows satisfy the constraints
+# that were not asked.
+use strict;
+use warnings;
+
+use Audit;
+use IPC::Run ();
+use PaymentsTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $shop = PaymentsTest->new(preload => 0);
+my $script = PostgreSQL::Test::Utils::tempdir . '/post.sql';
+
+$shop->sql('CREATE EXTENSION amcheck');
+append_to_file($script, q(
+\set n random(1, 1000000000)
+\set one random(1, 200)
+\set two random(201, 400)
+SELECT payments.post_batch(ARRAY['x' || :n::text, 'y' || :n::text], ARRAY['test', 'test'], ARRAY[2, 3],
+	ARRAY[format('asset%sd%s', chr(58), :one::int), format('asset%sd%s', chr(58), :two::int),
+		format('psp%sd', chr(58)), format('asset%sd%s', chr(58), :one::int), format('asset%sd%s', chr(58), :two::int)],
+	ARRAY[5, -5, 7, -3, -4]::numeric[],
+	order_ids => CASE WHEN :n::int % 2 = 0 THEN ARRAY['order-' || :n::text, NULL] END);
+));
+
+# while others post, a DBA makes indexes of every kind, and makes old ones anew
+my $posting = start_posting(4);
+my %indexes = (
+	on_expression => 'ledger_entry ((amount * 2))',
+	on_part => "ledger_entry (currency) WHERE amount > 0",
+	of_hash => 'ledger_transaction USING hash (kind)',
+	of_brin => 'ledger_transaction USING brin (recorded_at)',
+	of_gin => 'ledger_transaction USING gin (metadata)');
+for my $name (sort keys %indexes)
+{
+	my ($table, $rest) = split / /, $indexes{$name}, 2;
+	$shop->sql("CREATE INDEX CONCURRENTLY $name ON payments.$table $rest");
+}
+$shop->sql('REINDEX INDEX CONCURRENTLY payments.ledger_transaction_transaction_key_key');
+$shop->sql('REINDEX TABLE payments.ledger_balance');
+$shop->sql('DROP INDEX CONCURRENTLY payments.of_gin');
+$shop->sql('VACUUM (FREEZE) payments.ledger_entry');
+ok($posting->finish, 'posting went on meanwhile');
+cmp_ok($shop->sql('SELECT count(*) FROM payments.ledger_transaction'), '>', 200, 'and wrote a lot');
+
+is($shop->sql(q(SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+		WHERE relnamespace = 'payments'::regnamespace AND NOT (indisvalid AND indisready))), 0, 'every index is valid');
+is($shop->sql(q(SELECT count(bt_index_parent_check(i.indexrelid, heapallindexed => true)) > 5
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+		WHERE amname = 'btree' AND relname ~ '^(ledger_|on_)')), 't', 'and has every row, amcheck says');
+is($shop->sql(q(SELECT count(*) FROM pg_class c, verify_heapam(c.oid) v
+		WHERE relnamespace = 'payments'::regnamespace AND relname ~ '^ledger_' AND relkind = 'r')), 0, 'tables are sound');
+is(counted('kind', "kind = 'test'", 'hash'), counted('kind', "kind || '' = 'test'", 'none'), 'the hash index too');
+
+# the constraints that posting does not ask
+for my $constraint (split /\n/, $shop->sql(q(
+	SELECT conrelid::regclass || '|' || conname || '|' || pg_get_expr(conbin, conrelid)
+	FROM pg_constraint WHERE contype = 'c' AND conrelid::regclass::text ~ '^payments.ledger_')))
+{
+	my ($table, $name, $expression) = split /\|/, $constraint, 3;
+	is($shop->sql("SELECT count(*) FROM $table WHERE NOT ($expression)"), 0, "$name holds");
+}
+for my $key (split /\n/, $shop->sql(q(
+	SELECT conrelid::regclass || '|' || conname FROM pg_constraint WHERE contype = 'f' AND conrelid::regclass::text ~ '^payments.ledger_')))
+{
+	my ($table, $name) = split /\|/, $key;
+	is(orphans($name), 0, "$name holds");
+}
+is($shop->sql('SELECT count(*) FROM payments.verify() WHERE NOT holds'), 0, 'the books are right');
+
+$shop->{node}->stop;
+done_testing();
+
+# pgbench in the background
+sub start_posting
+{
+	my ($clients) = @_;
+
+	return IPC::Run::start([ 'pgbench', '-n', '-M', 'prepared', '-c', $clients, '-T', is_long() ? 60 : 8, '-f', $script,
+			$shop->{node}->connstr('shop') ], '>', \my $out, '2>', \my $err);
+}
+
+sub counted
+{
+	my ($column, $condition) = @_;
+
+	return $shop->sql("SET enable_seqscan = off; SELECT count(*) FROM payments.ledger_transaction WHERE $condition");
+}
+
+# Rows of a foreign key's table without their counterpart, looked for by hand
+sub orphans
+{
+	my ($name) = @_;
+	my $query = $shop->sql(qq(
+		SELECT format('SELECT count(*) FROM %s a WHERE %s AND NOT EXISTS (SELECT FROM %s b WHERE %s)', conrelid::regclass,
+			string_agg(format('a.%I IS NOT NULL', x.attname), ' AND '), confrelid::regclass,
+			string_agg(format('a.%I = b.%I', x.attname, y.attname), ' AND '))
+		FROM pg_constraint, ROWS FROM (unnest(conkey), unnest(confkey)) k (f, t)
+			JOIN pg_attribute x ON true JOIN pg_attribute y ON true
+		WHERE conname = '$name' AND x.attrelid = conrelid AND x.attnum = f AND y.attrelid = confrelid AND y.attnum = t
+		GROUP BY conrelid, confrelid));
+
+	return $shop->sql($query);
+}
