@@ -173,7 +173,7 @@ CREATE VIEW payments.account_balance WITH (security_barrier) AS
 		COALESCE(b.balance, 0) AS balance,
 		CASE WHEN a.kind IN ('asset', 'expense') THEN COALESCE(b.balance, 0) ELSE - COALESCE(b.balance, 0) END AS normal_balance
 	FROM ONLY payments.ledger_account a
-		LEFT JOIN (SELECT account_id, pg_catalog.sum(balance) AS balance
+		LEFT JOIN (SELECT account_id, pg_catalog.trim_scale(pg_catalog.sum(balance)) AS balance
 			FROM ONLY payments.ledger_balance GROUP BY account_id) b ON b.account_id = a.id;
 COMMENT ON VIEW payments.account_balance IS
 'Present balance of every account: balance with debits positive, normal_balance on the side that is normal for the kind';

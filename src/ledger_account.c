@@ -10,17 +10,25 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "db.h"
 #include "errors.h"
 #include "ledger.h"
 #include "ledger_account.h"
 #include "ledger_account_cache.h"
+#include "table.h"
 
 #define MAX_CODE_LENGTH	128
 #define HOT_STRIPES		16
@@ -43,7 +51,28 @@ static const AccountKind account_kinds[] = {
 	{"platform", "revenue", HOT_STRIPES},
 };
 
+enum
+{
+	ID,
+	CODE,
+	KIND,
+	CURRENCY
+};
+
+static PayTable table = {
+	"ledger_account",
+	{
+		[ID] = "id",
+		[CODE] = "code",
+		[KIND] = "kind",
+		[CURRENCY] = "currency",
+	}
+};
+
 static int	find(PayLedgerAccount *accounts, int n);
+static bool find_code(IndexScanDesc scan, const char *code,
+					  TupleTableSlot *row);
+static void read_account(TupleTableSlot *row, PayLedgerAccount *account);
 static void open_missing(PayLedgerAccount *accounts, int n, TimestampTz now);
 static int	kind_of(const char *code);
 static void check_code(const char *code);
@@ -68,48 +97,70 @@ pay_ledger_account_resolve(PayLedgerAccount *accounts, int n,
 		elog(ERROR, "accounts that were opened are not there");
 }
 
-/* Look up the accounts that are not known yet; returns how many are known. */
+/*
+ * Look up the accounts that are not known yet; returns how many are known.
+ * Sees what a statement of this transaction would see now.
+ */
 static int
 find(PayLedgerAccount *accounts, int n)
 {
-	static PayStatement read = {
-		"SELECT u.n::pg_catalog.int4, a.id, a.currency, COALESCE(b.stripes, 1)::pg_catalog.int4,"
-		" a.kind OPERATOR(pg_catalog.=) ANY ('{asset,expense}')"
-		" FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (code, n)"
-		" JOIN ONLY payments.ledger_account a ON a.code OPERATOR(pg_catalog.=) u.code"
-		" LEFT JOIN ONLY payments.ledger_balance b ON b.account_id OPERATOR(pg_catalog.=) a.id"
-		" AND b.stripe OPERATOR(pg_catalog.=) 0::pg_catalog.int2",
-		1, {TEXTARRAYOID}
-	};
-	char	  **codes = palloc(sizeof(char *) * n);
-	int		   *places = palloc(sizeof(int) * n);
-	int			asked = 0;
-	uint64		found;
-	Datum		values[1];
+	static const int key_column[] = {CODE};
+	Snapshot	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ?
+											GetTransactionSnapshot() :
+											GetLatestSnapshot());
+	TupleTableSlot *row;
+	IndexScanDesc scan;
+	int			found = 0;
 
+	pay_table_open(&table);
+	row = table_slot_create(pay_table_relation(&table), NULL);
+	scan = pay_index_beginscan(pay_table_relation(&table),
+							   pay_table_unique_index(&table, key_column, 1),
+							   snapshot, 1);
 	for (int i = 0; i < n; i++)
 	{
+		if (accounts[i].id == 0 && find_code(scan, accounts[i].code, row))
+		{
+			read_account(row, &accounts[i]);
+			pay_ledger_account_remember(&accounts[i]);
+		}
 		if (accounts[i].id != 0)
-			continue;
-		codes[asked] = unconstify(char *, accounts[i].code);
-		places[asked++] = i;
+			found++;
 	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(row);
+	pay_table_close(&table);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
 
-	values[0] = pay_db_text_array(codes, asked);
-	found = pay_db_run(&read, values, NULL);
-	for (uint64 row = 0; row < found; row++)
-	{
-		PayLedgerAccount *account =
-		&accounts[places[pay_db_int32(row, 1) - 1]];
+static bool
+find_code(IndexScanDesc scan, const char *code, TupleTableSlot *row)
+{
+	ScanKeyData key;
 
-		account->id = pay_db_int64(row, 2);
-		strlcpy(account->currency, pay_db_text(row, 3),
-				sizeof(account->currency));
-		account->stripes = pay_db_int32(row, 4);
-		account->normal_debit = pay_db_bool(row, 5);
-		pay_ledger_account_remember(account);
-	}
-	return n - asked + (int) found;
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(code));
+	key.sk_collation = scan->indexRelation->rd_indcollation[0];
+	index_rescan(scan, &key, 1, NULL, 0);
+	return index_getnext_slot(scan, ForwardScanDirection, row);
+}
+
+/* Of the stripes the first posting learns. */
+static void
+read_account(TupleTableSlot *row, PayLedgerAccount *account)
+{
+	bool		is_null;
+	char	   *kind;
+
+	kind = TextDatumGetCString(pay_table_get(&table, row, KIND, &is_null));
+	account->id = DatumGetInt64(pay_table_get(&table, row, ID, &is_null));
+	text_to_cstring_buffer(DatumGetTextPP(pay_table_get(&table, row, CURRENCY,
+														&is_null)),
+						   account->currency, sizeof(account->currency));
+	account->normal_debit = strcmp(kind, "asset") == 0 ||
+		strcmp(kind, "expense") == 0;
+	account->stripes = 0;
 }
 
 /*

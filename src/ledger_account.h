@@ -25,7 +25,7 @@ typedef struct PayLedgerAccount
 	int64		id;				/* 0: not found yet */
 	char		currency[4];
 	bool		normal_debit;	/* asset or expense */
-	int			stripes;		/* as last seen */
+	int			stripes;		/* as last seen; 0: not yet */
 
 	/* for whoever changes balances */
 	int64		change;			/* net, in mills */

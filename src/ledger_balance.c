@@ -126,7 +126,8 @@ change_one(PayLedgerAccount *account, Relation key)
 		Balance		before;
 		Balance		after;
 
-		if (find_row(scan, account->id, MyProcPid % account->stripes, row))
+		if (account->stripes > 0 &&
+			find_row(scan, account->id, MyProcPid % account->stripes, row))
 		{
 			read_row(row, &before);
 			decide(account, &before, &after);
@@ -287,13 +288,14 @@ static void
 write_first_rows(const PayLedgerAccount *account)
 {
 	Datum		zero = pay_amount_to_numeric(0);
+	int			stripes = Max(account->stripes, 1);
 
-	for (int stripe = 0; stripe < account->stripes; stripe++)
+	for (int stripe = 0; stripe < stripes; stripe++)
 	{
 		pay_table_begin_row(&balances, 0);
 		pay_table_set(&balances, 0, ACCOUNT_ID, Int64GetDatum(account->id));
 		pay_table_set(&balances, 0, STRIPE, Int16GetDatum(stripe));
-		pay_table_set(&balances, 0, STRIPES, Int16GetDatum(account->stripes));
+		pay_table_set(&balances, 0, STRIPES, Int16GetDatum(stripes));
 		pay_table_set(&balances, 0, STATE, CharGetDatum(PAY_LEDGER_OPEN));
 		pay_table_set(&balances, 0, HELD, zero);
 		pay_table_set(&balances, 0, BALANCE, zero);

@@ -53,7 +53,7 @@ static Datum
 read_balance(const char *code, const TimestampTz *as_of)
 {
 	static PayStatement present = {
-		"SELECT COALESCE((SELECT pg_catalog.sum(b.balance) FROM ONLY payments.ledger_balance b"
+		"SELECT COALESCE((SELECT pg_catalog.trim_scale(pg_catalog.sum(b.balance)) FROM ONLY payments.ledger_balance b"
 		" WHERE b.account_id OPERATOR(pg_catalog.=) a.id), 0)"
 		" FROM ONLY payments.ledger_account a WHERE a.code OPERATOR(pg_catalog.=) $1",
 		1, {TEXTOID}
