@@ -8,8 +8,8 @@
 # installcheck, clean, ...) need pg_config.  Ours need nothing but make and
 # bash: their scripts install what is missing first, and come back here.
 
-OURS = help packages check demo demo-stop dev dev-stop bench fuzz soak crash \
-	crash-wal model valgrind coverage lint indent clean-build
+OURS = help packages check demo demo-stop dev dev-stop bench bench-ledger fuzz \
+	soak crash crash-wal model valgrind coverage lint indent clean-build
 
 PG_CONFIG ?= pg_config
 export PG_CONFIG
@@ -68,6 +68,13 @@ bench:
 	@test/setup/shop up bench
 	@test/setup/shop run bench test/bench/run; \
 		status=$$?; test/setup/shop down bench; exit $$status
+
+#: make bench-ledger  what the ledger can carry (PGLEDGER_SQL=FILE: beside pgledger)
+bench-ledger:
+	@test/setup/packages build test
+	@test/setup/shop up bench-ledger
+	@test/setup/shop run bench-ledger test/bench/ledger/run; \
+		status=$$?; test/setup/shop down bench-ledger; exit $$status
 
 #: make soak, crash   the long form of the TAP tests named so
 soak crash:

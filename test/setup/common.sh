@@ -20,9 +20,10 @@ secret_key=test_sk_simulator0only0000000000000
 
 # Started by make, these scripts start make again, in a world of their own:
 # no flags of the outer make, and no connection settings of the caller.
+# PGLEDGER_SQL is for the ledger's benchmark.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 for name in "${!PG@}"; do
-	[[ $name = PG_* ]] || unset "$name"
+	[[ $name = PG_* || $name = PGLEDGER_SQL ]] || unset "$name"
 done
 export LC_ALL=C.UTF-8
 
