@@ -243,7 +243,7 @@ sub try_point
 		cut_log($copy, $record->{end}, $n % 2 ? 1 + int(rand($record->{next} - 1)) : 0);
 	}
 	my $pid = start_server($copy) // return ("does not recover:\n" . slurp_file("$copy.log"));
-	my @problems = audit_copy($n, $copy, $expected);
+	my @problems = audit_copy($copy, $expected);
 
 	stop_server($pid);
 	push @problems, "the log says: $1" if slurp_file("$copy.log") =~ /(.*(?:PANIC|TRAP|inconsistent page).*)/;
@@ -302,57 +302,29 @@ sub stop_server
 # One session: what is there, is it sound, the run again, the books then.
 sub audit_copy
 {
-	my ($n, $copy, $expected) = @_;
-	my @script = ('\set ON_ERROR_STOP 1', q(SET lock_timeout = '10s';), state_sql() . ';', '\echo @ sound', $audit);
-	my %is_prepared = map { $_ => 1 } $expected->{rows} =~ /^prepared (.*)$/mg;
+	my ($copy, $expected) = @_;
+	my @script = ('\set ON_ERROR_STOP 1', q(SET lock_timeout = '10s';),
+		state_sql() . ';',
+		'\echo @ sound', $audit,
+		ledger_repeat_sql(\@steps, $expected->{step}, $expected->{rows} =~ /^prepared (.*)$/mg),
+		'\echo @ books', "$books;",
+		'\echo @ sound at last', $audit, q(SELECT 'prepared ' || gid FROM pg_prepared_xacts;));
 	my @problems;
-
-	for my $i (0 .. $#steps)
-	{
-		my $step = $steps[$i];
-		my $sql = $step->{again} // $step->{sql};
-
-		$sql = $step->{sql} if $step->{finishes} && $is_prepared{ $step->{finishes} };
-		next if $sql eq '' || $step->{once} && $i <= $expected->{step};
-		push @script, "\\echo @ $i", $step->{fails}
-		  ? ('\set ON_ERROR_STOP 0', "$sql;", '\set ON_ERROR_STOP 1', '\echo :SQLSTATE') : "$sql;";
-	}
-	push @script, '\echo @ books', "$books;", '\echo @ sound at last', $audit,
-	  q(SELECT 'prepared ' || gid FROM pg_prepared_xacts;);
 
 	my $is_done = IPC::Run::run([ 'psql', '-XAtq', '-h', $copy, '-p', 5432, '-d', 'shop', '-f', '-' ],
 		'<', \join("\n", @script), '>', \my $out, '2>', \my $err);
 	my ($rows, %said) = split /^@ (.*)\n/m, $out, -1;
 
 	push @problems, "the run cannot be repeated:\n$err" if !$is_done;
-	$rows =~ s/\n$//;
-	push @problems, "rows differ:\n" . difference($expected->{rows}, $rows) if $rows ne $expected->{rows};
+	push @problems, "rows differ:\n" . differences("$expected->{rows}\n", $rows) if $rows ne "$expected->{rows}\n";
 	for ('sound', 'sound at last')
 	{
 		push @problems, "not $_:\n$said{$_}" if ($said{$_} // 'not reached') ne '';
 	}
-	for my $i (grep { $_ <= $expected->{step} && defined $steps[$_]{answer} } 0 .. $#steps)
-	{
-		next if !defined $said{$i} || $steps[$i]{again} || $steps[$i]{once};
-		$said{$i} =~ s/\n$//;
-		push @problems, "$steps[$i]{name}: first $steps[$i]{answer}, then $said{$i}" if $said{$i} ne $steps[$i]{answer};
-	}
-	my $books = $said{books} // '';
-	$books =~ s/\n$//;
-	push @problems, "books differ in the end:\n" . difference($final_books, $books) if $books ne $final_books;
+	push @problems, ledger_repeated(\@steps, $expected->{step}, %said);
+	push @problems, "books differ in the end:\n" . differences("$final_books\n", $said{books} // '')
+	  if ($said{books} // '') ne "$final_books\n";
 	return @problems;
-}
-
-sub difference
-{
-	my ($expected, $got) = @_;
-	my (%expected, %got);
-
-	$expected{$_}++ for split /\n/, $expected;
-	$got{$_}++ for split /\n/, $got;
-	my @lines = ((map { "missing: $_" } grep { !$got{$_} } sort keys %expected),
-		(map { "too many: $_" } grep { !$expected{$_} } sort keys %got));
-	return join("\n", splice @lines, 0, 20) . "\n";
 }
 
 #

@@ -4,7 +4,7 @@
 #	use LedgerRun;
 #	my @steps = ledger_steps($node, 'shop');	# those that this server knows
 #	$node->safe_psql('shop', $_->{sql}) for @steps;
-#	is($node->safe_psql('shop', audit_sql($node, 'shop')), '', 'sound');
+#	is($node->safe_psql('shop', ledger_audit_sql($node, 'shop')), '', 'sound');
 #
 # A step is a hash: name; sql, which commits, prepares or finishes at most one
 # transaction; and
@@ -25,7 +25,8 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT = qw(ledger_steps ledger_rows_sql ledger_books_sql ledger_audit_sql);
+our @EXPORT = qw(ledger_steps ledger_rows_sql ledger_books_sql ledger_audit_sql
+  ledger_repeat_sql ledger_repeated differences);
 
 # {"account": ..., "amount": ...} of a list of pairs
 sub entries
@@ -209,8 +210,56 @@ sub ledger_steps
 	return grep { !$_->{needs} || $functions =~ /^\Q$_->{needs}\E/m } @steps;
 }
 
-# Every row of every table, one a line, as they lie there; with options
-# (except => [...]) without some tables.
+# The run once more, as a script for psql, in books that have all that was done
+# up to a step; prepared says which transactions are prepared in them.  Before
+# what each step prints comes a line "@ n".
+sub ledger_repeat_sql
+{
+	my ($steps, $upto, @prepared) = @_;
+	my %is_prepared = map { $_ => 1 } @prepared;
+	my @script;
+
+	for my $i (0 .. $#$steps)
+	{
+		my $step = $steps->[$i];
+		my $sql = $step->{again} // $step->{sql};
+
+		$sql = $step->{sql} if $step->{finishes} && $is_prepared{ $step->{finishes} };
+		next if $sql eq '' || $step->{once} && $i <= $upto;
+		push @script, "\\echo @ $i", $step->{fails}
+		  ? ('\set ON_ERROR_STOP 0', "$sql;", '\set ON_ERROR_STOP 1', '\echo :SQLSTATE') : "$sql;";
+	}
+	return join "\n", @script;
+}
+
+# Which of the steps that had been done did not print the same again
+sub ledger_repeated
+{
+	my ($steps, $upto, %said) = @_;
+
+	return map { "$steps->[$_]{name}: first $steps->[$_]{answer}, then $said{$_}\n" }
+	  grep {
+		my $step = $steps->[$_];
+		defined $said{$_} && defined $step->{answer} && !$step->{again} && !$step->{once}
+		  && $said{$_} ne $step->{answer} . ($step->{answer} eq '' ? '' : "\n")
+	  } 0 .. $upto;
+}
+
+# The first lines that are in the one text only, or in the other
+sub differences
+{
+	my ($expected, $got) = @_;
+	my (%expected, %got);
+
+	$expected{$_}++ for split /\n/, $expected;
+	$got{$_}++ for split /\n/, $got;
+	my @lines = ((map { "missing: $_\n" } grep { !$got{$_} } sort keys %expected),
+		(map { "too many: $_\n" } grep { !$expected{$_} } sort keys %got));
+	@lines = ("other order or number of equal lines\n") if !@lines && $expected ne $got;
+	return join '', splice @lines, 0, 20;
+}
+
+# Every row of every table, one a line, as they lie there.
 sub ledger_rows_sql
 {
 	my ($node, $database) = @_;
