@@ -47,6 +47,29 @@ pay_amount_from_table(Datum numeric)
 }
 
 int64
+pay_amount_from_balance(Datum numeric)
+{
+	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
+														   numeric));
+	int64		mills;
+	PayMoneyError error = pay_money_read(text, strlen(text),
+										 PAY_MAX_MINOR_UNITS, &mills);
+	Datum		thousand;
+
+	if (error != PAY_MONEY_OK && error != PAY_MONEY_TOO_LARGE)
+		elog(ERROR, "unexpected balance \"%s\" in a table", text);
+	pfree(text);
+	if (error == PAY_MONEY_OK)
+		return mills;
+
+	thousand = NumericGetDatum(int64_to_numeric(PAY_MILLS_PER_UNIT));
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
+											 DirectFunctionCall2(numeric_mul,
+																 numeric,
+																 thousand)));
+}
+
+int64
 pay_amount_from_caller(Datum numeric, int minor_units, const char *currency,
 					   const char *what)
 {

@@ -20,6 +20,12 @@ extern Datum pay_amount_to_numeric(int64 mills);
 extern int64 pay_amount_from_table(Datum numeric);
 
 /*
+ * The same for a balance: a sum may be larger than any amount.  Raises 22003
+ * when it is beyond 9.2 * 10^15 units.
+ */
+extern int64 pay_amount_from_balance(Datum numeric);
+
+/*
  * A positive amount from a caller, in a currency with minor_units digits.
  * Raises 22023 (22003 when too large), naming "what" (for example
  * "line 2: amount") and the currency.

@@ -190,10 +190,11 @@ read_row(TupleTableSlot *row, Balance *balance)
 	balance->floor = limit(row, FLOOR, &balance->has_floor);
 	balance->ceiling = limit(row, CEILING, &balance->has_ceiling);
 	balance->held =
-		pay_amount_from_table(pay_table_get(&balances, row, HELD, &is_null));
+		pay_amount_from_balance(pay_table_get(&balances, row, HELD,
+											  &is_null));
 	balance->balance =
-		pay_amount_from_table(pay_table_get(&balances, row, BALANCE,
-											&is_null));
+		pay_amount_from_balance(pay_table_get(&balances, row, BALANCE,
+											  &is_null));
 }
 
 static int64
@@ -203,7 +204,7 @@ limit(TupleTableSlot *row, int column, bool *is_there)
 	Datum		value = pay_table_get(&balances, row, column, &is_null);
 
 	*is_there = !is_null;
-	return is_null ? 0 : pay_amount_from_table(value);
+	return is_null ? 0 : pay_amount_from_balance(value);
 }
 
 /* For the next time: over how many rows it is spread */
@@ -227,7 +228,9 @@ decide(PayLedgerAccount *account, const Balance *before, Balance *after)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("balance of account \"%s\" is out of range",
-						account->code)));
+						account->code),
+				 errdetail("A balance and what is held of it stay below 9.2 * 10^15 %s.",
+						   account->currency)));
 	if (account->fact)
 		return;
 

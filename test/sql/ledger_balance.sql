@@ -43,3 +43,11 @@ SELECT account, debits, credits, debit_balance, credit_balance FROM payments.tri
 WHERE account IN ('psp:ba_toss', 'liability:930001') ORDER BY account;
 SELECT currency, sum(debit_balance) = sum(credit_balance) AS balanced
 FROM payments.trial_balance WHERE currency = 'KRW' GROUP BY currency;
+
+-- A balance may be larger than any amount, and has a limit all the same.
+SELECT count(payments.post('bl:' || n, 'test', '[{"account": "asset:ba_large", "amount": 999999999999999}, {"account": "liability:ba_large", "amount": -999999999999999}]'))
+FROM generate_series(1, 9) n;
+SELECT payments.balance('asset:ba_large'), payments.balance('liability:ba_large');
+SELECT payments.post('bl:10', 'test', '[{"account": "asset:ba_large", "amount": 999999999999999}, {"account": "liability:ba_large", "amount": -999999999999999}]'); -- fails
+SELECT payments.post('bl:small', 'test', '[{"account": "asset:ba_large", "amount": -1}, {"account": "liability:ba_large", "amount": 1}]') > 0 AS posted;
+SELECT payments.balance('asset:ba_large'), payments.balance('liability:ba_large');
