@@ -257,12 +257,16 @@ CREATE FUNCTION payments.verify(
 		UNION ALL
 		SELECT 21, 'no account is past its limits, but those that payments books on',
 			count(*),
-			min(format('account %s: balance %s, held %s, floor %s, ceiling %s', a.code, n.balance, b.held, b.floor, b.ceiling))
-				FILTER (WHERE (n.balance - b.held < b.floor OR n.balance > b.ceiling)
+			min(format('account %s: balance %s, held %s, floor %s, ceiling %s', a.code, n.balance, n.held, b.floor, b.ceiling))
+				FILTER (WHERE (n.balance - n.held < b.floor OR n.balance > b.ceiling)
 					AND split_part(a.code, ':', 1) NOT IN ('psp', 'buyer', 'seller', 'platform'))
 		FROM ONLY payments.ledger_balance b
 			JOIN ONLY payments.ledger_account a ON a.id = b.account_id
-			CROSS JOIN LATERAL (SELECT CASE WHEN a.kind IN ('asset', 'expense') THEN b.balance ELSE - b.balance END AS balance) n
+			CROSS JOIN LATERAL (SELECT
+				CASE WHEN a.kind IN ('asset', 'expense') THEN b.balance ELSE - b.balance END AS balance,
+				-- what is past its time counts no more
+				b.held - coalesce((SELECT sum(o.amount) FROM ONLY payments.ledger_hold_open o
+					WHERE o.account_id = b.account_id AND o.expires_at <= clock_timestamp()), 0) AS held) n
 		WHERE b.floor IS NOT NULL OR b.ceiling IS NOT NULL
 
 		UNION ALL

@@ -30,6 +30,7 @@ typedef struct PayLedgerAccount
 	/* for whoever changes balances */
 	int64		change;			/* net, in mills */
 	int64		release;		/* what is no longer held, in mills */
+	int64		expired;		/* of it, by holds past their time */
 	bool		fact;			/* happened already: nothing may refuse it */
 } PayLedgerAccount;
 

@@ -29,12 +29,14 @@
 #include "utils/fmgroids.h"
 #include "utils/numeric.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "amount.h"
 #include "compat.h"
 #include "errors.h"
 #include "ledger_account_cache.h"
 #include "ledger_balance.h"
+#include "ledger_hold.h"
 #include "table.h"
 
 enum
@@ -73,6 +75,7 @@ typedef struct Balance
 	int64		floor;
 	int64		ceiling;
 	int64		held;
+	int64		overdue;		/* of it, by holds that others are ending */
 	int64		balance;
 } Balance;
 
@@ -84,6 +87,9 @@ static int64 limit(TupleTableSlot *row, int column, bool *is_there);
 static void learn_stripes(PayLedgerAccount *account, const Balance *balance);
 static void decide(PayLedgerAccount *account, const Balance *balance,
 				   Balance *result);
+static void release_due(PayLedgerAccount *account, Balance *after);
+static bool falls_below_floor(const PayLedgerAccount *account,
+							  const Balance *before, const Balance *after);
 static void check_limits(const PayLedgerAccount *account,
 						 const Balance *before, const Balance *after);
 static void refuse(const PayLedgerAccount *account, const char *what,
@@ -189,6 +195,7 @@ read_row(TupleTableSlot *row, Balance *balance)
 		DatumGetChar(pay_table_get(&balances, row, STATE, &is_null));
 	balance->floor = limit(row, FLOOR, &balance->has_floor);
 	balance->ceiling = limit(row, CEILING, &balance->has_ceiling);
+	balance->overdue = 0;
 	balance->held =
 		pay_amount_from_balance(pay_table_get(&balances, row, HELD,
 											  &is_null));
@@ -244,7 +251,44 @@ decide(PayLedgerAccount *account, const Balance *before, Balance *after)
 				 errhint("payments.accounts shows since when and why; an operator opens it again with payments.%s.",
 						 before->state == PAY_LEDGER_FROZEN ?
 						 "unfreeze_account" : "reopen_account")));
+	if (after->held > 0 && falls_below_floor(account, before, after))
+		release_due(account, after);
 	check_limits(account, before, after);
+}
+
+/*
+ * Holds past their time count no more: end them, and take them off what is
+ * held.  They stay ended, and in the account's release, when the row has to be
+ * read again.  Those that others are ending are found anew then.
+ */
+static void
+release_due(PayLedgerAccount *account, Balance *after)
+{
+	int64		due = pay_ledger_hold_expire_due(account->id,
+												 GetCurrentTimestamp(),
+												 &after->overdue);
+
+	account->release += due;
+	account->expired += due;
+	after->held -= due;
+}
+
+/*
+ * Would less be available than the floor, and less than before?  What is past
+ * its time was not held before either.
+ */
+static bool
+falls_below_floor(const PayLedgerAccount *account, const Balance *before,
+				  const Balance *after)
+{
+	int64		sign = account->normal_debit ? 1 : -1;
+	int64		available = sign * after->balance - after->held;
+	int64		available_before = sign * before->balance - before->held;
+
+	available += after->overdue;
+	available_before += after->overdue + account->expired;
+	return before->has_floor && available < before->floor &&
+		available < available_before;
 }
 
 /*
@@ -256,11 +300,8 @@ check_limits(const PayLedgerAccount *account, const Balance *before,
 			 const Balance *after)
 {
 	int64		sign = account->normal_debit ? 1 : -1;
-	int64		available = sign * after->balance - after->held;
-	int64		available_before = sign * before->balance - before->held;
 
-	if (before->has_floor && available < before->floor &&
-		available < available_before)
+	if (falls_below_floor(account, before, after))
 		refuse(account, "fall below its floor", before->floor, after);
 	if (before->has_ceiling && sign * after->balance > before->ceiling &&
 		sign * after->balance > sign * before->balance)
@@ -279,7 +320,7 @@ refuse(const PayLedgerAccount *account, const char *what, int64 limit,
 			 errdetail("The limit is %s %s; the balance would be %s, of which %s is held.",
 					   pay_amount_text(limit), account->currency,
 					   pay_amount_text(sign * after->balance),
-					   pay_amount_text(after->held)),
+					   pay_amount_text(after->held - after->overdue)),
 			 errhint("Post less, or have an operator change the limit with payments.set_account_limits.")));
 }
 

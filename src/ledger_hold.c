@@ -65,7 +65,8 @@ static int64 insert_hold(FunctionCallInfo fcinfo, const Hold *hold,
 						 TimestampTz now);
 static int64 compare_hold(FunctionCallInfo fcinfo, const Hold *hold);
 static void reserve(const Hold *hold, TimestampTz now);
-static char *lock_balance(const Hold *hold, bool *some_held);
+static bool lock_balance(const Hold *hold);
+static char *check_floor(const Hold *hold, int64 overdue);
 
 PG_FUNCTION_INFO_V1(payments_hold);
 
@@ -279,14 +280,12 @@ compare_hold(FunctionCallInfo fcinfo, const Hold *hold)
 static void
 reserve(const Hold *hold, TimestampTz now)
 {
-	bool		some_held;
-	char	   *fault = lock_balance(hold, &some_held);
+	bool		some_held = lock_balance(hold);
+	char	   *fault = check_floor(hold, 0);
 
 	if (fault != NULL && some_held)
-	{
-		pay_ledger_hold_release_due(hold->account_id, now);
-		fault = lock_balance(hold, &some_held);
-	}
+		fault = check_floor(hold,
+							pay_ledger_hold_release_due(hold->account_id, now));
 	if (fault != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_PAY_LIMIT_CROSSED),
@@ -299,28 +298,21 @@ reserve(const Hold *hold, TimestampTz now)
 }
 
 /*
- * Lock the balance row and check that it can carry the hold; returns what the
- * floor has against it, or NULL.
+ * Lock the balance row; returns whether something is held.  Raises what speaks
+ * against any hold.
  */
-static char *
-lock_balance(const Hold *hold, bool *some_held)
+static bool
+lock_balance(const Hold *hold)
 {
 	static PayStatement lock = {
-		"SELECT b.stripes::pg_catalog.int4, b.state, b.held OPERATOR(pg_catalog.>) 0,"
-		" CASE WHEN $2 OPERATOR(pg_catalog.*) b.balance OPERATOR(pg_catalog.-) b.held OPERATOR(pg_catalog.-) $3"
-		" OPERATOR(pg_catalog.<) b.floor THEN"
-		" pg_catalog.format('Its balance is %s, of which %s is held, and its floor is %s.',"
-		" $2 OPERATOR(pg_catalog.*) b.balance, b.held, b.floor) END"
-		" FROM ONLY payments.ledger_balance b"
-		" WHERE b.account_id OPERATOR(pg_catalog.=) $1 AND b.stripe OPERATOR(pg_catalog.=) 0::pg_catalog.int2"
+		"SELECT stripes::pg_catalog.int4, state, held OPERATOR(pg_catalog.>) 0"
+		" FROM ONLY payments.ledger_balance"
+		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND stripe OPERATOR(pg_catalog.=) 0::pg_catalog.int2"
 		" FOR NO KEY UPDATE",
-		3, {INT8OID, NUMERICOID, NUMERICOID}
+		1, {INT8OID}
 	};
-	Datum		values[3];
+	Datum		values[1] = {Int64GetDatum(hold->account_id)};
 
-	values[0] = Int64GetDatum(hold->account_id);
-	values[1] = pay_amount_to_numeric(hold->debit ? 1000 : -1000);
-	values[2] = pay_amount_to_numeric(hold->amount);
 	if (pay_db_run(&lock, values, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -337,8 +329,32 @@ lock_balance(const Hold *hold, bool *some_held)
 				 errdetail("Its balance is spread over %d rows.",
 						   pay_db_int32(0, 1)),
 				 errhint("Make it exact first: payments.set_account_stripes with 1.")));
-	*some_held = pay_db_bool(0, 3);
-	return pay_db_text(0, 4);
+	return pay_db_bool(0, 3);
+}
+
+/*
+ * What the floor in the locked row has against the hold, or NULL.  overdue of
+ * what is held counts as released.
+ */
+static char *
+check_floor(const Hold *hold, int64 overdue)
+{
+	static PayStatement check = {
+		"SELECT CASE WHEN n.balance OPERATOR(pg_catalog.-) n.held OPERATOR(pg_catalog.-) $3 OPERATOR(pg_catalog.<) n.floor"
+		" THEN pg_catalog.format('Its balance is %s, of which %s is held, and its floor is %s.', n.balance, n.held, n.floor) END"
+		" FROM (SELECT CASE WHEN $2 THEN balance ELSE OPERATOR(pg_catalog.-) balance END AS balance,"
+		" held OPERATOR(pg_catalog.-) $4 AS held, floor FROM ONLY payments.ledger_balance"
+		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND stripe OPERATOR(pg_catalog.=) 0::pg_catalog.int2) n",
+		4, {INT8OID, BOOLOID, NUMERICOID, NUMERICOID}
+	};
+	Datum		values[4];
+
+	values[0] = Int64GetDatum(hold->account_id);
+	values[1] = BoolGetDatum(hold->debit);
+	values[2] = pay_amount_to_numeric(hold->amount);
+	values[3] = pay_amount_to_numeric(overdue);
+	pay_db_run(&check, values, NULL);
+	return pay_db_text(0, 1);
 }
 
 void

@@ -52,6 +52,7 @@ static void take_hold(int64 id, Hold *hold);
 static void end_hold(const Hold *hold, const char *outcome, int64 amount,
 					 int64 transaction_id, const char *reason,
 					 TimestampTz now);
+static int64 sum_amounts(uint64 n);
 static int64 taken(const Hold *hold, const PayLedgerPosting *posting);
 pg_noreturn static void has_ended(const Hold *hold, const char *outcome);
 
@@ -226,7 +227,7 @@ payments_expire_holds(PG_FUNCTION_ARGS)
 }
 
 int64
-pay_ledger_hold_expire_due(int64 account_id, TimestampTz now)
+pay_ledger_hold_expire_due(int64 account_id, TimestampTz now, int64 *others)
 {
 	static PayStatement expire = {
 		"WITH due AS (SELECT hold_id FROM payments.ledger_hold_open"
@@ -235,25 +236,40 @@ pay_ledger_hold_expire_due(int64 account_id, TimestampTz now)
 		" SELECT amount FROM gone",
 		2, {TIMESTAMPTZOID, INT8OID}
 	};
-	int64		sum = 0;
-	uint64		n;
+	static PayStatement read_others = {
+		"SELECT amount FROM ONLY payments.ledger_hold_open"
+		" WHERE account_id OPERATOR(pg_catalog.=) $2 AND expires_at OPERATOR(pg_catalog.<=) $1",
+		2, {TIMESTAMPTZOID, INT8OID}
+	};
 	Datum		values[2] = {TimestampTzGetDatum(now),
 	Int64GetDatum(account_id)};
+	int64		ended = sum_amounts(pay_db_run(&expire, values, NULL));
 
-	n = pay_db_run(&expire, values, NULL);
+	*others = sum_amounts(pay_db_run(&read_others, values, NULL));
+	return ended;
+}
+
+/* The sum of the last result's first column */
+static int64
+sum_amounts(uint64 n)
+{
+	int64		sum = 0;
+
 	for (uint64 row = 0; row < n; row++)
 		if (pg_add_s64_overflow(sum, pay_db_mills(row, 1), &sum))
 			elog(ERROR, "sum of holds is out of range");
 	return sum;
 }
 
-void
+int64
 pay_ledger_hold_release_due(int64 account_id, TimestampTz now)
 {
-	int64		sum = pay_ledger_hold_expire_due(account_id, now);
+	int64		others;
+	int64		sum = pay_ledger_hold_expire_due(account_id, now, &others);
 
 	if (sum != 0)
 		pay_ledger_hold_lower(account_id, sum);
+	return others;
 }
 
 /*
