@@ -21,6 +21,7 @@
 
 #include "access/xact.h"
 #include "common/int.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "amount.h"
@@ -88,6 +89,7 @@ pay_ledger_post(PayLedgerPosting *postings, int n, TimestampTz now)
 
 	if (n == 0)
 		return;
+	PreventCommandIfReadOnly("payments.post");
 	for (int i = 0; i < n; i++)
 	{
 		check_posting(&postings[i]);
