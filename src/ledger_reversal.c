@@ -161,10 +161,9 @@ check_part(int64 id, const PayLedgerPosting *part,
 							   id),
 					 errhint("A reversal in part has accounts of the ledger transaction that it reverses.")));
 
-		/* the same sign, and no more */
-		if ((entry->amount < 0) != (of_account->amount < 0) ||
-			(entry->amount < 0 ? entry->amount < of_account->amount :
-			 entry->amount > of_account->amount))
+		/* further than what is left, or away from it */
+		if (entry->amount < 0 ? entry->amount < of_account->amount :
+			entry->amount > of_account->amount)
 			ereport(ERROR,
 					(errcode(ERRCODE_PAY_REVERSES_TOO_MUCH),
 					 errmsg("entry %d: account \"%s\" cannot be changed by %s %s",
