@@ -6,7 +6,7 @@
 # order in which an exact account changed is that of its transactions' commits:
 # its balance is locked until each of them is over, so their commit timestamps
 # (track_commit_timestamp) rise in that order.  Replayed like that, no limit may
-# be crossed after any of them.
+# be crossed after any of them; a hold counts until it ends or its time is over.
 #
 # Each check returns the offences it found, as lines.
 package Auditor;
@@ -40,7 +40,16 @@ my @never = (
 		SELECT a.code || ' ' || b.balance || ' held ' || b.held FROM payments.ledger_balance b
 			JOIN payments.ledger_account a ON a.id = b.account_id
 			CROSS JOIN LATERAL (SELECT CASE WHEN a.kind IN ('asset', 'expense') THEN b.balance ELSE - b.balance END) n (balance)
-		WHERE n.balance - b.held < b.floor OR n.balance > b.ceiling) ],
+			CROSS JOIN LATERAL (SELECT coalesce(sum(o.amount), 0) AS held FROM payments.ledger_hold_open o
+				WHERE o.account_id = a.id AND (o.expires_at > clock_timestamp()) IS NOT FALSE) h
+		WHERE n.balance - h.held < b.floor OR n.balance > b.ceiling) ],
+	[ 'what is held is the sum of the open holds', q(
+		SELECT b.account_id || ' ' || b.held || ' ' || coalesce(h.held, 0) || ' ' || coalesce(o.held, 0)
+		FROM (SELECT account_id, sum(held) AS held FROM payments.ledger_balance GROUP BY 1) b
+			LEFT JOIN (SELECT account_id, sum(amount) AS held FROM payments.ledger_hold h
+				WHERE NOT EXISTS (SELECT FROM payments.ledger_hold_end e WHERE e.hold_id = h.id) GROUP BY 1) h USING (account_id)
+			LEFT JOIN (SELECT account_id, sum(amount) AS held FROM payments.ledger_hold_open GROUP BY 1) o USING (account_id)
+		WHERE b.held <> coalesce(h.held, 0) OR b.held <> coalesce(o.held, 0)) ],
 );
 
 # Read until that time; a line for each offence, and one that counts.
@@ -91,6 +100,10 @@ sub new
 		$self->{by_id}{ $row->{id} } = $row;
 		push @{ $self->{by_key}{ $row->{key} } }, $row;
 	}
+	$self->{holds} = $dbh->selectall_hashref(q(SELECT h.hold_key AS key, h.id, a.code, h.amount, e.outcome, e.transaction_id
+		FROM payments.ledger_hold h JOIN payments.ledger_account a ON a.id = h.account_id
+			LEFT JOIN payments.ledger_hold_end e ON e.hold_id = h.id), 'key');
+	push @{ $self->{by_key}{ $_->{key} } }, $_ for values %{ $self->{holds} };
 	push @{ $self->{by_id}{ $_->[0] }{entries} }, [ $_->[1], $_->[2], $_->[3] + 0 ]
 	  for @{ $dbh->selectall_arrayref(q(SELECT e.transaction_id, a.code, e.currency, e.amount
 		FROM payments.ledger_entry e JOIN payments.ledger_account a ON a.id = e.account_id)) };
@@ -136,13 +149,48 @@ sub meant
 		my ($row, @others) = @{ $self->{by_key}{$key} };
 
 		push @offences, "$key is there " . (1 + @others) . ' times' if @others;
-		next if $row->{kind} eq 'reversal';
+		next if $self->{holds}{$key} || $row->{kind} eq 'reversal';
 		my $sum = Intent::checksum(@{ $row->{entries} });
-		my $intent = Intent::is_ours($key, $self->{seed}) && Intent::checksum(Intent::entries($key));
+		my $intent = $self->intent($key);
 
 		push @offences, "$key was never meant" if !$intent;
 		push @offences, "$key is not what was meant" if $intent && $sum ne $intent;
 		push @offences, "$key has a wrong checksum" if $row->{checksum} ne $sum;
+	}
+	return @offences;
+}
+
+# The checksum that a key stands for, if it is ours
+sub intent
+{
+	my ($self, $key) = @_;
+
+	if ($key =~ /^hold:(\d+)$/)
+	{
+		my ($hold) = grep { $_->{id} == $1 } values %{ $self->{holds} };
+		my (undef, undef, undef, @entries) = Intent::hold($hold->{key});
+
+		return Intent::checksum(@entries);
+	}
+	return Intent::is_ours($key, $self->{seed}) && Intent::checksum(Intent::entries($key));
+}
+
+# Holds are what was meant, and a posted one has its transaction.
+sub held
+{
+	my ($self) = @_;
+	my @offences;
+
+	for my $hold (values %{ $self->{holds} })
+	{
+		my ($code, $amount) = Intent::hold($hold->{key});
+		my $posted = $self->{by_key}{"hold:$hold->{id}"};
+
+		$self->{outcomes}{ $hold->{outcome} // 'open' }++;
+		push @offences, "$hold->{key} is not what was meant"
+		  if !Intent::is_ours($hold->{key}, $self->{seed}) || $hold->{code} ne $code || $hold->{amount} != $amount;
+		push @offences, "$hold->{key} is not posted exactly when there is a transaction"
+		  if !$posted != (($hold->{outcome} // '') ne 'posted');
 	}
 	return @offences;
 }
@@ -175,7 +223,11 @@ sub prefixes
 	for my $row (@{ $self->{dbh}->selectall_arrayref(q(
 		SELECT a.code, a.kind, extract(epoch FROM c.at) * 1000000, sum(c.amount), sum(c.held)
 		FROM payments.ledger_account a
-			JOIN (SELECT account_id, pg_xact_commit_timestamp(xmin) AS at, amount, 0 AS held FROM payments.ledger_entry) c
+			JOIN (SELECT account_id, pg_xact_commit_timestamp(xmin) AS at, amount, 0 AS held FROM payments.ledger_entry
+				UNION ALL SELECT account_id, pg_xact_commit_timestamp(xmin), 0, amount FROM payments.ledger_hold
+				UNION ALL SELECT h.account_id, least(pg_xact_commit_timestamp(e.xmin), h.expires_at), 0, - h.amount
+					FROM payments.ledger_hold h LEFT JOIN payments.ledger_hold_end e ON e.hold_id = h.id
+					WHERE least(pg_xact_commit_timestamp(e.xmin), h.expires_at) <= clock_timestamp()) c
 				ON c.account_id = a.id
 		GROUP BY a.code, a.kind, c.at ORDER BY a.code, c.at)) })
 	{

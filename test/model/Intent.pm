@@ -1,9 +1,10 @@
 # Intent: what a key of the concurrent test stands for.
 #
-# The content of a posting follows from its key alone, so whoever reads the
-# rows afterwards knows what was meant, and needs no list of what was sent.
-# "c:SEED:SESSION:INDEX" is one session's own; "s:SEED:INDEX" is posted by all
-# of them.  The metadata holds a checksum of the entries.
+# The content of a posting or a hold follows from its key alone, so whoever
+# reads the rows afterwards knows what was meant, and needs no list of what was
+# sent.  "c:SEED:SESSION:INDEX" is one session's own posting, "s:SEED:INDEX" is
+# posted by all of them; "h:SEED:INDEX" is a hold that all make, and all try to
+# end.  The metadata of postings holds a checksum of the entries.
 package Intent;
 
 use strict;
@@ -13,6 +14,10 @@ use Digest::MD5 qw(md5);
 use Digest::SHA qw(sha256_hex);
 
 our $wallets = 8;
+
+# The account that is frozen now and then, and the one whose stripes change
+our $frozen = 'asset:till';
+our $changing = 'liability:pool';
 
 # Accounts with limits, on their normal side: [floor, ceiling]
 our %limits = (
@@ -47,9 +52,25 @@ sub entries
 				[ wallet($to, 'USD'), 'USD', 1 + $n % 9 ], [ wallet($to + 1, 'USD'), 'USD', -1 - $n % 9 ]);
 		},
 		sub { return ([ 'asset:bank', 'KRW', $n * 20 ], [ $a, 'KRW', -$n * 20 ]) },
-		sub { return ([ $a, 'KRW', $n * 20 ], [ 'asset:bank', 'KRW', -$n * 20 ]) });
+		sub { return ([ $a, 'KRW', $n * 20 ], [ 'asset:bank', 'KRW', -$n * 20 ]) },
+		sub { return ([ $changing, 'KRW', $n ], [ 'psp:toss', 'KRW', -$n ]) },
+		sub { return ([ $b, 'KRW', $n ], [ $changing, 'KRW', 2 * $n ], [ $frozen, 'KRW', -3 * $n ]) },
+		sub { return ([ $frozen, 'KRW', $n ], [ $a, 'KRW', -$n ]) });
 
 	return $shapes[ $shape % @shapes ]->();
+}
+
+# A hold: account, amount, when it expires, and the entries that end it.
+sub hold
+{
+	my ($key) = @_;
+	my ($account, $amount, $expires, $taken) = unpack 'N*', md5($key);
+	my $code = wallet($account);
+
+	$amount = 1 + $amount % 500;
+	$taken = $taken % 2 ? $amount : 1 + $taken % $amount;
+	return ($code, $amount, (undef, '1 day', '20 ms')[ $expires % 3 ],
+		[ $code, 'KRW', $taken ], [ 'revenue:fee', 'KRW', -$taken ]);
 }
 
 # The same for entries in any order
@@ -62,7 +83,7 @@ sub checksum
 sub is_ours
 {
 	my ($key, $seed) = @_;
-	return $key =~ /^(?:c:\Q$seed\E:\d+:\d+|s:\Q$seed\E:\d+)$/;
+	return $key =~ /^(?:c:\Q$seed\E:\d+:\d+|[sh]:\Q$seed\E:\d+)$/;
 }
 
 1;

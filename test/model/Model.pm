@@ -18,6 +18,9 @@ use warnings;
 
 use JSON::PP;
 
+use ModelAccounts;
+use ModelBooks;
+
 our $NOW = 1_750_000_000;
 our %digits = (KRW => 0, USD => 2, JPY => 0);
 
@@ -26,7 +29,6 @@ my %kind_of = (
 	liability => 'liability', buyer => 'liability', seller => 'liability',
 	revenue => 'revenue', platform => 'revenue');
 my %stripes_of = (psp => 16, platform => 16);
-my %is_debit = (asset => 1, expense => 1);
 
 my $json = JSON::PP->new->canonical->allow_nonref;
 
@@ -53,6 +55,13 @@ sub perform
 #
 # Transactions of the database
 #
+
+sub begin
+{
+	my ($self, $isolation) = @_;
+	$self->{isolation} = $isolation;
+	return;
+}
 
 sub mark { my ($self) = @_; return scalar @{ $self->{undo} } }
 
@@ -134,7 +143,7 @@ sub post_all
 		}
 		elsif ($self->differences($old, $posting)) { $states{PY011} = 1 }
 	}
-	$states{$_} = 1 for $self->move(map { @{ entries($_) } } @new);
+	$states{$_} = 1 for $self->move([ map { @{ entries($_) } } @new ]);
 	return ([ sort keys %states ], join ',', @there);
 }
 
@@ -225,13 +234,14 @@ sub differences
 # Canonical text of a value of JSON
 sub text { my ($value) = @_; return $json->encode($value) }
 
-# Move the cached balances by these entries, if accounts and limits allow it.
+# Move the cached balances by these entries, if accounts and limits allow it;
+# and release what was held on one.
 sub move
 {
-	my ($self, @entries) = @_;
+	my ($self, $entries, $holder, $release) = @_;
 	my (%net, @states);
 
-	for my $entry (@entries)
+	for my $entry (@$entries)
 	{
 		my ($code, $currency, $amount) = @$entry;
 		my $account = $self->{accounts}{$code} // $self->open_by_code($code);
@@ -245,9 +255,12 @@ sub move
 	for my $code (sort keys %net)
 	{
 		my $account = $self->{accounts}{$code};
+		my $released = $holder && $account == $holder ? $release : 0;
 
 		push @states, 'PY018' if $account->{state} ne 'o';
-		push @states, 'PY019' if crosses($account, $net{$code});
+		$self->end_due($account) if crosses($account, $net{$code}, $released);
+		push @states, 'PY019' if crosses($account, $net{$code}, $released);
+		$self->set($account, 'held', $account->{held} - $released);
 		$self->set($account, 'cached', $account->{cached} + $net{$code});
 		$self->set($account, 'balance', $account->{balance} + $net{$code});
 	}
@@ -257,30 +270,31 @@ sub move
 # Floor and ceiling are on the normal side, and stop only what moves there.
 sub crosses
 {
-	my ($account, $change) = @_;
-	my $side = $is_debit{ $account->{kind} } ? 1 : -1;
-	my $after = ($account->{cached} + $change) * $side;
+	my ($account, $change, $released) = @_;
+	my %after = (%$account, cached => $account->{cached} + $change, held => $account->{held} - $released);
+	my ($normal, $before) = (normal(\%after), normal($account));
 
-	return 1 if defined $account->{floor} && $change * $side < 0
-	  && $after - $account->{held} < $account->{floor};
-	return defined $account->{ceiling} && $change * $side > 0
-	  && $after > $account->{ceiling};
+	return 1 if defined $account->{floor} && $normal - $after{held} < $account->{floor}
+	  && $normal - $after{held} < $before - $account->{held};
+	return defined $account->{ceiling} && $normal > $account->{ceiling} && $normal > $before;
 }
 
-sub open_by_code
+# What a code says about its account; undef what it does not
+sub defaults
 {
-	my ($self, $code) = @_;
+	my ($code) = @_;
 	my ($prefix) = split /:/, $code;
 	my ($currency) = $code =~ /:([A-Z]{3})\z/;
 
-	return '22023' if $code !~ /^[a-z][a-z0-9_]*(?::[A-Za-z0-9_.\@-]+)+\z/ || length $code > 128;
-	return 'PY012' if !$kind_of{$prefix};
-	$currency = 'KRW' if !defined $currency || !exists $digits{$currency};
-	$self->set($self->{accounts}, $code, {
-		code => $code, kind => $kind_of{$prefix}, currency => $currency,
-		stripes => $stripes_of{$prefix} // 1, state => 'o', held => 0,
-		cached => 0, balance => 0 });
-	return $self->{accounts}{$code};
+	$prefix //= '';
+	return { prefix => $prefix, kind => $kind_of{$prefix}, stripes => $stripes_of{$prefix} // 1,
+		currency => defined $currency && exists $digits{$currency} ? $currency : undef };
+}
+
+sub is_code
+{
+	my ($code) = @_;
+	return $code =~ /^[a-z][a-z0-9_]*(?::[A-Za-z0-9_.\@-]+)+\z/ && length $code <= 128;
 }
 
 # The mirror image or a part of it, once.
@@ -302,7 +316,7 @@ sub reverse
 	$self->write({ key => $key, kind => 'reversal', order_id => $old->{order_id},
 			description => $arguments->{reason} },
 		entries => $part // \@mirror, reverses => $arguments->{key});
-	return [ $self->move(@{ $part // \@mirror }) ];
+	return [ $self->move($part // \@mirror) ];
 }
 
 # Never the other way, and never more than there is
@@ -321,152 +335,5 @@ sub is_part
 	}
 	return 1;
 }
-
-#
-# Rows written past the functions
-#
-
-# Header and entries by INSERT or COPY, perhaps with a flaw.  The cache of
-# balances does not hear of them.
-sub raw
-{
-	my ($self, $arguments) = @_;
-	my $flaw = $arguments->{flaw} // '';
-	my $entries = entries($arguments);
-	my $session = $self->{session};
-
-	for my $entry (@$entries)
-	{
-		my $account = $self->{accounts}{ $entry->[0] } or return ['23502'];
-		return ['23503'] if $account->{currency} ne $entry->[1];
-	}
-	return ['23505'] if $self->{transactions}{ $arguments->{key} };
-	return ['23514'] if $flaw eq 'alone' || $flaw eq 'zero';
-	return ['23505'] if $flaw eq 'twice';
-	if ($flaw eq 'unbalanced' || $flaw eq 'gap' || $flaw eq 'count')
-	{
-		return ['23514'] if $session->{immediate};
-		$self->set($session, 'broken', 1);
-	}
-	return ['23514'] if $flaw eq 'last first' && $session->{immediate};
-	if ($flaw eq 'short')
-	{
-		$self->set($session, 'short', 1);
-		pop @$entries;
-	}
-	$self->write($arguments, raw => 1, entries => $entries);
-	$self->count_raw($_) for @$entries;
-	return [];
-}
-
-# One more entry for a transaction that is there.
-sub late
-{
-	my ($self, $arguments) = @_;
-	my $old = $self->{transactions}{ $arguments->{key} } or return ['23502'];
-
-	return ['23505'] if $arguments->{number} <= @{ $old->{entries} };
-	return ['23514'] if $self->{session}{immediate};
-	$self->set($self->{session}, 'broken', 1);
-	$self->set($old, 'entries', [ @{ $old->{entries} }, @{ entries({ entries => [ $arguments->{entry} ] }) } ]);
-	$self->count_raw($old->{entries}[-1]);
-	return [];
-}
-
-# An entry counts, though no cache knows.
-sub count_raw
-{
-	my ($self, $entry) = @_;
-	my $account = $self->{accounts}{ $entry->[0] };
-
-	$self->set($account, 'balance', $account->{balance} + $entry->[2]);
-	return;
-}
-
-# UPDATE, DELETE and TRUNCATE, where there is something; the server refuses
-# to truncate while triggers wait.
-sub attack
-{
-	my ($self, $arguments) = @_;
-	my $there = $arguments->{how} eq 'account' ? %{ $self->{accounts} }
-	  : $self->{transactions}{ $arguments->{key} };
-
-	return [ 'PY010', '55006' ] if $arguments->{how} eq 'truncate';
-	return [ $there ? 'PY010' : () ];
-}
-
-# Returns [account, was, is] of those that were wrong.
-sub rebuild_balances
-{
-	my ($self) = @_;
-	my @wrong = grep { $_->{cached} != $_->{balance} } values %{ $self->{accounts} };
-	my $report = join ' ', sort map { "$_->{code}=$_->{cached}>$_->{balance}" } @wrong;
-
-	$self->set($_, 'cached', $_->{balance}) for @wrong;
-	return ([], $report);
-}
-
-#
-# Reading
-#
-
-sub balance
-{
-	my ($self, $arguments) = @_;
-	my ($code, $as_of, $known_at) = @$arguments{qw(account as_of known_at)};
-	my $account = $self->{accounts}{$code} or return ['PY012'];
-	my $sum = 0;
-
-	return ([], $account->{cached}) if !defined $as_of && !defined $known_at;
-	for my $transaction (values %{ $self->{transactions} })
-	{
-		next if defined $as_of && $transaction->{effective} > $as_of;
-		next if defined $known_at && $transaction->{recorded} > $known_at;
-		$sum += $_->[2] for grep { $_->[0] eq $code } @{ $transaction->{entries} };
-	}
-	return ([], $sum);
-}
-
-# The invariants that verify() must find broken
-sub verify
-{
-	my ($self) = @_;
-	my @broken;
-
-	push @broken, 'balances are the sums of their entries'
-	  if grep { $_->{cached} != $_->{balance} } values %{ $self->{accounts} };
-	push @broken, 'ledger transactions are whole and add up to zero in every currency'
-	  if $self->{session}{broken} || $self->{session}{short};
-	return ([], join ', ', @broken);
-}
-
-# The books, without ids and times of day: sorted lines of each kind.
-sub accounts
-{
-	my ($self) = @_;
-	my @lines = map { text([ 'account', @$_{qw(code kind currency stripes state)},
-			map { defined ? "$_" : undef } @$_{qw(floor ceiling held cached)} ])
-	} values %{ $self->{accounts} };
-
-	return sort @lines;
-}
-
-sub transactions
-{
-	my ($self) = @_;
-	my @lines;
-
-	for my $transaction (values %{ $self->{transactions} })
-	{
-		my ($effective, $recorded) = @$transaction{qw(effective recorded)};
-
-		push @lines, text([ 'transaction', @$transaction{qw(key kind order_id description metadata)},
-			$effective == $recorded ? 'now' : "$effective", $transaction->{reverses},
-			sort map { "@$_" } @{ $transaction->{entries} } ]);
-	}
-	return sort @lines;
-}
-
-sub holds { return }
 
 1;

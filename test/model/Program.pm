@@ -21,15 +21,14 @@ use strict;
 use warnings;
 use utf8;
 
+use Draw;
 use Model;
-
-my @currencies = qw(KRW USD JPY);
-my @names = qw(asset:cash asset:bank liability:wallet:1 liability:wallet:2 buyer:7
-  liability:deposit revenue:fee expense:rent psp:toss platform:commission);
+use ProgramAccounts;
 
 # How often each is drawn, and what makes its arguments
 my %operations = (
 	post => [ 30, \&posting ],
+	post_near => [ 8, \&posting_near ],
 	post_again => [ 8, \&posting_again ],
 	post_wrong => [ 6, \&posting_wrong ],
 	post_batch => [ 6, \&batch ],
@@ -37,8 +36,20 @@ my %operations = (
 	raw => [ 3, \&raw_rows ],
 	late => [ 1, \&late_entry ],
 	attack => [ 1, \&attack_on_rows ],
-	constraints => [ 2, sub { { immediate => draw(2) } } ],
-	rebuild_balances => [ 0, sub { {} } ],
+	constraints => [ 2, sub { +{ immediate => draw(2) } } ],
+	rebuild_balances => [ 2, sub { {} } ],
+	open_account => [ 3, \&opening ],
+	set_account_limits => [ 3, \&limits ],
+	set_account_stripes => [ 2, sub { +{ of_account($_[0]), stripes => pick(1, 1, 2, 16, 64, 65) } } ],
+	freeze_account => [ 1, \&of_any_account ],
+	unfreeze_account => [ 2, sub { +{ of_account($_[0], 'frozen') } } ],
+	close_account => [ 1, sub { +{ of_account($_[0], 'empty') } } ],
+	reopen_account => [ 1, sub { +{ of_account($_[0], 'closed') } } ],
+	hold => [ 6, \&hold ],
+	post_hold => [ 4, \&posting_of_hold ],
+	void_hold => [ 2, sub { +{ hold => any_hold($_[0]), reason => pick('over', 'mistake') } } ],
+	expire_holds => [ 1, sub { +{ most => pick(1, 2, 1000) } } ],
+	account => [ 2, sub { +{ account => code(pick(@names), pick(@currencies)) } } ],
 	balance => [ 3, \&balance_at ],
 	verify => [ 0.3, sub { {} } ],
 );
@@ -60,12 +71,12 @@ sub transaction
 {
 	my ($self) = @_;
 	my $end = pick((('commit') x 16), 'rollback', 'prepare commit', 'prepare rollback');
-	my ($steps, $ok) = $self->steps(chance(0.7) ? 1 : 1 + draw(6), 0);
+	my $isolation = pick((('read committed') x 4), 'repeatable read', 'serializable');
 
+	$self->{model}->begin($isolation);
+	my ($steps, $ok) = $self->steps(chance(0.7) ? 1 : 1 + draw(6), 0);
 	$self->{model}->end($ok ? $end : 'rollback');
-	return {
-		isolation => pick((('read committed') x 4), 'repeatable read', 'serializable'),
-		steps => $steps, end => $end };
+	return { isolation => $isolation, steps => $steps, end => $end };
 }
 
 # n steps, or fewer when one fails that nothing catches; and whether all went
@@ -113,8 +124,13 @@ sub operation
 	{
 		my $name = weighted(map { $_ => $operations{$_}[0] } sort keys %operations);
 		my $arguments = $operations{$name}[1]->($self) // next;
+		my $mark = $self->{model}->mark;
+		my ($states) = $self->{model}->perform($name =~ s/_(?:again|near|wrong)$//r, $arguments);
 
-		$name =~ s/^(post|reverse)_(?:again|wrong)$/$1/;
+		# what fails anyway is not drawn so often
+		$self->{model}->back_to($mark);
+		next if @$states && $name ne 'post_wrong' && chance(0.6);
+		$name =~ s/_(?:again|near|wrong)$//;
 		return ($name, $arguments);
 	}
 }
@@ -164,6 +180,40 @@ sub entries
 		}
 	}
 	return chance(0.5) ? \@entries : [ shuffled(@entries) ];
+}
+
+# To the limit of an account, or one step past it
+sub posting_near
+{
+	my ($self) = @_;
+	my ($account, $room, $grain) = $self->near_a_limit or return;
+	my $posting = $self->posting;
+	my $currency = named($account->{currency});
+	my $out = $account->{kind} =~ /^(?:asset|expense)$/ ? -$room : $room;
+	my $other = pick(grep { $_ ne $account->{code} } map { code($_, $account->{currency}) } @names[ 0 .. 7 ]);
+
+	$posting->{entries} = [ [ $account->{code}, $currency, decimal($out) ], [ $other, $currency, decimal(-$out) ] ];
+	return $posting;
+}
+
+# An account, how much can go out of it (negative: come in) or a step more, and
+# that step.  When nothing can go out, something comes in.
+sub near_a_limit
+{
+	my ($self) = @_;
+	my @limited = grep { defined $_->{floor} || defined $_->{ceiling} }
+	  map { $self->{model}{accounts}{$_} } sort keys %{ $self->{model}{accounts} };
+	my $account = @limited ? pick(@limited) : return;
+	my $grain = 10**(3 - $Model::digits{ $account->{currency} });
+	my $normal = Model::normal($account);
+	my @due = grep { $_->{account} eq $account->{code} } $self->{model}->due_holds;
+	my $room = defined $account->{floor} ? $normal - $account->{held} - $account->{floor} : 0;
+
+	$room += $_->{amount} for chance(0.5) ? @due : ();
+	$room += pick(-$grain, 0, 0, $grain);
+	$room = $normal - $account->{ceiling} + pick(-$grain, 0, $grain)
+	  if defined $account->{ceiling} && (!defined $account->{floor} || chance(0.4));
+	return ($account, $room > 0 || $room < 0 && defined $account->{ceiling} ? $room : -$grain * (1 + draw(1000)), $grain);
 }
 
 # The same again, or with something else in it
@@ -328,70 +378,6 @@ sub any_transaction
 		return $old if $fits->($old);
 	}
 	return;
-}
-
-#
-# Values
-#
-
-sub code
-{
-	my ($name, $currency) = @_;
-	return $currency eq 'KRW' ? $name : "$name:$currency";
-}
-
-# KRW need not be said.
-sub named { my ($currency) = @_; return $currency eq 'KRW' && chance(0.7) ? undef : $currency }
-
-sub amount
-{
-	my ($currency) = @_;
-	my $grain = 10**(3 - $Model::digits{$currency});
-	my $n = 1 + draw(chance(0.9) ? 1000 : 1_000_000_000);
-
-	return $n * $grain * (chance(0.5) ? 1 : -1);
-}
-
-sub decimal
-{
-	my ($amount) = @_;
-	my $text = sprintf '%s%d.%03d', $amount < 0 ? '-' : '', abs($amount) / 1000, abs($amount) % 1000;
-
-	$text =~ s/\.?0+$//;
-	return $text;
-}
-
-# Long ago, or far ahead; never the same second as now
-sub effective { return chance(0.9) ? 1_500_000_000 + draw(200_000_000) : 2_000_000_000 + draw(1000) }
-
-sub draw { my ($n) = @_; return int rand $n }
-
-sub chance { my ($p) = @_; return rand() < $p }
-
-sub pick { return $_[ draw(scalar @_) ] }
-
-sub shuffled
-{
-	my @list = @_;
-
-	for my $i (reverse 1 .. $#list)
-	{
-		my $j = draw($i + 1);
-		@list[ $i, $j ] = @list[ $j, $i ];
-	}
-	return @list;
-}
-
-# weighted(VALUE => WEIGHT, ...)
-sub weighted
-{
-	my @pairs = @_;
-	my $total = 0;
-
-	for (my $i = 1; $i < @pairs; $i += 2) { $total += $pairs[$i] }
-	my $at = rand $total;
-	while (@pairs > 2 && ($at -= $pairs[1]) >= 0) { splice @pairs, 0, 2 }
-	return $pairs[0];
 }
 
 1;

@@ -13,6 +13,7 @@ use DBI;
 use Digest::SHA qw(sha256_hex);
 use Encode qw(encode_utf8);
 
+use Books;
 use Model;
 use Statement;
 
@@ -44,9 +45,9 @@ sub run
 	{
 		$self->{at} = $i + 1;
 		$self->transaction($program->[$i]);
-		$self->compare('accounts', Statement::accounts());
+		$self->compare('accounts', Books->accounts);
 	}
-	$self->compare('transactions', Statement::transactions());
+	$self->compare($_, Books->$_) for qw(transactions events holds);
 	return $self;
 }
 
@@ -58,6 +59,7 @@ sub transaction
 	my ($first, $second) = split / /, $transaction->{end};
 	my $model = $self->{model};
 
+	$model->begin($transaction->{isolation});
 	$self->must("BEGIN ISOLATION LEVEL $transaction->{isolation}");
 	if (!$self->steps($transaction->{steps}, 1) || $first eq 'rollback')
 	{
@@ -234,7 +236,7 @@ sub mismatch
 sub compare
 {
 	my ($self, $kind, $query) = @_;
-	my @theirs = $self->{statement}->lines($kind, $self->must($query));
+	my @theirs = Books->lines($kind, $self->must($query));
 	my @ours = $self->{model}->$kind;
 	my %count;
 

@@ -34,13 +34,16 @@ my %calls = (
 	taken_back => [ 3, \&post_taken_back ],
 	prepared => [ 3, \&post_prepared ],
 	reverse => [ 4, \&reverse ],
+	hold => [ 10, \&hold ],
+	post_hold => [ 6, \&post_hold ],
+	void_hold => [ 2, \&void_hold ],
 );
 
 # run(database, seed, session, until, journal): until that time
 sub run
 {
 	my (%option) = @_;
-	my $self = bless { %option, own => 0, shared => 0, posted => [] }, __PACKAGE__;
+	my $self = bless { %option, own => 0, shared => 0, posted => [], held => [] }, __PACKAGE__;
 	my @names = map { ($_) x $calls{$_}[0] } sort keys %calls;
 
 	srand $self->{seed} * 1000 + $self->{session};
@@ -195,6 +198,43 @@ sub reverse
 	return;
 }
 
+sub hold
+{
+	my ($self) = @_;
+	my $key = "h:$self->{seed}:" . ++$self->{holds};
+	my ($account, $amount, $expires) = Intent::hold($key);
+	my ($state, $rows) = $self->transaction(sprintf q(SELECT payments.hold('%s', '%s', %s, expires_in => %s)),
+		$key, $account, $amount, defined $expires ? "'$expires'" : 'NULL');
+
+	$self->note_fate($key, $state, $rows && $rows->[0][0]);
+	push @{ $self->{held} }, [ $key, $rows->[0][0] ] if $state eq '00000';
+	return;
+}
+
+# Whoever comes first ends it.
+sub post_hold
+{
+	my ($self) = @_;
+	my $hold = pop @{ $self->{held} } // return;
+	my (undef, undef, undef, @entries) = Intent::hold($hold->[0]);
+	my ($state, $rows) = $self->transaction(sprintf q(SELECT payments.post_hold(%s, 'concurrent', '%s', metadata => '%s')),
+		$hold->[1], entries_json(@entries), metadata(@entries));
+
+	$self->note_fate("hold:$hold->[1]", $state, $rows && $rows->[0][0], qr/^PY022$/);
+	return;
+}
+
+sub void_hold
+{
+	my ($self) = @_;
+	my $hold = pop @{ $self->{held} } // return;
+	my ($state) = $self->transaction("SELECT payments.void_hold($hold->[1], 'over')");
+
+	$self->note('wrong', "voiding $hold->[0]: $state")
+	  if !$self->unlucky($state) && $state !~ /^(?:00000|PY022)$/;
+	return;
+}
+
 sub next_key { my ($self) = @_; return "c:$self->{seed}:$self->{session}:" . ++$self->{own} }
 
 sub post_sql
@@ -203,8 +243,12 @@ sub post_sql
 	my @entries = Intent::entries($key);
 
 	return sprintf q(SELECT payments.post('%s', '%s', '%s', metadata => '%s')),
-	  $key, $kind // 'concurrent', $json->encode([ map { {
-				account => $_->[0], currency => $_->[1], amount => $_->[2] } } @entries ]), metadata(@entries);
+	  $key, $kind // 'concurrent', entries_json(@entries), metadata(@entries);
+}
+
+sub entries_json
+{
+	return $json->encode([ map { { account => $_->[0], currency => $_->[1], amount => $_->[2] } } @_ ]);
 }
 
 sub batch_sql
@@ -277,20 +321,22 @@ sub judge
 {
 	my ($self, $key, $state, $id) = @_;
 
-	if ($state eq '00000')
-	{
-		$self->note('ack', "$key $id");
-		push @{ $self->{posted} }, [ $key, $id ];
-	}
-	elsif ($state eq 'lost')
-	{
-		$self->note('lost', $key);
-	}
-	else
-	{
-		$self->note('refused', "$key $state");
-		$self->note('wrong', "$key: $state") if !$self->unlucky($state) && $state !~ /^PY01[89]$/;
-	}
+	$self->note_fate($key, $state, $id);
+	push @{ $self->{posted} }, [ $key, $id ] if $state eq '00000';
+	return;
+}
+
+# Acknowledged, refused or lost; limits and frozen accounts may refuse, and
+# what the caller says.
+sub note_fate
+{
+	my ($self, $key, $state, $id, $also) = @_;
+
+	return $self->note('ack', "$key $id") if $state eq '00000';
+	return $self->note('lost', $key) if $state eq 'lost';
+	$self->note('refused', "$key $state");
+	$self->note('wrong', "$key: $state")
+	  if !$self->unlucky($state) && $state !~ /^PY01[89]$/ && !($also && $state =~ $also);
 	return;
 }
 

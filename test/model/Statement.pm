@@ -28,7 +28,24 @@ my %texts = (
 		my ($self, $arguments) = @_;
 		return 'SET CONSTRAINTS ALL ' . ($arguments->{immediate} ? 'IMMEDIATE' : 'DEFERRED');
 	},
-	rebuild_balances => sub { return 'SELECT account, was, "is" FROM payments.rebuild_balances()' },
+	rebuild_balances => sub { return 'SELECT account, was, became FROM payments.rebuild_balances()' },
+	(map { $_ => call($_, qw(code reason)) } qw(freeze_account unfreeze_account close_account reopen_account)),
+	open_account => call('open_account', qw(code kind currency floor ceiling stripes reason)),
+	set_account_limits => call('set_account_limits', qw(code floor ceiling reason)),
+	set_account_stripes => call('set_account_stripes', qw(code stripes reason)),
+	hold => \&hold,
+	post_hold => \&post_hold,
+	void_hold => sub {
+		my ($self, $arguments) = @_;
+		return sprintf 'SELECT payments.void_hold(%s, %s)', $self->hold_id($arguments->{hold}),
+		  $self->quote($arguments->{reason});
+	},
+	expire_holds => sub { return "SELECT payments.expire_holds($_[1]{most})" },
+	account => sub {
+		my ($self, $arguments) = @_;
+		return 'SELECT state, mode, held, available FROM payments.accounts WHERE account = '
+		  . $self->quote($arguments->{account});
+	},
 	balance => sub {
 		my ($self, $arguments) = @_;
 		my @named = map { "$_ => " . $self->time_of($arguments->{$_}) }
@@ -42,15 +59,17 @@ my %texts = (
 
 # What its rows mean, when that is not their first column
 my %values = (
-	post => sub {
+	(map { $_ => \&was_there } qw(post hold post_hold)),
+	account => sub {
 		my ($row) = @_;
-		my ($before, $id) = @$row;
-		return !defined $before ? 'f' : $before == $id ? 't' : "$before became $id";
+		return $row ? join ' ', @$row[ 0, 1 ], map { Model::thousandths($_) } @$row[ 2, 3 ] : '';
 	},
+	expire_holds => sub { return $_[0][0] },
 	post_batch => sub { return join ',', map { $_->[0] ? 't' : 'f' } @_ },
 	balance => sub { return Model::thousandths($_[0][0]) },
 	rebuild_balances => sub {
-		return join ' ', sort map { sprintf '%s=%s>%s', $_->[0], map { Model::thousandths($_) } @$_[ 1, 2 ] } @_;
+		return join ' ', sort map { sprintf '%s=%s>%s', $_->[0],
+			map { /balance (-?[\d.]+)/ ? Model::thousandths($1) : $_ } @$_[ 1, 2 ] } @_;
 	},
 	verify => sub { return join ', ', sort map { $_->[0] } @_ },
 );
@@ -72,6 +91,25 @@ sub value
 {
 	my ($self, $name, $rows) = @_;
 	return $values{$name}->(@$rows);
+}
+
+# A function whose arguments are named like ours
+sub call
+{
+	my ($function, @names) = @_;
+
+	return sub {
+		my ($self, $arguments) = @_;
+		return sprintf "SELECT payments.$function(%s)", join ', ', map { $self->quote($arguments->{$_}) } @names;
+	};
+}
+
+# From the id that was there before, and the one that came back
+sub was_there
+{
+	my ($row) = @_;
+	my ($before, $id) = @$row;
+	return !defined $before ? 'f' : $before == $id ? 't' : "$before became $id";
 }
 
 sub post
@@ -99,9 +137,10 @@ sub post_batch
 
 	return sprintf 'SELECT was_there FROM payments.post_batch(%s) ORDER BY n', join ', ',
 	  $texts->('key'), $texts->('kind'), $self->array('int', map { scalar @{ $_->{entries} } } @postings),
-	  $self->entry_arrays(@postings), $texts->('order_id'),
-	  $self->array('timestamptz', map { defined $_->{effective} ? $self->time_of($_->{effective}) : 'NULL' } @postings),
-	  $texts->('description'), $self->array('jsonb', map { $self->json($_->{metadata}) } @postings);
+	  $self->entry_arrays(@postings), 'order_ids => ' . $texts->('order_id'), 'effective_ats => '
+	  . $self->array('timestamptz', map { defined $_->{effective} ? $self->time_of($_->{effective}) : 'NULL' } @postings),
+	  'descriptions => ' . $texts->('description'),
+	  'metadatas => ' . $self->array('jsonb', map { $self->json($_->{metadata}) } @postings);
 }
 
 # Accounts, amounts and currencies of all postings; the last may be left out.
@@ -109,11 +148,11 @@ sub entry_arrays
 {
 	my ($self, @postings) = @_;
 	my @entries = map { @{ $_->{entries} } } @postings;
-	my $named = @postings > 1 || grep { defined $_->[1] } @entries;
+	my $named = grep { defined $_->[1] } @entries;
 
 	return join ', ', $self->array('text', map { $self->quote($_->[0]) } @entries),
 	  $self->array('numeric', map { $_->[2] } @entries),
-	  $named ? $self->array('text', map { $self->quote($_->[1] // 'KRW') } @entries) : ();
+	  $named ? 'currencies => ' . $self->array('text', map { $self->quote($_->[1] // 'KRW') } @entries) : ();
 }
 
 sub array
@@ -150,6 +189,42 @@ sub exception
 		END;
 	END
 	DO
+}
+
+#
+# Holds
+#
+
+sub hold
+{
+	my ($self, $arguments) = @_;
+	my %expires_in = (soon => "'1 microsecond'", later => "'1 day'");
+	my $expires = $arguments->{expires};
+
+	return sprintf 'SELECT before, payments.hold(%s, expires_in => %s, metadata => %s)'
+	  . ' FROM (SELECT (SELECT id FROM payments.ledger_hold WHERE hold_key = %s) AS before OFFSET 0) AS b',
+	  join(', ', map { "$_->[1] => " . $self->quote($arguments->{ $_->[0] }) } [ key => 'hold_key' ],
+		map { [ $_ => $_ ] } qw(account amount currency order_id description)),
+	  defined $expires ? $expires_in{$expires} : 'NULL', $self->json($arguments->{metadata}),
+	  $self->quote($arguments->{key});
+}
+
+sub post_hold
+{
+	my ($self, $arguments) = @_;
+	my $id = $self->hold_id($arguments->{hold});
+
+	return sprintf 'SELECT before, payments.post_hold(%s, %s, %s, %s, %s, %s) FROM (SELECT (SELECT transaction_id'
+	  . ' FROM payments.ledger_hold_end WHERE hold_id = %s) AS before OFFSET 0) AS b',
+	  $id, $self->quote($arguments->{kind}), $self->entries($arguments),
+	  defined $arguments->{effective} ? $self->time_of($arguments->{effective}) : 'NULL',
+	  $self->quote($arguments->{description}), $self->json($arguments->{metadata}), $id;
+}
+
+sub hold_id
+{
+	my ($self, $key) = @_;
+	return sprintf 'coalesce((SELECT id FROM payments.ledger_hold WHERE hold_key = %s), 999999999999999)', $self->quote($key);
 }
 
 #
@@ -256,65 +331,6 @@ sub attack
 }
 
 #
-# Reading the books
-#
-
-sub accounts
-{
-	return q(SELECT a.code, a.kind, a.currency, CASE WHEN count(b.stripe) = min(b.stripes) THEN min(b.stripes) END,
-		min(b.state), min(b.floor), min(b.ceiling), sum(b.held), sum(b.balance)
-		FROM payments.ledger_account a LEFT JOIN payments.ledger_balance b ON b.account_id = a.id
-		GROUP BY a.id);
-}
-
-sub transactions
-{
-	return q(SELECT t.id, t.transaction_key, t.kind, t.order_id, t.description, t.metadata,
-		CASE WHEN t.effective_at = t.recorded_at THEN 'now' ELSE extract(epoch FROM t.effective_at)::bigint::text END,
-		t.reverses_id, (SELECT string_agg(a.code || ' ' || e.currency || ' ' || e.amount, '|')
-			FROM payments.ledger_entry e JOIN payments.ledger_account a ON a.id = e.account_id
-			WHERE e.transaction_id = t.id)
-		FROM payments.ledger_transaction t);
-}
-
-# Rows of those queries as the model's lines
-sub lines
-{
-	my ($self, $kind, $rows) = @_;
-	my $line = $kind eq 'accounts' ? \&account_line : \&transaction_line;
-	my %by_id = map { $_->[0] => $_ } @$rows;
-
-	return sort map { $json->encode($line->($_, \%by_id)) } @$rows;
-}
-
-sub account_line
-{
-	my ($row) = @_;
-	return [ 'account', @$row[ 0 .. 2 ], defined $row->[3] ? $row->[3] + 0 : undef, $row->[4],
-		map { defined ? '' . Model::thousandths($_) : undef } @$row[ 5 .. 8 ] ];
-}
-
-sub transaction_line
-{
-	my ($row, $by_id) = @_;
-	my (undef, undef, @rest) = @$row;
-
-	return [ 'transaction', key_of($row->[0], $by_id), @rest[ 0 .. 2 ],
-		defined $rest[3] ? $json->decode($rest[3]) : undef, $rest[4],
-		defined $rest[5] ? key_of($rest[5], $by_id) : undef,
-		sort map { s/([\d.-]+)$/Model::thousandths($1)/er } split /\|/, $rest[6] // '' ];
-}
-
-# A key without the id that may be in it
-sub key_of
-{
-	my ($id, $by_id) = @_;
-	my $key = $by_id->{$id}[1];
-
-	return $key =~ /^reversal:(\d+)$/ ? 'reversal:' . key_of($1, $by_id) : $key;
-}
-
-#
 # Values
 #
 
@@ -339,6 +355,9 @@ sub id_of
 	return sprintf 'coalesce((SELECT id FROM payments.ledger_transaction WHERE reverses_id = %s), %s)',
 	  $self->id_of($1, $none), $none
 	  if $key =~ /^reversal:(.*)/;
+	return sprintf q(coalesce((SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'hold:' || %s), %s)),
+	  $self->hold_id($1), $none
+	  if $key =~ /^hold:(.*)/;
 	return sprintf 'coalesce((SELECT id FROM payments.ledger_transaction WHERE transaction_key = %s), %s)',
 	  $self->quote($key), $none;
 }

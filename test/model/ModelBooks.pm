@@ -1,0 +1,156 @@
+# ModelBooks: the rest of the model: rows written past the functions, and what
+# is read.
+package Model;
+
+use strict;
+use warnings;
+
+#
+# Rows written past the functions
+#
+
+# Header and entries by INSERT or COPY, perhaps with a flaw.  The cache of
+# balances does not hear of them.
+sub raw
+{
+	my ($self, $arguments) = @_;
+	my $flaw = $arguments->{flaw} // '';
+	my $entries = entries($arguments);
+	my $session = $self->{session};
+
+	for my $entry (@$entries)
+	{
+		my $account = $self->{accounts}{ $entry->[0] } or return ['23502'];
+		return ['23503'] if $account->{currency} ne $entry->[1];
+	}
+	return ['23505'] if $self->{transactions}{ $arguments->{key} };
+	return ['23514'] if $flaw eq 'alone' || $flaw eq 'zero';
+	return ['23505'] if $flaw eq 'twice';
+	if ($flaw eq 'unbalanced' || $flaw eq 'gap' || $flaw eq 'count')
+	{
+		return ['23514'] if $session->{immediate};
+		$self->set($session, 'broken', 1);
+	}
+	return ['23514'] if $flaw eq 'last first' && $session->{immediate};
+	if ($flaw eq 'short')
+	{
+		$self->set($session, 'short', 1);
+		pop @$entries;
+	}
+	$self->write($arguments, raw => 1, entries => $entries);
+	$self->count_raw($_) for @$entries;
+	return [];
+}
+
+# One more entry for a transaction that is there.
+sub late
+{
+	my ($self, $arguments) = @_;
+	my $old = $self->{transactions}{ $arguments->{key} } or return ['23502'];
+
+	return ['23505'] if $arguments->{number} <= @{ $old->{entries} };
+	return ['23514'] if $self->{session}{immediate};
+	$self->set($self->{session}, 'broken', 1);
+	$self->set($old, 'entries', [ @{ $old->{entries} }, @{ entries({ entries => [ $arguments->{entry} ] }) } ]);
+	$self->count_raw($old->{entries}[-1]);
+	return [];
+}
+
+# An entry counts, though no cache knows.
+sub count_raw
+{
+	my ($self, $entry) = @_;
+	my $account = $self->{accounts}{ $entry->[0] };
+
+	$self->set($account, 'balance', $account->{balance} + $entry->[2]);
+	return;
+}
+
+# UPDATE, DELETE and TRUNCATE, where there is something; the server refuses
+# to truncate while triggers wait.
+sub attack
+{
+	my ($self, $arguments) = @_;
+	my $there = $arguments->{how} eq 'account' ? %{ $self->{accounts} }
+	  : $self->{transactions}{ $arguments->{key} };
+
+	return [ 'PY010', '55006' ] if $arguments->{how} eq 'truncate';
+	return [ $there ? 'PY010' : () ];
+}
+
+# Returns [account, was, is] of those that were wrong.
+sub rebuild_balances
+{
+	my ($self) = @_;
+	return ['25001'] if $self->{isolation} ne 'read committed';
+	my @wrong = grep { $_->{cached} != $_->{balance} } values %{ $self->{accounts} };
+	my $report = join ' ', sort map { "$_->{code}=$_->{cached}>$_->{balance}" } @wrong;
+
+	$self->set($_, 'cached', $_->{balance}) for @wrong;
+	return ([], $report);
+}
+
+#
+# Reading
+#
+
+sub balance
+{
+	my ($self, $arguments) = @_;
+	my ($code, $as_of, $known_at) = @$arguments{qw(account as_of known_at)};
+	my $account = $self->{accounts}{$code} or return ['PY012'];
+	my $sum = 0;
+
+	return ([], $account->{cached}) if !defined $as_of && !defined $known_at;
+	for my $transaction (values %{ $self->{transactions} })
+	{
+		next if defined $as_of && $transaction->{effective} > $as_of;
+		next if defined $known_at && $transaction->{recorded} > $known_at;
+		$sum += $_->[2] for grep { $_->[0] eq $code } @{ $transaction->{entries} };
+	}
+	return ([], $sum);
+}
+
+# The invariants that verify() must find broken
+sub verify
+{
+	my ($self) = @_;
+	my @broken;
+
+	push @broken, 'balances are the sums of their entries'
+	  if grep { $_->{cached} != $_->{balance} } values %{ $self->{accounts} };
+	push @broken, 'no account is past its limits, but those that payments books on'
+	  if grep { $_->{code} !~ /^(?:psp|buyer|seller|platform):/ && is_past($_) } values %{ $self->{accounts} };
+	push @broken, 'ledger transactions are whole and add up to zero in every currency'
+	  if $self->{session}{broken} || $self->{session}{short};
+	return ([], join ', ', sort @broken);
+}
+
+# The books, without ids and times of day: sorted lines of each kind.
+sub accounts
+{
+	my ($self) = @_;
+	my @lines = map { text([ 'account', @$_{qw(code kind currency stripes state)},
+			map { defined ? "$_" : undef } @$_{qw(floor ceiling held cached)} ])
+	} values %{ $self->{accounts} };
+
+	return sort @lines;
+}
+
+sub transactions
+{
+	my ($self) = @_;
+	my @lines;
+
+	for my $transaction (values %{ $self->{transactions} })
+	{
+		my ($effective, $recorded) = @$transaction{qw(effective recorded)};
+
+		push @lines, text([ 'transaction', @$transaction{qw(key kind order_id description metadata)},
+			$effective == $recorded ? 'now' : "$effective", $transaction->{reverses},
+			sort map { "@$_" } @{ $transaction->{entries} } ]);
+	}
+	return sort @lines;
+}
+
+1;
