@@ -45,7 +45,7 @@ CREATE TABLE payments.buyer (
 	created_at timestamptz NOT NULL,
 	CONSTRAINT buyer_pkey PRIMARY KEY (id),
 	CONSTRAINT buyer_id_positive CHECK (id > 0),
-	CONSTRAINT buyer_customer_key_form CHECK (pg_catalog.length(customer_key) BETWEEN 2 AND 50 AND customer_key !~ '[^A-Za-z0-9_=.@-]')
+	CONSTRAINT buyer_customer_key_form CHECK (pg_catalog.length(customer_key) >= 2 AND pg_catalog.length(customer_key) <= 50 AND customer_key !~ '[^A-Za-z0-9_=.@-]')
 );
 COMMENT ON TABLE payments.buyer IS
 'One row per buyer, made at the first checkout; id is the application''s own';
@@ -68,7 +68,7 @@ COMMENT ON COLUMN payments.seller.commission_rate IS
 CREATE TABLE payments.node (
 	node integer NOT NULL,
 	nodes integer NOT NULL,
-	CONSTRAINT node_range CHECK (nodes BETWEEN 1 AND 1024 AND node BETWEEN 0 AND nodes - 1)
+	CONSTRAINT node_range CHECK (nodes >= 1 AND nodes <= 1024 AND node >= 0 AND node <= nodes - 1)
 );
 CREATE UNIQUE INDEX node_only_one ON payments.node ((true));
 COMMENT ON TABLE payments.node IS

@@ -29,8 +29,8 @@ CREATE TABLE payments.payment_event (
 	CONSTRAINT payment_event_order_id_key UNIQUE (order_id),
 	CONSTRAINT payment_event_payment_key_key UNIQUE (payment_key),
 	CONSTRAINT payment_event_buyer_id_fkey FOREIGN KEY (buyer_id) REFERENCES payments.buyer (id),
-	CONSTRAINT payment_event_order_id_form CHECK (pg_catalog.length(order_id) BETWEEN 6 AND 64 AND order_id !~ '[^A-Za-z0-9_-]'),
-	CONSTRAINT payment_event_payment_key_form CHECK (pg_catalog.length(payment_key) BETWEEN 1 AND 200 AND payment_key !~ '[^A-Za-z0-9_=.-]'),
+	CONSTRAINT payment_event_order_id_form CHECK (pg_catalog.length(order_id) >= 6 AND pg_catalog.length(order_id) <= 64 AND order_id !~ '[^A-Za-z0-9_-]'),
+	CONSTRAINT payment_event_payment_key_form CHECK (pg_catalog.length(payment_key) >= 1 AND pg_catalog.length(payment_key) <= 200 AND payment_key !~ '[^A-Za-z0-9_=.-]'),
 	CONSTRAINT payment_event_order_name_length CHECK (pg_catalog.length(order_name) BETWEEN 1 AND 100),
 	CONSTRAINT payment_event_currency_form CHECK (pg_catalog.length(currency) = 3 AND currency !~ '[^A-Z]'),
 	CONSTRAINT payment_event_amount_in_range CHECK (amount > 0 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3))

@@ -38,7 +38,7 @@ CREATE TABLE payments.ledger_transaction (
 	CONSTRAINT ledger_transaction_transaction_key_key UNIQUE (transaction_key),
 	CONSTRAINT ledger_transaction_reverses_id_fkey FOREIGN KEY (reverses_id) REFERENCES payments.ledger_transaction (id),
 	CONSTRAINT ledger_transaction_transaction_key_length CHECK (pg_catalog.length(transaction_key) BETWEEN 1 AND 200),
-	CONSTRAINT ledger_transaction_kind_form CHECK (pg_catalog.length(kind) BETWEEN 1 AND 63 AND kind ~ '^[a-z]' AND kind !~ '[^a-z0-9_.]')
+	CONSTRAINT ledger_transaction_kind_form CHECK (pg_catalog.length(kind) >= 1 AND pg_catalog.length(kind) <= 63 AND kind ~ '^[a-z]' AND kind !~ '[^a-z0-9_.]')
 );
 CREATE UNIQUE INDEX ledger_transaction_reverses_id_key ON payments.ledger_transaction (reverses_id) WHERE reverses_id IS NOT NULL;
 CREATE INDEX ledger_transaction_order_id_idx ON payments.ledger_transaction (order_id) WHERE order_id IS NOT NULL;
@@ -79,7 +79,7 @@ CREATE TABLE payments.ledger_balance (
 	balance numeric NOT NULL,
 	CONSTRAINT ledger_balance_pkey PRIMARY KEY (account_id, stripe),
 	CONSTRAINT ledger_balance_account_id_fkey FOREIGN KEY (account_id) REFERENCES payments.ledger_account (id),
-	CONSTRAINT ledger_balance_stripe_in_range CHECK (stripes BETWEEN 1 AND 64 AND stripe BETWEEN 0 AND stripes - 1),
+	CONSTRAINT ledger_balance_stripe_in_range CHECK (stripes >= 1 AND stripes <= 64 AND stripe >= 0 AND stripe <= stripes - 1),
 	CONSTRAINT ledger_balance_state_known CHECK (state IN ('o', 'f', 'c')),
 	CONSTRAINT ledger_balance_limits_are_exact CHECK (stripes = 1 OR (floor IS NULL AND ceiling IS NULL AND held = 0)),
 	CONSTRAINT ledger_balance_limits_in_order CHECK (floor <= ceiling),
