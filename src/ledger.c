@@ -242,6 +242,7 @@ net_lines(const Line *lines, int n)
 		if (entry == NULL)
 		{
 			account->release += lines[i].posting->release_amount;
+			account->release_until = lines[i].posting->release_until;
 			continue;
 		}
 		if (strcmp(entry->currency, account->currency) != 0)

@@ -33,6 +33,7 @@ typedef struct PayLedgerPosting
 	bool		fact;			/* it happened: no state or limit refuses it */
 	const char *release_account;	/* whose hold ends with it, or NULL */
 	int64		release_amount; /* what is no longer held, in mills */
+	TimestampTz release_until;	/* until when it is held; 0: no end */
 	TimestampTz effective_at;	/* or PAY_LEDGER_NOW */
 	int			n_entries;
 	PayLedgerEntry *entries;

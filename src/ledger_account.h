@@ -30,7 +30,8 @@ typedef struct PayLedgerAccount
 	/* for whoever changes balances */
 	int64		change;			/* net, in mills */
 	int64		release;		/* what is no longer held, in mills */
-	int64		expired;		/* of it, by holds past their time */
+	TimestampTz release_until;	/* by when it has to be posted; 0: no end */
+	int64		expired;		/* of release, by holds past their time */
 	bool		fact;			/* happened already: nothing may refuse it */
 } PayLedgerAccount;
 

@@ -87,6 +87,7 @@ static int64 limit(TupleTableSlot *row, int column, bool *is_there);
 static void learn_stripes(PayLedgerAccount *account, const Balance *balance);
 static void decide(PayLedgerAccount *account, const Balance *balance,
 				   Balance *result);
+static void check_until(const PayLedgerAccount *account);
 static void release_due(PayLedgerAccount *account, Balance *after);
 static bool falls_below_floor(const PayLedgerAccount *account,
 							  const Balance *before, const Balance *after);
@@ -251,9 +252,26 @@ decide(PayLedgerAccount *account, const Balance *before, Balance *after)
 				 errhint("payments.accounts shows since when and why; an operator opens it again with payments.%s.",
 						 before->state == PAY_LEDGER_FROZEN ?
 						 "unfreeze_account" : "reopen_account")));
+	check_until(account);
 	if (after->held > 0 && falls_below_floor(account, before, after))
 		release_due(account, after);
 	check_limits(account, before, after);
+}
+
+/*
+ * A hold has to be posted in time, that is when the row is written: others have
+ * counted it as released since.
+ */
+static void
+check_until(const PayLedgerAccount *account)
+{
+	if (account->release_until != 0 &&
+		account->release_until <= GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_HOLD_ENDED),
+				 errmsg("a hold on account \"%s\" has expired",
+						account->code),
+				 errhint("A hold ends once; the view payments.holds shows how.")));
 }
 
 /*

@@ -49,7 +49,7 @@ typedef struct Hold
 	" SELECT gone.hold_id, 'expired', SESSION_USER, $1 FROM gone)"
 
 static void take_hold(int64 id, Hold *hold);
-static void end_hold(const Hold *hold, const char *outcome, int64 amount,
+static void write_end(const Hold *hold, const char *outcome, int64 amount,
 					 int64 transaction_id, const char *reason,
 					 TimestampTz now);
 static int64 sum_amounts(uint64 n);
@@ -61,8 +61,8 @@ PG_FUNCTION_INFO_V1(payments_void_hold);
 PG_FUNCTION_INFO_V1(payments_expire_holds);
 
 /*
- * payments.post_hold: errors 22004, 22023 and 22003 for arguments, PY020 when
- * there is no such hold, PY021 when it was voided or has expired, PY011 when
+ * payments.post_hold: errors 22004, 22023 and 22003 for arguments, PY021 when
+ * there is no such hold, PY022 when it was voided or has expired, PY011 when
  * it was posted with other content, and those of pay_ledger_post.
  */
 Datum
@@ -100,8 +100,9 @@ payments_post_hold(PG_FUNCTION_ARGS)
 		amount = taken(&hold, &posting);
 		posting.release_account = hold.account;
 		posting.release_amount = hold.amount;
+		posting.release_until = hold.expires_at;
 		pay_ledger_post(&posting, 1, now);
-		end_hold(&hold, "posted", amount, posting.id, NULL, now);
+		write_end(&hold, "posted", amount, posting.id, NULL, now);
 	}
 	else if (strcmp(hold.outcome, "posted") == 0)
 		pay_ledger_post(&posting, 1, now);
@@ -153,8 +154,8 @@ taken(const Hold *hold, const PayLedgerPosting *posting)
 }
 
 /*
- * payments.void_hold: errors 22004 and 22023 for arguments, PY020 when there is
- * no such hold, PY021 when it has ended in another way or for another reason.
+ * payments.void_hold: errors 22004 and 22023 for arguments, PY021 when there is
+ * no such hold, PY022 when it has ended in another way or for another reason.
  */
 Datum
 payments_void_hold(PG_FUNCTION_ARGS)
@@ -171,7 +172,7 @@ payments_void_hold(PG_FUNCTION_ARGS)
 	take_hold(PG_GETARG_INT64(0), &hold);
 	if (hold.open)
 	{
-		end_hold(&hold, "voided", 0, 0, reason, now);
+		write_end(&hold, "voided", 0, 0, reason, now);
 		pay_ledger_hold_lower(hold.account_id, hold.amount);
 	}
 	else if (strcmp(hold.outcome, "voided") != 0 ||
@@ -273,13 +274,14 @@ pay_ledger_hold_release_due(int64 account_id, TimestampTz now)
 }
 
 /*
- * Read a hold, and lock it when it is open.  Raises PY020 when there is none.
+ * Read a hold, and take its row when it is open.  Raises PY021 when there is
+ * none.
  */
 static void
 take_hold(int64 id, Hold *hold)
 {
-	static PayStatement lock = {
-		"SELECT FROM payments.ledger_hold_open WHERE hold_id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
+	static PayStatement take = {
+		"DELETE FROM payments.ledger_hold_open WHERE hold_id OPERATOR(pg_catalog.=) $1",
 		1, {INT8OID}
 	};
 	static PayStatement read = {
@@ -294,7 +296,7 @@ take_hold(int64 id, Hold *hold)
 	Datum		values[1] = {Int64GetDatum(id)};
 
 	hold->id = id;
-	hold->open = pay_db_run(&lock, values, NULL) > 0;
+	hold->open = pay_db_run(&take, values, NULL) > 0;
 	if (pay_db_run(&read, values, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PAY_UNKNOWN_HOLD),
@@ -318,14 +320,12 @@ take_hold(int64 id, Hold *hold)
 
 /* amount and transaction_id are 0 unless it was posted. */
 static void
-end_hold(const Hold *hold, const char *outcome, int64 amount,
+write_end(const Hold *hold, const char *outcome, int64 amount,
 		 int64 transaction_id, const char *reason, TimestampTz now)
 {
-	static PayStatement end = {
-		"WITH gone AS (DELETE FROM payments.ledger_hold_open"
-		" WHERE hold_id OPERATOR(pg_catalog.=) $1 RETURNING hold_id)"
-		" INSERT INTO payments.ledger_hold_end (hold_id, outcome, amount, transaction_id, reason, actor, ended_at)"
-		" SELECT gone.hold_id, $2, NULLIF($3, 0), NULLIF($4, 0), $5, SESSION_USER, $6 FROM gone",
+	static PayStatement insert = {
+		"INSERT INTO payments.ledger_hold_end (hold_id, outcome, amount, transaction_id, reason, actor, ended_at)"
+		" VALUES ($1, $2, NULLIF($3, 0), NULLIF($4, 0), $5, SESSION_USER, $6)",
 		6, {INT8OID, TEXTOID, NUMERICOID, INT8OID, TEXTOID, TIMESTAMPTZOID}
 	};
 	Datum		values[6];
@@ -336,11 +336,11 @@ end_hold(const Hold *hold, const char *outcome, int64 amount,
 	values[3] = Int64GetDatum(transaction_id);
 	values[4] = reason == NULL ? (Datum) 0 : CStringGetTextDatum(reason);
 	values[5] = TimestampTzGetDatum(now);
-	if (pay_db_run(&end, values, reason == NULL ? "    n " : NULL) != 1)
+	if (pay_db_run(&insert, values, reason == NULL ? "    n " : NULL) != 1)
 		elog(ERROR, "the end of a hold was not written");
 }
 
-/* PY021 */
+/* PY022 */
 static void
 has_ended(const Hold *hold, const char *outcome)
 {

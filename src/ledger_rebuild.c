@@ -98,7 +98,10 @@ payments_rebuild_balances(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Open holds are those without an end. */
+/*
+ * Open holds are those without an end.  Rows that are right are not touched:
+ * whoever is ending one waits for our lock.
+ */
 static void
 rebuild_open_holds(void)
 {
@@ -113,7 +116,7 @@ rebuild_open_holds(void)
 		"INSERT INTO payments.ledger_hold_open (hold_id, account_id, amount, expires_at)"
 		" SELECT h.id, h.account_id, h.amount, h.expires_at FROM ONLY payments.ledger_hold h"
 		" WHERE NOT EXISTS (SELECT FROM ONLY payments.ledger_hold_end e WHERE e.hold_id OPERATOR(pg_catalog.=) h.id)"
-		" ON CONFLICT (hold_id) DO NOTHING",
+		" AND NOT EXISTS (SELECT FROM ONLY payments.ledger_hold_open o WHERE o.hold_id OPERATOR(pg_catalog.=) h.id)",
 		0
 	};
 
