@@ -50,8 +50,8 @@ typedef struct Hold
 
 static void take_hold(int64 id, Hold *hold);
 static void write_end(const Hold *hold, const char *outcome, int64 amount,
-					 int64 transaction_id, const char *reason,
-					 TimestampTz now);
+					  int64 transaction_id, const char *reason,
+					  TimestampTz now);
 static int64 sum_amounts(uint64 n);
 static int64 taken(const Hold *hold, const PayLedgerPosting *posting);
 pg_noreturn static void has_ended(const Hold *hold, const char *outcome);
@@ -321,7 +321,7 @@ take_hold(int64 id, Hold *hold)
 /* amount and transaction_id are 0 unless it was posted. */
 static void
 write_end(const Hold *hold, const char *outcome, int64 amount,
-		 int64 transaction_id, const char *reason, TimestampTz now)
+		  int64 transaction_id, const char *reason, TimestampTz now)
 {
 	static PayStatement insert = {
 		"INSERT INTO payments.ledger_hold_end (hold_id, outcome, amount, transaction_id, reason, actor, ended_at)"
