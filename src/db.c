@@ -11,6 +11,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "jit/jit.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -96,16 +97,31 @@ prepare(PayStatement *statement)
 	statement->plan = plan;
 }
 
+/*
+ * Just-in-time compilation is switched off for what we run.  Plans are made for
+ * all values and look dear for the worst of them; compiling one takes longer
+ * than a hundred runs of it.
+ */
 static uint64
 execute(PayStatement *statement, Datum *values, const char *nulls,
 		bool read_only)
 {
-	int			rc;
+	bool		jit = jit_enabled;
+	int			rc = 0;
 
 	if (statement->plan == NULL)
 		prepare(statement);
 
-	rc = SPI_execute_plan(statement->plan, values, nulls, read_only, 0);
+	jit_enabled = false;
+	PG_TRY();
+	{
+		rc = SPI_execute_plan(statement->plan, values, nulls, read_only, 0);
+	}
+	PG_FINALLY();
+	{
+		jit_enabled = jit;
+	}
+	PG_END_TRY();
 	if (rc < 0)
 		elog(ERROR, "could not execute a statement: %s",
 			 SPI_result_code_string(rc));
