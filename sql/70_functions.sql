@@ -121,13 +121,6 @@ CREATE FUNCTION payments.reverse(ledger_transaction_id bigint, reason text, entr
 COMMENT ON FUNCTION payments.reverse(bigint, text, jsonb) IS
 'Takes a ledger transaction back, once, and returns the id of the reversal: its mirror image, or these entries, which never take back more';
 
-CREATE FUNCTION payments.balance(account text, as_of timestamptz DEFAULT NULL)
-	RETURNS numeric
-	LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS 'MODULE_PATHNAME', 'payments_balance';
-COMMENT ON FUNCTION payments.balance(text, timestamptz) IS
-'Balance of an account, debits positive, in units of its currency: now, or of what was effective at as_of';
-
 CREATE FUNCTION payments.fetch_events(
 	consumer text,
 	max_events integer DEFAULT 100,

@@ -4,7 +4,7 @@
 CREATE FUNCTION payments.verify(
 	OUT invariant text, OUT holds boolean, OUT checked bigint, OUT counterexample text)
 	RETURNS SETOF record
-	LANGUAGE sql STABLE SECURITY DEFINER ROWS 16 SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE SECURITY DEFINER ROWS 16 SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
 	-- every sub-query gives: number looked at, first counterexample or NULL
 	SELECT v.invariant, v.counterexample IS NULL, v.checked, v.counterexample
@@ -203,7 +203,7 @@ CREATE FUNCTION payments.verify(
 			count(*),
 			coalesce(min(format('trigger %s on %s is not ENABLE ALWAYS', g.tgname, g.tgrelid::regclass))
 					FILTER (WHERE g.tgenabled <> 'A'),
-				CASE WHEN count(*) <> 41 THEN format('%s guards instead of 41', count(*)) END)
+				CASE WHEN count(*) <> 47 THEN format('%s guards instead of 47', count(*)) END)
 		FROM pg_trigger g
 			JOIN pg_class c ON c.oid = g.tgrelid
 		WHERE c.relnamespace = 'payments'::regnamespace AND NOT g.tgisinternal
@@ -285,6 +285,46 @@ CREATE FUNCTION payments.verify(
 			LEFT JOIN ONLY payments.ledger_hold_end e ON e.hold_id = h.id
 			LEFT JOIN ONLY payments.ledger_hold_open o ON o.hold_id = h.id
 			LEFT JOIN ONLY payments.ledger_transaction t ON t.id = e.transaction_id
+
+		UNION ALL
+		SELECT 23, 'snapshots are the sums of their entries, without a gap',
+			count(*),
+			min(format('account %s: snapshot %s of level %s', a.code, s.ordinal, s.level))
+				FILTER (WHERE s.ordinal <> s.place OR s.found IS DISTINCT FROM
+					(s.first_id, s.last_id, s.entries, s.amount, s.min_effective_at, s.max_effective_at,
+						s.min_recorded_at, s.max_recorded_at))
+		FROM (SELECT s.*, f.found
+			FROM (SELECT *, lag(last_id, 1, (-9223372036854775808)::bigint) OVER w AS previous_id, row_number() OVER w - 1 AS place
+				FROM ONLY payments.ledger_snapshot
+				WINDOW w AS (PARTITION BY account_id, level ORDER BY ordinal)) s
+				CROSS JOIN LATERAL (
+					-- level 1: all entries since the row before; above: the 64 rows below
+					SELECT (min(x.first_id), max(x.last_id), sum(x.entries)::bigint, sum(x.amount), min(x.min_effective_at),
+						max(x.max_effective_at), min(x.min_recorded_at), max(x.max_recorded_at)) AS found
+					FROM (SELECT e.transaction_id AS first_id, e.transaction_id AS last_id, 1 AS entries, e.amount,
+							t.effective_at AS min_effective_at, t.effective_at AS max_effective_at,
+							t.recorded_at AS min_recorded_at, t.recorded_at AS max_recorded_at
+						FROM (SELECT * FROM ONLY payments.ledger_entry e
+							WHERE s.level = 1 AND e.account_id = s.account_id AND e.transaction_id > s.previous_id
+								AND e.transaction_id <= s.last_id OFFSET 0) e
+							CROSS JOIN LATERAL (SELECT * FROM ONLY payments.ledger_transaction t
+								WHERE t.id = e.transaction_id OFFSET 0) t
+						UNION ALL
+						SELECT b.first_id, b.last_id, b.entries, b.amount, b.min_effective_at, b.max_effective_at,
+							b.min_recorded_at, b.max_recorded_at
+						FROM ONLY payments.ledger_snapshot b
+						WHERE s.level > 1 AND b.account_id = s.account_id AND b.level = s.level - 1
+							AND b.ordinal BETWEEN s.ordinal * 64 AND s.ordinal * 64 + 63) x) f) s
+			LEFT JOIN ONLY payments.ledger_account a ON a.id = s.account_id
+
+		UNION ALL
+		SELECT 24, 'snapshots lie behind the mark up to which ids are final',
+			count(*),
+			coalesce(min(format('account %s: snapshot %s of level %s', a.code, s.ordinal, s.level)) FILTER (WHERE s.last_id > h.done_id),
+				CASE WHEN count(*) > count(h.done_id) THEN 'there is no mark' END)
+		FROM ONLY payments.ledger_snapshot s
+			LEFT JOIN ONLY payments.ledger_horizon h ON true
+			LEFT JOIN ONLY payments.ledger_account a ON a.id = s.account_id
 	) v
 	ORDER BY v.n
 	$$;

@@ -1,6 +1,7 @@
 -- What pg_dump writes: every row of every table, and every sequence.  Rows
 -- that this script itself inserts are left out, since CREATE EXTENSION brings
--- them back.
+-- them back.  Snapshots of the ledger and their mark are left out: they are
+-- built anew, and without a mark the old ids are let in.
 
 SELECT pg_catalog.pg_extension_config_dump('payments.currency', 'WHERE code NOT IN (''KRW'', ''USD'', ''JPY'')');
 SELECT pg_catalog.pg_extension_config_dump('payments.merchant', '');
@@ -24,6 +25,8 @@ SELECT pg_catalog.pg_extension_config_dump('payments.ledger_account_event', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_hold', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_hold_end', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_hold_open', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_clearing', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.balance_assertion', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet_transaction', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event', '');
@@ -37,5 +40,7 @@ SELECT pg_catalog.pg_extension_config_dump('payments.ledger_account_id_seq', '')
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_transaction_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_account_event_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_hold_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_clearing_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.balance_assertion_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet_transaction_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event_id_seq', '');

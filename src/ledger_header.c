@@ -15,8 +15,8 @@
  * in the indexes yet are seen by nobody, so all can be written at once, and
  * those whose key was there are thrown away.
  *
- * A transaction id is drawn before the ids of the rows: the snapshots of
- * balances rely on it (ledger_snapshot.c).
+ * A transaction id is drawn before the ids of the rows: snapshots rely on it
+ * (ledger_horizon.c).
  */
 #include "postgres.h"
 

@@ -1,6 +1,9 @@
 /*
  * ledger_read.c
  *		payments.balance: what an account holds, now and at any time.
+ *
+ * The present balance is the sum of the account's balance rows; any other is
+ * put together from snapshots and entries (ledger_snapshot.c).
  */
 #include "postgres.h"
 
@@ -12,31 +15,36 @@
 
 #include "args.h"
 #include "db.h"
-#include "errors.h"
+#include "ledger_read.h"
+#include "ledger_snapshot.h"
+#include "ledger_state.h"
 
-static Datum read_balance(const char *code, const TimestampTz *as_of);
+static Datum present_balance(int64 account_id);
 
 PG_FUNCTION_INFO_V1(payments_balance);
 
 /*
- * payments.balance: see 70_functions.sql.  Errors: 22004, PY012.
+ * payments.balance: see 46_ledger_reading.sql.  Errors: 22004, PY012.
  */
 Datum
 payments_balance(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller;
 	MemoryContext old;
-	TimestampTz as_of = 0;
-	char	   *account;
+	PayLedgerPart part;
 	Datum		balance;
 
 	pay_args_require(fcinfo, 0, "account");
-	account = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	if (!PG_ARGISNULL(1))
-		as_of = PG_GETARG_TIMESTAMPTZ(1);
-
 	caller = pay_db_connect();
-	balance = read_balance(account, PG_ARGISNULL(1) ? NULL : &as_of);
+	part.account_id = pay_ledger_read_account(fcinfo, 0, NULL);
+	part.effective_from = part.recorded_from = DT_NOBEGIN;
+	part.effective_to = pay_ledger_read_time(fcinfo, 1, DT_NOEND);
+	part.recorded_to = pay_ledger_read_time(fcinfo, 2, DT_NOEND);
+
+	if (PG_ARGISNULL(1) && PG_ARGISNULL(2))
+		balance = present_balance(part.account_id);
+	else
+		balance = pay_ledger_snapshot_sum(&part);
 	old = MemoryContextSwitchTo(caller);
 	balance = NumericGetDatum(DatumGetNumericCopy(balance));
 	MemoryContextSwitchTo(old);
@@ -44,37 +52,43 @@ payments_balance(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(balance);
 }
 
-/*
- * The balance of an account: the present one, or the sum of what was
- * effective at *as_of.  Needs pay_db_connect; sees the caller's snapshot.
- * Raises PY012 when there is no such account.
- */
+/* Numeric in the last result; sees the caller's snapshot. */
 static Datum
-read_balance(const char *code, const TimestampTz *as_of)
+present_balance(int64 account_id)
 {
-	static PayStatement present = {
-		"SELECT COALESCE((SELECT pg_catalog.trim_scale(pg_catalog.sum(b.balance)) FROM ONLY payments.ledger_balance b"
-		" WHERE b.account_id OPERATOR(pg_catalog.=) a.id), 0)"
-		" FROM ONLY payments.ledger_account a WHERE a.code OPERATOR(pg_catalog.=) $1",
-		1, {TEXTOID}
-	};
-	static PayStatement past = {
-		"SELECT COALESCE((SELECT pg_catalog.sum(e.amount) FROM ONLY payments.ledger_entry e"
-		" JOIN ONLY payments.ledger_transaction t ON t.id OPERATOR(pg_catalog.=) e.transaction_id"
-		" WHERE e.account_id OPERATOR(pg_catalog.=) a.id AND t.effective_at OPERATOR(pg_catalog.<=) $2), 0)"
-		" FROM ONLY payments.ledger_account a WHERE a.code OPERATOR(pg_catalog.=) $1",
-		2, {TEXTOID, TIMESTAMPTZOID}
+	static PayStatement add = {
+		"SELECT COALESCE(pg_catalog.trim_scale(pg_catalog.sum(b.balance)), 0) FROM ONLY payments.ledger_balance b"
+		" WHERE b.account_id OPERATOR(pg_catalog.=) $1",
+		1, {INT8OID}
 	};
 	bool		is_null;
-	Datum		values[2];
+	Datum		values[1] = {Int64GetDatum(account_id)};
 
-	values[0] = CStringGetTextDatum(code);
-	if (as_of != NULL)
-		values[1] = TimestampTzGetDatum(*as_of);
-	if (pay_db_read(as_of != NULL ? &past : &present, values, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_PAY_UNKNOWN_ACCOUNT),
-				 errmsg("account \"%s\" does not exist", code),
-				 errhint("Accounts are opened by their first posting; payments.account_balance lists them.")));
+	pay_db_read(&add, values, NULL);
 	return pay_db_datum(0, 1, &is_null);
+}
+
+int64
+pay_ledger_read_account(FunctionCallInfo fcinfo, int n, char **currency)
+{
+	static PayStatement find = {
+		"SELECT a.id, a.currency FROM ONLY payments.ledger_account a"
+		" WHERE a.code OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}
+	};
+	Datum		values[1];
+
+	pay_args_require(fcinfo, n, "account");
+	values[0] = PG_GETARG_DATUM(n);
+	if (pay_db_read(&find, values, NULL) == 0)
+		pay_ledger_state_unknown(text_to_cstring(PG_GETARG_TEXT_PP(n)));
+	if (currency != NULL)
+		*currency = pay_db_text(0, 2);
+	return pay_db_int64(0, 1);
+}
+
+TimestampTz
+pay_ledger_read_time(FunctionCallInfo fcinfo, int n, TimestampTz instead)
+{
+	return PG_ARGISNULL(n) ? instead : PG_GETARG_TIMESTAMPTZ(n);
 }

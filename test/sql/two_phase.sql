@@ -135,7 +135,9 @@ SELECT holds FROM payments.verify() WHERE invariant = 'sequences draw this node'
 -- accounts and holds
 CREATE FUNCTION test.two_phase_accounts() RETURNS text LANGUAGE sql AS $$
 	SELECT concat_ws(' ', (SELECT string_agg(account || ' ' || state || ' ' || stripes, ', ' ORDER BY account) FROM payments.accounts WHERE account ~ '^tp_'),
-		(SELECT string_agg(hold_key || ' ' || status, ', ' ORDER BY hold_key) FROM payments.holds WHERE hold_key ~ '^tp:'))
+		(SELECT string_agg(hold_key || ' ' || status, ', ' ORDER BY hold_key) FROM payments.holds WHERE hold_key ~ '^tp:'),
+		(SELECT source || ' ' || amount FROM payments.balance_assertions WHERE account ~ '^tp_'),
+		(SELECT 'clearing ' || account FROM payments.open_clearing WHERE account ~ '^tp_'))
 $$;
 CREATE PROCEDURE test.two_phase_accounts_change() LANGUAGE plpgsql AS $$
 BEGIN
@@ -151,6 +153,8 @@ BEGIN
 	PERFORM payments.freeze_account('tp_wallet:1', 'why'), payments.unfreeze_account('tp_wallet:1', 'why'), payments.freeze_account('tp_other:1', 'why');
 	PERFORM payments.close_account('tp_gone:1', 'why'), payments.reopen_account('tp_gone:1', 'why'), payments.close_account('tp_gone:1', 'why');
 	PERFORM payments.rebuild_balances();
+	PERFORM payments.set_clearing('tp_other:1', true, 'why'), payments.assert_balance('tp_other:1', now(), -1, 'two_phase');
+	PERFORM payments.write_snapshots(), payments.rebuild_snapshots();
 END $$;
 BEGIN;
 CALL test.two_phase_accounts_change();
@@ -174,7 +178,8 @@ SELECT p.oid::regprocedure FROM pg_proc p
 		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'post_entries', 'post_batch', 'reverse', 'balance',
 			'fetch_events', 'ack_events', 'retry', 'set_node', 'set_merchant', 'set_seller', 'version', 'worker_slots',
 			'verify', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
-			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds')
+			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds',
+			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at')
 	ORDER BY proname COLLATE "C";
 SELECT count(*) AS left_over FROM pg_prepared_xacts WHERE database = current_database();
 

@@ -34,6 +34,16 @@ UPDATE payments.ledger_balance SET balance = CASE stripe WHEN 0 THEN 50 ELSE 0 E
 	WHERE account_id = (SELECT id FROM payments.ledger_account WHERE code = 'verify_hot:1');
 SELECT payments.freeze_account('verify_wallet:1', 'why');
 
+SELECT count(payments.post('verify-many:' || m, 'test', '[{"account": "asset:verify_many", "amount": 1}, {"account": "revenue:verify_many", "amount": -1}]'))
+	FROM generate_series(1, 200) m;
+DO $$
+BEGIN
+	WHILE (SELECT done_id < s.last_value FROM payments.ledger_horizon, payments.ledger_transaction_id_seq s) LOOP
+		PERFORM payments.write_snapshots();
+		COMMIT;
+	END LOOP;
+END $$;
+
 -- the books are right, after everything
 SELECT invariant, holds, checked > 0 AS has_looked, counterexample FROM payments.verify();
 
@@ -215,6 +225,17 @@ SELECT x.statement, b.* FROM unnest(ARRAY[
 		THEN ' WHERE hold_id = (SELECT id FROM payments.ledger_hold WHERE hold_key = ''verify:open'')' ELSE '' END) b ORDER BY n;
 SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.ledger_hold_end WHERE hold_id =
 	(SELECT id FROM payments.ledger_hold WHERE hold_key = 'verify:voided')$$);
+-- snapshots: a wrong sum, count or time; one gone from the middle; a mark that is behind, or gone
+SELECT x.change, b.* FROM (VALUES ('amount = amount + 1'), ('entries = entries + 1'), ('first_id = first_id - 1'), ('max_effective_at = max_effective_at + interval ''1 us'''),
+		('min_recorded_at = min_recorded_at - interval ''1 us''')) x (change),
+	pg_temp.broken_by(format('UPDATE payments.ledger_snapshot SET %s WHERE level = 1 AND ordinal = 1 AND account_id =
+		(SELECT id FROM payments.ledger_account WHERE code = ''asset:verify_many'')', x.change)) b;
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.ledger_snapshot WHERE level = 1 AND ordinal = 1 AND account_id =
+	(SELECT id FROM payments.ledger_account WHERE code = 'asset:verify_many')$$);
+SELECT * FROM pg_temp.broken_by($$WITH a AS (SELECT id FROM payments.ledger_account WHERE code = 'asset:verify_many')
+	INSERT INTO payments.ledger_snapshot SELECT a.id, 1, 2, now(), now(), now(), now(), 1, 0, 2, 0 FROM a$$);
+SELECT invariant FROM pg_temp.broken_by('UPDATE payments.ledger_horizon SET done_id = 0');
+SELECT * FROM pg_temp.broken_by('DELETE FROM payments.ledger_horizon');
 
 -- all of it is forgotten
 SELECT count(*) AS broken FROM payments.verify() WHERE NOT holds;
