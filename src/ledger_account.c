@@ -161,6 +161,7 @@ read_account(TupleTableSlot *row, PayLedgerAccount *account)
 	account->normal_debit = strcmp(kind, "asset") == 0 ||
 		strcmp(kind, "expense") == 0;
 	account->stripes = 0;
+	ItemPointerSetInvalid(&account->place);
 }
 
 /*

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "storage/itemptr.h"
 #include "utils/timestamp.h"
 
 /* The currency of accounts whose code does not end in one. */
@@ -26,6 +27,7 @@ typedef struct PayLedgerAccount
 	char		currency[4];
 	bool		normal_debit;	/* asset or expense */
 	int			stripes;		/* as last seen; 0: not yet */
+	ItemPointerData place;		/* of its balance, as last seen */
 
 	/* for whoever changes balances */
 	int64		change;			/* net, in mills */

@@ -5,8 +5,9 @@
  * Rows of payments.ledger_account never change and never go, so what was read
  * once is true for ever, with two exceptions: the transaction that read it may
  * have opened it itself and be rolled back, and the table may be dropped.  In
- * both cases everything is forgotten.  The number of stripes is a hint; who
- * uses it finds out when it has changed (ledger_balance.c).
+ * both cases everything is forgotten.  The number of stripes and the place of
+ * the balance are hints; who uses them finds out when they have changed
+ * (ledger_balance.c).
  */
 #include "postgres.h"
 
@@ -72,6 +73,7 @@ pay_ledger_account_recall(PayLedgerAccount *account)
 		   sizeof(account->currency));
 	account->normal_debit = entry->account.normal_debit;
 	account->stripes = entry->account.stripes;
+	account->place = entry->account.place;
 	return true;
 }
 

@@ -25,6 +25,7 @@
 #include "access/xact.h"
 #include "common/int.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/numeric.h"
@@ -80,8 +81,12 @@ typedef struct Balance
 } Balance;
 
 static void change_one(PayLedgerAccount *account, Relation key);
-static bool find_row(IndexScanDesc scan, int64 account_id, int stripe,
+static bool find_row(PayLedgerAccount *account, int stripe, Relation key,
 					 TupleTableSlot *row);
+static bool find_in_place(const PayLedgerAccount *account, int stripe,
+						  Snapshot snapshot, TupleTableSlot *row);
+static bool find_by_key(PayLedgerAccount *account, int stripe, Relation key,
+						Snapshot snapshot, TupleTableSlot *row);
 static void read_row(TupleTableSlot *row, Balance *balance);
 static int64 limit(TupleTableSlot *row, int column, bool *is_there);
 static void learn_stripes(PayLedgerAccount *account, const Balance *balance);
@@ -120,21 +125,17 @@ pay_ledger_balance_change(PayLedgerAccount *accounts, int n)
 static void
 change_one(PayLedgerAccount *account, Relation key)
 {
-	Relation	table = pay_table_relation(&balances);
-	TupleTableSlot *row = table_slot_create(table, NULL);
+	TupleTableSlot *row = table_slot_create(pay_table_relation(&balances),
+											NULL);
 	bool		done = false;
 
 	while (!done)
 	{
-		Snapshot	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ?
-												GetTransactionSnapshot() :
-												GetLatestSnapshot());
-		IndexScanDesc scan = pay_index_beginscan(table, key, snapshot, 2);
 		Balance		before;
 		Balance		after;
 
 		if (account->stripes > 0 &&
-			find_row(scan, account->id, MyProcPid % account->stripes, row))
+			find_row(account, MyProcPid % account->stripes, key, row))
 		{
 			read_row(row, &before);
 			decide(account, &before, &after);
@@ -154,34 +155,98 @@ change_one(PayLedgerAccount *account, Relation key)
 								   account->code),
 						 errhint("Repeat the transaction.")));
 		}
-		else if (find_row(scan, account->id, 0, row))
+		else if (find_row(account, 0, key, row))
 		{
 			read_row(row, &before);
 			learn_stripes(account, &before);
 		}
 		else
 			write_first_rows(account);
-
-		ExecClearTuple(row);
-		index_endscan(scan);
-		UnregisterSnapshot(snapshot);
 		CHECK_FOR_INTERRUPTS();
 	}
 	ExecDropSingleTupleTableSlot(row);
 }
 
+/*
+ * Find the newest version of a row and copy it, so that no buffer stays pinned
+ * while its writer is waited for: a pin would keep old versions from being
+ * pruned, and they are many where many wait.
+ */
 static bool
-find_row(IndexScanDesc scan, int64 account_id, int stripe,
+find_row(PayLedgerAccount *account, int stripe, Relation key,
 		 TupleTableSlot *row)
 {
+	Snapshot	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ?
+											GetTransactionSnapshot() :
+											GetLatestSnapshot());
+	bool		found = find_in_place(account, stripe, snapshot, row) ||
+	find_by_key(account, stripe, key, snapshot, row);
+
+	if (found)
+		ExecMaterializeSlot(row);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/*
+ * Where it was the last time: an update leaves the root of its chain in place
+ * as long as the page has room.  Anything else may be there by now, so what is
+ * found is looked at.
+ */
+static bool
+find_in_place(const PayLedgerAccount *account, int stripe, Snapshot snapshot,
+			  TupleTableSlot *row)
+{
+	Relation	table = pay_table_relation(&balances);
+	ItemPointerData place = account->place;
+	IndexFetchTableData *fetch;
+	bool		again = false;
+	bool		found;
+	bool		is_null;
+
+	if (!ItemPointerIsValid(&place) ||
+		ItemPointerGetBlockNumber(&place) >= RelationGetNumberOfBlocks(table))
+		return false;
+	fetch = table_index_fetch_begin(table);
+	found = table_index_fetch_tuple(fetch, &place, snapshot, row, &again,
+									NULL);
+	table_index_fetch_end(fetch);
+	return found &&
+		DatumGetInt64(pay_table_get(&balances, row, ACCOUNT_ID,
+									&is_null)) == account->id &&
+		DatumGetInt16(pay_table_get(&balances, row, STRIPE,
+									&is_null)) == stripe;
+}
+
+static bool
+find_by_key(PayLedgerAccount *account, int stripe, Relation key,
+			Snapshot snapshot, TupleTableSlot *row)
+{
+	IndexScanDesc scan = pay_index_beginscan(pay_table_relation(&balances),
+											 key, snapshot, 2);
 	ScanKeyData keys[2];
+	ItemPointer tid;
+	bool		found = false;
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(account_id));
+				Int64GetDatum(account->id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT2EQ,
 				Int16GetDatum(stripe));
 	index_rescan(scan, keys, 2, NULL, 0);
-	return index_getnext_slot(scan, ForwardScanDirection, row);
+	while (!found &&
+		   (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
+	{
+		ItemPointerData place = *tid;
+
+		found = index_fetch_heap(scan, row);
+		if (found)
+		{
+			account->place = place;
+			pay_ledger_account_remember(account);
+		}
+	}
+	index_endscan(scan);
+	return found;
 }
 
 static void
