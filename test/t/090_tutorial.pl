@@ -1,10 +1,12 @@
-# The tutorial is true: its sql and sh blocks run, in order, in one shop, and
-# what they print is what the text block behind them says.
+# The tutorial and the chapters on the ledger are true: the sql and sh blocks of
+# a page run, in order, in a database of its own, and what they print is what
+# the text block behind them says.
 #
 # A block whose text has a line that begins with "ERROR:" must fail, any other
-# must not.  Before the comparison times and hexadecimal strings of 32 and more
-# digits become one word each, and runs of blanks and of dashes shrink to one,
-# since they are as wide as the values; empty lines at the end do not count.
+# must not.  When an SQLSTATE follows, it is compared too.  Before the comparison
+# times and hexadecimal strings of 32 and more digits become one word each, and
+# runs of blanks and of dashes shrink to one, since they are as wide as the
+# values; empty lines at the end do not count.
 
 use strict;
 use warnings;
@@ -13,8 +15,15 @@ use IPC::Run qw(run timeout);
 use PaymentsTest;
 use Test::More;
 
-my $page = '../doc/tutorial.md';
+# Pages, and the databases in which they run
+my @pages = (
+	[ 'tutorial', 'shop' ],
+	[ 'ledger-for-developers', 'ledger_developers' ],
+	[ 'ledger-for-accountants', 'ledger_accountants' ],
+	[ 'ledger-for-dbas', 'ledger_dbas' ],
+);
 my $shop = PaymentsTest->new(
+	databases => [ map { $_->[1] } @pages ],
 	init => { extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ] });
 my %command = (
 	sql => [qw(psql -X -v ON_ERROR_STOP=1)],
@@ -23,13 +32,19 @@ my %command = (
 
 $ENV{PGHOST} = $shop->{node}->host;
 $ENV{PGPORT} = $shop->{node}->port;
-$ENV{PGDATABASE} = 'shop';
+$ENV{PGTZ} = 'Asia/Seoul';
 $ENV{PGCLIENTENCODING} = 'UTF8';
 $ENV{TOSS_CONTROL_URL} = $shop->{control};
 
-my @blocks = read_blocks($page);
-cmp_ok(scalar @blocks, '>', 20, 'the tutorial has blocks');
-check_block($_) for @blocks;
+for (@pages)
+{
+	my ($page, $database) = @$_;
+	my @blocks = read_blocks("../doc/$page.md");
+
+	local $ENV{PGDATABASE} = $database;
+	cmp_ok(scalar @blocks, '>', 10, "$page has blocks");
+	check_block($page, $_) for @blocks;
+}
 done_testing();
 
 # Blocks to run: kind, line, code, and text when it is stated.
@@ -62,12 +77,16 @@ sub read_blocks
 
 sub check_block
 {
-	my ($block) = @_;
+	my ($page, $block) = @_;
 	my $may_fail = defined $block->{text} && $block->{text} =~ /^ERROR:/m;
 	my $said = '';
-	my $ended = run($command{ $block->{kind} }, '<', \$block->{code}, '>&',
+	my @command = @{ $command{ $block->{kind} } };
+
+	push @command, '-v', 'VERBOSITY=verbose'
+	  if $may_fail && $block->{text} =~ /^ERROR:  [0-9A-Z]{5}:/m;
+	my $ended = run(\@command, '<', \$block->{code}, '>&',
 		\$said, timeout($PaymentsTest::timeout));
-	my $name = "line $block->{line}: $block->{kind}";
+	my $name = "$page, line $block->{line}: $block->{kind}";
 
 	if ($may_fail ? $ended : !$ended)
 	{
@@ -89,6 +108,7 @@ sub plain
 {
 	my ($text) = @_;
 
+	$text =~ s/^(?:LOCATION|[A-Z]+ NAME):.*\n//mg;
 	$text =~ s/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::\d\d)?|Z)?/<time>/g;
 	$text =~ s/[0-9a-f]{32,}/<hex>/g;
 	$text =~ s/-{2,}/--/g;
