@@ -325,6 +325,18 @@ CREATE FUNCTION payments.verify(
 		FROM ONLY payments.ledger_snapshot s
 			LEFT JOIN ONLY payments.ledger_horizon h ON true
 			LEFT JOIN ONLY payments.ledger_account a ON a.id = s.account_id
+
+		UNION ALL
+		SELECT 25, 'entries have their ledger transaction, and an account of their currency',
+			count(*),
+			min(format('entry %s of ledger transaction %s: %s', e.entry_no, e.transaction_id,
+				CASE WHEN t.id IS NULL THEN 'there is no such transaction'
+					WHEN a.id IS NULL THEN format('there is no account %s', e.account_id)
+					ELSE format('%s on account %s of %s', e.currency, a.code, a.currency) END))
+				FILTER (WHERE t.id IS NULL OR a.currency IS DISTINCT FROM e.currency)
+		FROM ONLY payments.ledger_entry e
+			LEFT JOIN ONLY payments.ledger_transaction t ON t.id = e.transaction_id
+			LEFT JOIN ONLY payments.ledger_account a ON a.id = e.account_id
 	) v
 	ORDER BY v.n
 	$$;

@@ -99,6 +99,17 @@ SELECT * FROM pg_temp.broken_by($$
 SELECT * FROM pg_temp.broken_by($$
 	INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
 		VALUES (-1, 'verify-empty', 'test', now(), now())$$);
+-- 25: entries of another currency than their account, of no transaction, of no account
+SELECT * FROM pg_temp.broken_by($$
+	UPDATE payments.ledger_entry SET currency = 'USD' WHERE transaction_id =
+		(SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'verify-post')$$);
+SELECT * FROM pg_temp.broken_by($$
+	INSERT INTO payments.ledger_entry SELECT -1, id, n, 2, 'KRW', 3 - 2 * n FROM payments.ledger_account, generate_series(1, 2) n
+		WHERE code = 'asset:verify'$$);
+SELECT * FROM pg_temp.broken_by($$
+	INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
+		VALUES (-1, 'verify-nobody', 'test', now(), now());
+	INSERT INTO payments.ledger_entry SELECT -1, -1, n, 2, 'KRW', 3 - 2 * n FROM generate_series(1, 2) n$$);
 -- 3: a balance that is not the sum, one that is gone
 SELECT * FROM pg_temp.broken_by($$UPDATE payments.ledger_balance SET balance = balance + 1 WHERE account_id =
 	(SELECT id FROM payments.ledger_account WHERE code = 'asset:verify')$$);
