@@ -36,6 +36,10 @@ my @never = (
 			LEFT JOIN (SELECT account_id, sum(amount) AS amount FROM payments.ledger_entry GROUP BY 1) e
 				ON e.account_id = a.id
 		WHERE b.balance <> coalesce(e.amount, 0)) ],
+	[ 'reading at a time finds every entry', q(
+		SELECT a.code FROM payments.ledger_account a
+		WHERE payments.balance(a.code, clock_timestamp() + '1 day') <> coalesce((SELECT sum(e.amount)
+			FROM payments.ledger_entry e WHERE e.account_id = a.id), 0)) ],
 	[ 'limits hold', q(
 		SELECT a.code || ' ' || b.balance || ' held ' || b.held FROM payments.ledger_balance b
 			JOIN payments.ledger_account a ON a.id = b.account_id

@@ -33,7 +33,7 @@ my %operations = (
 	post_wrong => [ 6, \&posting_wrong ],
 	post_batch => [ 6, \&batch ],
 	reverse => [ 5, \&reversal ],
-	raw => [ 3, \&raw_rows ],
+	raw => [ 5, \&raw_rows ],
 	late => [ 1, \&late_entry ],
 	attack => [ 1, \&attack_on_rows ],
 	constraints => [ 2, sub { +{ immediate => draw(2) } } ],
@@ -50,7 +50,12 @@ my %operations = (
 	void_hold => [ 2, sub { +{ hold => any_hold($_[0]), reason => pick('over', 'mistake') } } ],
 	expire_holds => [ 1, sub { +{ most => pick(1, 2, 1000) } } ],
 	account => [ 2, sub { +{ account => code(pick(@names), pick(@currencies)) } } ],
-	balance => [ 3, \&balance_at ],
+	post_many => [ 0.5, \&posting_of_many ],
+	balance => [ 4, \&balance_at ],
+	statement => [ 2, \&statement ],
+	trial_balance_at => [ 0.5, sub { my ($self) = @_; +{ as_of => $self->moment, known_at => $self->tick } } ],
+	write_snapshots => [ 3, sub { +{ most => pick(1, 100, 10000) } } ],
+	rebuild_snapshots => [ 0.2, sub { +{} } ],
 	verify => [ 0.3, sub { {} } ],
 );
 
@@ -125,12 +130,12 @@ sub operation
 		my $name = weighted(map { $_ => $operations{$_}[0] } sort keys %operations);
 		my $arguments = $operations{$name}[1]->($self) // next;
 		my $mark = $self->{model}->mark;
-		my ($states) = $self->{model}->perform($name =~ s/_(?:again|near|wrong)$//r, $arguments);
+		my ($states) = $self->{model}->perform($name =~ s/_(?:again|many|near|wrong)$//r, $arguments);
 
 		# what fails anyway is not drawn so often
 		$self->{model}->back_to($mark);
 		next if @$states && $name ne 'post_wrong' && chance(0.6);
-		$name =~ s/_(?:again|near|wrong)$//;
+		$name =~ s/_(?:again|many|near|wrong)$//;
 		return ($name, $arguments);
 	}
 }
@@ -180,6 +185,18 @@ sub entries
 		}
 	}
 	return chance(0.5) ? \@entries : [ shuffled(@entries) ];
+}
+
+# So many entries that snapshots have something to sum up
+sub posting_of_many
+{
+	my ($self) = @_;
+	my $posting = $self->posting;
+	my ($one, $other) = shuffled(@names[ 0 .. 9 ]);
+	my @amounts = map { 1 + draw(9) } 1 .. 50 + draw(400);
+
+	$posting->{entries} = [ map { ([ $one, undef, "$_" ], [ $other, undef, "-$_" ]) } @amounts ];
+	return $posting;
 }
 
 # To the limit of an account, or one step past it
@@ -321,8 +338,11 @@ sub raw_rows
 	my $entries = $raw->{entries};
 	my $flaw = pick((('') x 6), qw(unbalanced gap count short alone zero twice), 'last first');
 
-	return if grep { !$self->{model}{accounts}{ $_->[0] } } @$entries;
-	$raw->{how} = pick(qw(insert copy rows merge replica));
+	my @accounts = map { $self->{model}{accounts}{ $_->[0] } // return } @$entries;
+	my $fits = !grep { ($entries->[$_][1] // 'KRW') ne $accounts[$_]{currency} } 0 .. $#accounts;
+
+	# as a replica does, past foreign keys
+	$raw->{how} = pick(qw(insert copy rows merge), $fits ? 'replica' : ());
 	$raw->{how} = pick(qw(insert copy rows)) if $flaw eq 'last first';
 	$raw->{flaw} = $flaw;
 	$entries->[0][2] = decimal(Model::thousandths($entries->[0][2]) + 1000)
@@ -354,15 +374,32 @@ sub balance_at
 	my ($self) = @_;
 
 	return { account => code(pick(@names, 'asset:none'), pick(@currencies)),
-		as_of => chance(0.7) ? $self->moment : undef, known_at => undef };
+		as_of => $self->moment, known_at => $self->tick };
 }
 
-sub moment
+sub statement
+{
+	my ($self) = @_;
+
+	return {
+		account => code(pick(@names, 'asset:none'), pick(@currencies)), from => $self->moment, to => $self->moment,
+		clock => chance(0.95) ? pick('effective', 'recorded') : 'broken', known_at => $self->tick };
+}
+
+# When a transaction so far was over, or nothing
+sub tick
 {
 	my ($self) = @_;
 	my $tick = $self->{model}{tick};
 
-	return $tick == 0 || chance(0.5) ? effective() : $Model::NOW + draw($tick);
+	return $tick > 0 && chance(0.5) ? $Model::NOW + draw($tick) : undef;
+}
+
+# Some moment on any clock, or nothing
+sub moment
+{
+	my ($self) = @_;
+	return chance(0.2) ? undef : $self->tick // effective();
 }
 
 # A transaction of the model that fits, or undef

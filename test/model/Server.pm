@@ -20,20 +20,28 @@ use Statement;
 # How often each operation succeeded, and failed as it had to
 our %met;
 
-# new(DATABASE): a connection to one with nothing in its books.
+# new(DATABASE): sessions in one with nothing in its books.  Transactions take
+# turns in them, so that what one remembers becomes old.
 sub new
 {
 	my ($class, $database) = @_;
-	my $dbh = DBI->connect("dbi:Pg:dbname=$database", '', '',
-		{ RaiseError => 0, PrintError => 0, AutoCommit => 1, pg_server_prepare => 0 })
-	  // die "cannot connect to $database: $DBI::errstr\n";
-	my $self = bless { dbh => $dbh, model => Model->new, script => [], at => 0 }, $class;
+	my $self = bless { gid => $database, model => Model->new, script => [], at => 0 }, $class;
 
-	$self->{statement} = Statement->new($dbh);
-	$self->must($_) for 'SET timezone = UTC', 'SET lock_timeout = 20000',
-	  'SET client_min_messages = error';
+	for my $n (1 .. 3)
+	{
+		$self->{dbh} = DBI->connect("dbi:Pg:dbname=$database", '', '',
+			{ RaiseError => 0, PrintError => 0, AutoCommit => 1, pg_server_prepare => 0 })
+		  // die "cannot connect to $database: $DBI::errstr\n";
+		push @{ $self->{sessions} }, $self->{dbh};
+		$self->must($_) for 'SET timezone = UTC', 'SET lock_timeout = 20000', 'SET client_min_messages = error';
+	}
+	$self->{statement} = Statement->new($self->{dbh});
 	return $self;
 }
+
+# The last transaction of every program
+my %finish = (isolation => 'read committed', end => 'commit',
+	steps => [ [ rebuild_balances => {} ], [ verify => {} ] ]);
 
 # All transactions of a program.  The accounts are compared after each, the
 # books after the last one.
@@ -41,9 +49,14 @@ sub run
 {
 	my ($self, $program) = @_;
 
+	$program = [ @$program, \%finish ];
 	for my $i (0 .. $#$program)
 	{
+		my $n = $i % @{ $self->{sessions} };
+
 		$self->{at} = $i + 1;
+		$self->{dbh} = $self->{sessions}[$n];
+		push @{ $self->{script} }, "-- session $n";
 		$self->transaction($program->[$i]);
 		$self->compare('accounts', Books->accounts);
 	}
@@ -51,7 +64,16 @@ sub run
 	return $self;
 }
 
-sub disconnect { my ($self) = @_; return $self->{dbh}->disconnect }
+# Leaves nothing behind, whatever happened.
+sub disconnect
+{
+	my ($self) = @_;
+
+	$self->send('ROLLBACK');
+	$self->send("ROLLBACK PREPARED '$self->{gid}'");
+	$_->disconnect for @{ $self->{sessions} };
+	return;
+}
 
 sub transaction
 {
@@ -74,8 +96,8 @@ sub transaction
 	{
 		my $states = $model->end($transaction->{end});
 
-		$self->must(uc($second) . " PREPARED 'model'")
-		  if $self->expect("PREPARE TRANSACTION 'model'", $states);
+		$self->must(uc($second) . " PREPARED '$self->{gid}'")
+		  if $self->expect("PREPARE TRANSACTION '$self->{gid}'", $states);
 	}
 	$self->{statement}->tick($self->must('SELECT clock_timestamp()')->[0][0]);
 	return;

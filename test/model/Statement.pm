@@ -52,6 +52,19 @@ my %texts = (
 		  grep { defined $arguments->{$_} } qw(as_of known_at);
 		return sprintf 'SELECT payments.balance(%s)', join ', ', $self->quote($arguments->{account}), @named;
 	},
+	statement => sub {
+		my ($self, $arguments) = @_;
+		return sprintf 'SELECT line, debit, credit, balance, at FROM payments.statement(%s, %s, %s, %s, %s)',
+		  $self->quote($arguments->{account}), map({ $self->moment($arguments->{$_}) } qw(from to)),
+		  $self->quote($arguments->{clock}), $self->moment($arguments->{known_at});
+	},
+	trial_balance_at => sub {
+		my ($self, $arguments) = @_;
+		return sprintf 'SELECT account, debits, credits FROM payments.trial_balance_at(%s, %s)',
+		  map { $self->moment($arguments->{$_}) } qw(as_of known_at);
+	},
+	write_snapshots => sub { return "SELECT payments.write_snapshots($_[1]{most})" },
+	rebuild_snapshots => sub { return 'SELECT payments.rebuild_snapshots()' },
 	verify => sub { return 'SELECT invariant FROM payments.verify() WHERE NOT holds' },
 	exception => \&exception,
 	block => \&exception,
@@ -70,6 +83,11 @@ my %values = (
 	rebuild_balances => sub {
 		return join ' ', sort map { sprintf '%s=%s>%s', $_->[0],
 			map { /balance (-?[\d.]+)/ ? Model::thousandths($1) : $_ } @$_[ 1, 2 ] } @_;
+	},
+	statement => \&statement,
+	trial_balance_at => sub {
+		return join ' ', map { join ' ', $_->[0], map { Model::thousandths($_) } @$_[ 1, 2 ] }
+		  sort { $a->[0] cmp $b->[0] } @_;
 	},
 	verify => sub { return join ', ', sort map { $_->[0] } @_ },
 );
@@ -189,6 +207,28 @@ sub exception
 		END;
 	END
 	DO
+}
+
+# A statement has to run from one balance to the other, in the order of time.
+sub statement
+{
+	my ($first, @lines) = @_;
+	my $last = pop @lines;
+	my ($opening, $at) = (Model::thousandths($first->[3]), '');
+	my ($balance, @amounts) = ($opening);
+
+	return 'no opening and closing' if $first->[0] ne 'opening' || $last->[0] ne 'closing';
+	for my $line (@lines)
+	{
+		my ($word, $debit, $credit, $after, $then) = @$line;
+		my $amount = defined $debit ? Model::thousandths($debit) : -Model::thousandths($credit);
+
+		push @amounts, $amount;
+		return "wrong line at $then" if $word ne 'entry' || ($balance += $amount) != Model::thousandths($after)
+		  || $then lt $at;
+		$at = $then;
+	}
+	return join ' ', $opening, (sort { $a <=> $b } @amounts), Model::thousandths($last->[3]);
 }
 
 #
@@ -368,6 +408,12 @@ sub tick
 	my ($self, $time) = @_;
 	push @{ $self->{times} }, $time;
 	return;
+}
+
+sub moment
+{
+	my ($self, $time) = @_;
+	return defined $time ? $self->time_of($time) : 'NULL';
 }
 
 # A time of a program: its own, or when a transaction was over
