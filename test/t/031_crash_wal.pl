@@ -107,6 +107,10 @@ my $end = position();
 my $final_books = $node->safe_psql('shop', $books);
 is($node->safe_psql('shop', $audit), '', 'the books are sound without a crash');
 is($node->safe_psql('shop', 'SELECT count(*) FROM pg_prepared_xacts'), 0, 'and nothing is left open');
+is(join(' ', grep { $node->safe_psql('shop', "SELECT NOT EXISTS (SELECT FROM payments.$_)") eq 't' }
+		split /\n/, $node->safe_psql('shop', q(SELECT relname FROM pg_class
+			WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r' AND relname LIKE 'ledger%'))),
+	'', 'no table of the ledger is empty');
 $session->quit;
 $node->stop('immediate');
 

@@ -40,7 +40,11 @@ $old->safe_psql('shop', q(
 
 my ($rows, $books, $audit) =
   map { $_->($old, 'shop') } \&ledger_rows_sql, \&ledger_books_sql, \&ledger_audit_sql;
-my $old_rows = $old->safe_psql('shop', $rows);
+my $not_dumped = $old->safe_psql('shop', q(SELECT string_agg(relname, '|') FROM pg_class c
+	WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r' AND NOT EXISTS (
+		SELECT FROM pg_extension, unnest(extconfig, extcondition) AS u (relation, condition)
+		WHERE u.relation = c.oid AND u.condition !~* '^WHERE false')));
+my $old_rows = dumped_rows($old, 'shop');
 my $old_books = $old->safe_psql('shop', $books);
 my $old_bills = $old->safe_psql('shop', 'SELECT count(*), sum(transaction_id) FROM bill');
 my $old_id = $old->safe_psql('shop', 'SELECT max(id) FROM payments.ledger_transaction');
@@ -63,13 +67,19 @@ sub run_steps
 	$session->quit;
 }
 
+# What a dump has to bring: not what can be made anew, nor each copy's own
+sub dumped_rows
+{
+	my ($node, $database) = @_;
+	return join '', map { "$_\n" } grep { !/^(?:$not_dumped) / } split /\n/, $node->safe_psql($database, $rows);
+}
+
 sub compare
 {
 	my ($database) = @_;
 	my $is = sub { is($_[0], '', "$database: $_[1]") };
-	my $got = $new->safe_psql($database, $rows);
 
-	$is->(differences($old_rows, $got), 'every row of every table');
+	$is->(differences($old_rows, dumped_rows($new, $database)), 'every row of every table');
 	$is->($new->safe_psql($database, $audit), 'sound');
 	is($new->safe_psql($database, 'SELECT count(*), sum(transaction_id) FROM bill'), $old_bills,
 		"$database: the application's rows") if $database !~ /^data/;
