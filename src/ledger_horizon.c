@@ -219,12 +219,17 @@ pay_ledger_horizon_check(int64 id)
 	Datum		values[COLUMNS];
 	bool		nulls[COLUMNS];
 	uint64		own = U64FromFullTransactionId(GetTopFullTransactionId());
+	int64		final_id;
+	int64		candidate_id;
 
 	if (!read_mark(values, nulls))
 		return;
-	if (id > DatumGetInt64(values[FINAL_ID - 1]) &&
-		(id > DatumGetInt64(values[CANDIDATE_ID - 1]) ||
-		 nulls[WAIT_XID - 1] ||
+	final_id = DatumGetInt64(values[FINAL_ID - 1]);
+	candidate_id = DatumGetInt64(values[CANDIDATE_ID - 1]);
+
+	/* final_id is 0 until the first time, and ids may be what they like */
+	if ((id > final_id || final_id == 0) &&
+		(id > candidate_id || nulls[WAIT_XID - 1] ||
 		 own < DatumGetUInt64(values[WAIT_XID - 1])))
 		return;
 
@@ -232,7 +237,7 @@ pay_ledger_horizon_check(int64 id)
 			(errcode(ERRCODE_PAY_LEDGER_FINAL),
 			 errmsg("ledger transaction " INT64_FORMAT " comes too late", id),
 			 errdetail("Ids up to " INT64_FORMAT " are final, and summed up in snapshots.",
-					   DatumGetInt64(values[CANDIDATE_ID - 1])),
+					   candidate_id),
 			 errhint("Take the id from the sequence payments.ledger_transaction_id_seq in the same transaction, and try again; or call payments.post.")));
 }
 

@@ -238,7 +238,8 @@ sub tables_of
 	my ($node, $database) = @_;
 	return split /\n/, $node->safe_psql($database, q(
 		SELECT format('payments.%I', relname) FROM pg_class
-		WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r' ORDER BY relname));
+		WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
+			AND relname NOT IN ('ledger_snapshot', 'ledger_horizon') ORDER BY relname));
 }
 
 sub contents
