@@ -39,6 +39,8 @@
 
 #ifndef FRONTEND
 
+#include "nodes/parsenodes.h"
+
 /* Processes are known by a number; 17 gave it a type and a variable. */
 #if PG_VERSION_NUM < 170000
 typedef int ProcNumber;
@@ -94,6 +96,24 @@ typedef bool PayUpdateIndexes;
 
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn			__attribute__((noreturn))
+#endif
+
+/*
+ * What ExecutorCheckPerms_hook gets: since 16 permissions have a list of their
+ * own.
+ */
+#if PG_VERSION_NUM >= 160000
+typedef RTEPermissionInfo PayPermissions;
+#define PAY_CHECK_PERMS_HOOK(name) \
+	static bool name(List *relations, List *permissions, bool report)
+#define PAY_CHECK_PERMS_LIST		permissions
+#define PAY_CHECK_PERMS_CALL(hook)	hook(relations, permissions, report)
+#else
+typedef RangeTblEntry PayPermissions;
+#define PAY_CHECK_PERMS_HOOK(name) \
+	static bool name(List *relations, bool report)
+#define PAY_CHECK_PERMS_LIST		relations
+#define PAY_CHECK_PERMS_CALL(hook)	hook(relations, report)
 #endif
 
 #endif							/* FRONTEND */

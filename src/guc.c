@@ -4,7 +4,8 @@
  *
  * Each is one row of define() below: name, sentence, default, bounds.  All of
  * them can be defined at any time, so that the SQL part works without the
- * library being preloaded; none needs a restart of the server.  Those that
+ * library being preloaded; none but maintenance, which is there only then,
+ * needs a restart of the server.  Those that
  * decide where money goes belong to the configuration file, and so to the
  * administrator of the server: a session, a role or a database cannot change
  * them, and a dump does not carry them along.
@@ -13,6 +14,7 @@
 
 #include <limits.h>
 
+#include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
 
@@ -31,12 +33,14 @@ int			pay_guc_connect_timeout = 5000;
 int			pay_guc_shutdown_drain = 2000;
 int			pay_guc_sweep_interval = 60;
 bool		pay_guc_notify = false;
+char	   *pay_guc_maintenance = NULL;
 
 static void define_strings(void);
 static void define_numbers(void);
 static bool check_databases(char **newval, void **extra, GucSource source);
 static bool check_toss_url(char **newval, void **extra, GucSource source);
 static bool check_absolute(char **newval, void **extra, GucSource source);
+static bool check_maintenance(char **newval, void **extra, GucSource source);
 
 /* Define all settings; from _PG_init. */
 void
@@ -82,6 +86,17 @@ define_strings(void)
 							   PGC_SIGHUP,
 							   GUC_SUPERUSER_ONLY,
 							   check_absolute, NULL, NULL);
+
+	/* what needs a restart can only be defined while the server starts */
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomStringVariable("payments.maintenance",
+								   "Why the guard of the schema is off.",
+								   "Empty means that it is on.",
+								   &pay_guc_maintenance,
+								   "",
+								   PGC_POSTMASTER,
+								   0,
+								   check_maintenance, NULL, NULL);
 }
 
 static void
@@ -186,6 +201,18 @@ check_absolute(char **newval, void **extra, GucSource source)
 	if (**newval != '\0' && !is_absolute_path(*newval))
 	{
 		GUC_check_errdetail("The path must be absolute.");
+		return false;
+	}
+	return true;
+}
+
+/* A reason that fits into a line of the log. */
+static bool
+check_maintenance(char **newval, void **extra, GucSource source)
+{
+	if (strlen(*newval) > 200 || strpbrk(*newval, "\n\r") != NULL)
+	{
+		GUC_check_errdetail("The reason must be one line of at most 200 bytes.");
 		return false;
 	}
 	return true;

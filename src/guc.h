@@ -22,6 +22,8 @@ extern int	pay_guc_connect_timeout;	/* payments.connect_timeout, ms */
 extern int	pay_guc_shutdown_drain; /* payments.shutdown_drain, ms */
 extern int	pay_guc_sweep_interval; /* payments.sweep_interval, s */
 extern bool pay_guc_notify;		/* payments.notify */
+extern char *pay_guc_maintenance;	/* payments.maintenance; NULL: not
+									 * preloaded */
 
 extern void pay_guc_define(void);
 

@@ -2,8 +2,9 @@
  * payments.c
  *		The library: what happens when it is loaded.
  *
- * In shared_preload_libraries it also gets shared memory and starts the
- * launcher; without, everything but the worker and prompt wake-ups works.
+ * In shared_preload_libraries it also gets shared memory, starts the launcher
+ * and guards the schema; without, everything but the worker, prompt wake-ups
+ * and that guard works.
  * During pg_upgrade it does nothing at all: no worker may see a half-made
  * database.
  */
@@ -13,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "guard.h"
 #include "guc.h"
 #include "launcher.h"
 #include "ledger_log.h"
@@ -43,6 +45,7 @@ _PG_init(void)
 	{
 		pay_worker_slot_init();
 		pay_launcher_register();
+		pay_guard_install();
 	}
 }
 
