@@ -51,6 +51,9 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'TABLE', 'payments.ledger_account_event'),
 		('operator', 'TABLE', 'payments.open_clearing'),
 		('operator', 'TABLE', 'payments.balance_assertions'),
+		('operator', 'FUNCTION', 'payments.schema_objects()'),
+		('operator', 'FUNCTION', 'payments.schema_fingerprint()'),
+		('operator', 'FUNCTION', 'payments.schema_problems()'),
 		('operator', 'TABLE', 'payments.payment'),
 		('operator', 'TABLE', 'payments.open_calls'),
 		('operator', 'TABLE', 'payments.stuck_orders'),
@@ -61,11 +64,16 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'TABLE', 'payments.payment_order_history'),
 		('operator', 'TABLE', 'payments.merchant'),
 		('operator', 'TABLE', 'payments.seller'),
+		('operator', 'TABLE', 'payments.schema_record'),
+		('operator', 'TABLE', 'payments.maintenance_log'),
 
 		('auditor', 'FUNCTION', 'payments.verify()'),
 		('auditor', 'FUNCTION', 'payments.balance(text, timestamptz, timestamptz)'),
 		('auditor', 'FUNCTION', 'payments.statement(text, timestamptz, timestamptz, text, timestamptz)'),
 		('auditor', 'FUNCTION', 'payments.trial_balance_at(timestamptz, timestamptz)'),
+		('auditor', 'FUNCTION', 'payments.schema_objects()'),
+		('auditor', 'FUNCTION', 'payments.schema_fingerprint()'),
+		('auditor', 'FUNCTION', 'payments.schema_problems()'),
 		('auditor', 'FUNCTION', 'payments.version()'),
 		('auditor', 'TABLE', 'payments.ledger'),
 		('auditor', 'TABLE', 'payments.ledger_transactions'),
@@ -97,7 +105,9 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('auditor', 'TABLE', 'payments.psp_answer'),
 		('auditor', 'TABLE', 'payments.open_calls'),
 		('auditor', 'TABLE', 'payments.stuck_orders'),
-		('auditor', 'TABLE', 'payments.event')
+		('auditor', 'TABLE', 'payments.event'),
+		('auditor', 'TABLE', 'payments.schema_record'),
+		('auditor', 'TABLE', 'payments.maintenance_log')
 	) AS p (kind, object_type, object);
 COMMENT ON VIEW payments.privilege IS
 'What each kind of role may use; payments.grant_to grants these rows';

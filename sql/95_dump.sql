@@ -1,7 +1,8 @@
 -- What pg_dump writes: every row of every table, and every sequence.  Rows
 -- that this script itself inserts are left out, since CREATE EXTENSION brings
 -- them back.  Snapshots of the ledger and their mark are left out: they are
--- built anew, and without a mark the old ids are let in.
+-- built anew, and without a mark the old ids are let in.  So is
+-- payments.schema_record: a copy records its own schema.
 
 SELECT pg_catalog.pg_extension_config_dump('payments.currency', 'WHERE code NOT IN (''KRW'', ''USD'', ''JPY'')');
 SELECT pg_catalog.pg_extension_config_dump('payments.merchant', '');
@@ -31,6 +32,7 @@ SELECT pg_catalog.pg_extension_config_dump('payments.wallet', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet_transaction', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event_consumer', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.maintenance_log', '');
 
 SELECT pg_catalog.pg_extension_config_dump('payments.payment_event_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.payment_order_id_seq', '');
@@ -44,3 +46,4 @@ SELECT pg_catalog.pg_extension_config_dump('payments.ledger_clearing_id_seq', ''
 SELECT pg_catalog.pg_extension_config_dump('payments.balance_assertion_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet_transaction_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.maintenance_log_id_seq', '');

@@ -32,7 +32,7 @@ SELECT oid::regprocedure AS definer_without_path FROM pg_proc
 	WHERE pronamespace = 'payments'::regnamespace AND prosecdef AND proconfig IS NULL;
 -- who writes or reads tables for its caller is SECURITY DEFINER; who grants, and who only checks a row, is not
 SELECT oid::regprocedure AS runs_as_its_caller FROM pg_proc
-	WHERE pronamespace = 'payments'::regnamespace AND NOT prosecdef AND proname NOT IN ('pay', 'grant_to', 'version')
+	WHERE pronamespace = 'payments'::regnamespace AND NOT prosecdef AND proname NOT IN ('pay', 'grant_to', 'version', 'rearm')
 		AND prorettype <> 'trigger'::regtype;
 -- no argument is changed by folding NULLs away unseen, nothing pretends to be immutable or safe to run in parallel
 SELECT oid::regprocedure AS strict_immutable_or_parallel FROM pg_proc
@@ -46,7 +46,8 @@ SELECT oid::regprocedure AS open_to_public FROM pg_proc
 -- a dump carries every row: tables and sequences are marked
 SELECT c.oid::regclass AS not_dumped FROM pg_class c
 	WHERE relnamespace = 'payments'::regnamespace AND relkind IN ('r', 'S')
-		AND relname NOT IN ('ledger_snapshot', 'ledger_horizon')	-- built anew from the entries
+		AND relname NOT IN ('ledger_snapshot', 'ledger_horizon',	-- built anew from the entries
+			'schema_record', 'schema_record_id_seq')	-- a copy records its own schema
 		AND NOT c.oid = ANY (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'payments') ORDER BY 1::text;
 -- with all of its rows, but those that CREATE EXTENSION itself inserts
 SELECT t::regclass AS dumped_in_part, condition FROM pg_extension, ROWS FROM (unnest(extconfig), unnest(extcondition)) x (t, condition)
@@ -69,6 +70,7 @@ SELECT c.oid::regclass AS lacks_order_id FROM pg_class c
 	WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
 		AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'order_id' AND atttypid = 'text'::regtype)
 		AND relname NOT IN ('currency', 'merchant', 'buyer', 'seller', 'node', 'cluster',	-- reference
+			'schema_record', 'maintenance_log',	-- about the schema
 			'worker_epoch', 'event_consumer', 'ledger_account', 'ledger_account_event', 'ledger_balance', 'wallet',	-- of no order
 			'ledger_clearing', 'balance_assertion', 'ledger_snapshot', 'ledger_horizon',
 			'ledger_hold_end', 'ledger_hold_open')	-- of a hold, which says it
@@ -141,6 +143,7 @@ SELECT prosrc FROM pg_proc WHERE pronamespace = 'payments'::regnamespace AND pro
 	AND (prosrc !~ '^payments_' OR prosrc <> 'payments_' || proname);
 
 -- settings: ours are all here, and those that decide where money goes are out of a session's reach
-SELECT name FROM pg_settings WHERE name ~ '^payments\.' AND context <> 'sighup';
+SELECT name FROM pg_settings WHERE name ~ '^payments\.' AND context <> 'sighup'
+	AND name <> 'payments.maintenance';	-- is there when preloaded, and takes a restart
 SELECT count(*) > 5 AS several, bool_and(short_desc ~ '\.$') AS sentences FROM pg_settings WHERE name ~ '^payments\.';
 SET payments.no_such_setting = 1;	-- fails

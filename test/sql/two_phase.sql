@@ -179,7 +179,8 @@ SELECT p.oid::regprocedure FROM pg_proc p
 			'fetch_events', 'ack_events', 'retry', 'set_node', 'set_merchant', 'set_seller', 'version', 'worker_slots',
 			'verify', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
 			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds',
-			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at')
+			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at',
+			'rearm', 'record_schema', 'schema_objects', 'schema_fingerprint', 'schema_problems')
 	ORDER BY proname COLLATE "C";
 SELECT count(*) AS left_over FROM pg_prepared_xacts WHERE database = current_database();
 

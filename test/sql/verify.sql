@@ -58,20 +58,20 @@ DECLARE
 BEGIN
 	BEGIN
 		SET LOCAL session_replication_role = replica;
-		UPDATE pg_trigger SET tgenabled = 'D' FROM pg_class c
-			WHERE asleep AND c.oid = tgrelid AND relnamespace = 'payments'::regnamespace AND NOT tgisinternal;
+		CREATE TEMP TABLE states ON COMMIT DROP AS SELECT t.oid, t.tgenabled FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+			WHERE asleep AND relnamespace = 'payments'::regnamespace;
+		UPDATE pg_trigger t SET tgenabled = 'D' FROM pg_temp.states s WHERE s.oid = t.oid;
 		-- make this session notice
 		UPDATE pg_class SET relname = relname WHERE relnamespace = 'payments'::regnamespace;
 		EXECUTE statements;
-		UPDATE pg_trigger SET tgenabled = 'A' FROM pg_class c
-			WHERE asleep AND c.oid = tgrelid AND relnamespace = 'payments'::regnamespace AND NOT tgisinternal;
+		UPDATE pg_trigger t SET tgenabled = s.tgenabled FROM pg_temp.states s WHERE s.oid = t.oid;
 		SELECT jsonb_agg(jsonb_build_array(v.invariant, v.counterexample)) INTO found FROM payments.verify() v
 			WHERE NOT v.holds OR v.counterexample IS NOT NULL;
 		RAISE EXCEPTION 'forget it' USING ERRCODE = 'XX999';
 	EXCEPTION WHEN SQLSTATE 'XX999' THEN NULL;
 	END;
 	RETURN QUERY SELECT f ->> 0, regexp_replace(regexp_replace(f ->> 1, '(payment order|transaction|call|hold) [0-9]+', '\1 n', 'g'),
-			'^[0-9]+ guards instead of [0-9]+$', 'guards are missing')
+			'^(changed [^:]*):.*', '\1')
 		FROM jsonb_array_elements(coalesce(found, '[["nothing was noticed", null]]')) f;
 END $$;
 

@@ -20,6 +20,7 @@ $shop->sql(q(
 	SELECT payments.set_seller(1, 0.1);
 	SELECT payments.set_node(1, 3);
 	INSERT INTO payments.currency VALUES ('EUR', 2, 'Euro');
+	INSERT INTO payments.maintenance_log VALUES (1, 'a reason', 'me', 'DROP TRIGGER', 'trigger x', now());
 	SELECT payments.reverse(payments.post('key 1', 'manual.correction',
 		'[{"account": "asset:a", "amount": 5}, {"account": "asset:b", "amount": -5}]'), 'wrong')));
 my @orders = $shop->orders(30, 1000);
@@ -139,10 +140,9 @@ sub arm
 	like($other->safe_psql($database, q(SELECT counterexample FROM payments.verify()
 			WHERE NOT holds AND invariant LIKE '%guard%')),
 		qr/is not ENABLE ALWAYS/, "$database: verify names a guard that is disarmed");
-	$other->safe_psql($database, $other->safe_psql($database, q(
-		SELECT string_agg(format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I;', t.tgrelid::regclass, t.tgname), ' ')
-		FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-		WHERE c.relnamespace = 'payments'::regnamespace AND NOT t.tgisinternal AND t.tgenabled <> 'A')));
+	like($other->safe_psql($database, "SELECT * FROM payments.rearm()"),
+		qr/^payments.ledger_entry\|ledger_entry_forbid_change\|ENABLE\|ENABLE ALWAYS$/m, 'rearm arms them');
+	is($other->safe_psql($database, "SELECT * FROM payments.rearm()"), '', 'for good');
 }
 $other->command_ok([ 'pg_restore', '-e', '-j', '2', '-a', '--disable-triggers',
 		'-d', $other->connstr('jobs_disabled'), "$dir/custom" ],
