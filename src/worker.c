@@ -118,6 +118,7 @@ set_up(PayWorker *worker, int slot_no)
 	pay_secret_protect_process();
 	pay_worker_turn_init();
 	pay_worker_connect(worker);
+	pay_worker_guard_start(worker);
 	pay_worker_begin_epoch(worker);
 	pay_worker_send_open(worker);
 	build_wait_set();
@@ -204,7 +205,8 @@ time_to_wait(PayWorker *worker)
 	else
 	{
 		if (pay_worker_room(worker) > 0)
-			next = Min(worker->due_at, worker->sweep_at);
+			next = worker->withheld[0] != '\0' ? worker->look_again_at :
+				Min(worker->due_at, worker->sweep_at);
 		next = Min(next, worker->put_off_until);
 	}
 	if (next == PAY_NEVER)
@@ -226,6 +228,8 @@ must_look(const PayWorker *worker, int64 now)
 		return true;
 	if (pay_worker_room(worker) == 0)
 		return false;
+	if (worker->withheld[0] != '\0')
+		return now >= worker->look_again_at;
 	return worker->more || worker->slot->pending ||
 		now >= worker->due_at || now >= worker->sweep_at;
 }
@@ -271,12 +275,13 @@ static void
 show_state(PayWorker *worker)
 {
 	PayWorkerSlot *slot = worker->slot;
+	bool		withheld = worker->withheld[0] != '\0';
+	PayWorkerState state = withheld ? PAY_WORKER_HOLDING : PAY_WORKER_RUNNING;
+	const char *reason = withheld ? worker->withheld : worker->problem;
 
 	if (!worker->holding &&
-		(slot->state != PAY_WORKER_RUNNING ||
-		 strcmp(slot->reason, worker->problem) != 0))
-		pay_worker_slot_report(worker->slot_no, PAY_WORKER_RUNNING,
-							   worker->problem);
+		(slot->state != state || strcmp(slot->reason, reason) != 0))
+		pay_worker_slot_report(worker->slot_no, state, reason);
 	if (slot->in_flight != worker->in_flight)
 	{
 		SpinLockAcquire(&slot->mutex);

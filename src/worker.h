@@ -6,6 +6,7 @@
  *		worker_start.c	connecting, settings, the extension, the epoch
  *		worker_turn.c	one turn: a short transaction of results and claims
  *		worker_save.c	turns that fail
+ *		worker_guard.c	whether the schema allows to send at all
  *		worker_send.c	claims to requests, answers to results
  *		worker_status.c	what people see of it
  *
@@ -52,6 +53,9 @@ typedef struct PayWorker
 	bool		holding;
 	int64		put_off_until;
 	int			put_off_delay;
+
+	char		withheld[PAY_REASON_SIZE];	/* why nothing is claimed, or "" */
+	int64		look_again_at;	/* whether it is still so */
 
 	char		gone[PAY_REASON_SIZE];	/* why to stop at once, or "" */
 	char		problem[PAY_REASON_SIZE];	/* of sending, or "" */
@@ -108,6 +112,10 @@ extern volatile sig_atomic_t pay_worker_is_committing;
 
 extern void pay_worker_turn_init(void);
 extern bool pay_worker_try_turn(PayWorker *worker, PayTurn *turn);
+
+/* worker_guard.c */
+extern void pay_worker_guard_start(PayWorker *worker);
+extern bool pay_worker_may_claim(PayWorker *worker);
 
 /* worker_save.c */
 extern void pay_worker_turn(PayWorker *worker);

@@ -126,6 +126,9 @@ work(PayWorker *worker, PayTurn *turn)
 
 	MemoryContextSwitchTo(worker->turn_context);
 
+	if (turn->limit > 0 && !pay_worker_may_claim(worker))
+		turn->limit = 0;
+
 	/* A mark that is set from here on belongs to a later look. */
 	if (turn->limit > 0)
 	{

@@ -199,14 +199,16 @@ sub order
 	return $order;
 }
 
-# Many at once; all of one amount, lines to sellers 1, 2 ... in turn.
+# Many at once; all of one amount, lines to sellers 1, 2 ... in turn, but for
+# those of seller_id => { number of the order => seller }.
 sub orders
 {
 	my ($self, $n, $amount, %more) = @_;
+	my $sellers = $json->encode(delete $more{seller_id} // {});
 	my @ids = split /\n/, $self->sql(qq(
 		SELECT c.order_id FROM generate_series(1, $n) i,
-			LATERAL payments.checkout(i, jsonb_build_array(jsonb_build_object(
-				'seller_id', i % 10 + 1, 'amount', $amount))) c ORDER BY i));
+			LATERAL payments.checkout(i, jsonb_build_array(jsonb_build_object('seller_id',
+				coalesce(('$sellers'::jsonb ->> i::text)::int, i % 10 + 1), 'amount', $amount))) c ORDER BY i));
 	my $made = $self->toss('POST', '/pay/bulk',
 		{ orderIds => \@ids, amount => $amount, %more });
 	return map { {
