@@ -32,6 +32,6 @@
 #define ERRCODE_PAY_UNKNOWN_HOLD			MAKE_SQLSTATE('P','Y','0','2','1')
 #define ERRCODE_PAY_HOLD_ENDED				MAKE_SQLSTATE('P','Y','0','2','2')
 #define ERRCODE_PAY_LEDGER_FINAL			MAKE_SQLSTATE('P','Y','0','2','3')
-#define ERRCODE_PAY_GUARDED					MAKE_SQLSTATE('P','Y','0','2','3')
+#define ERRCODE_PAY_GUARDED					MAKE_SQLSTATE('P','Y','0','2','4')
 
 #endif							/* PAY_ERRORS_H */

@@ -30,7 +30,7 @@ extern bool pay_guard_suspended;
 
 /*
  * A statement is about to change, or has just changed, something guarded:
- * refuse it (PY023), or in maintenance mode take a note of it.
+ * refuse it (PY024), or in maintenance mode take a note of it.
  */
 extern void pay_guard_statement(const char *object);
 extern void pay_guard_object(Oid class_id, Oid object_id, int32 sub_id);

@@ -150,7 +150,7 @@ pay_schema_problem(void)
 
 /*
  * payments.record_schema: the schema as it is now is the one that must be.
- * Raises PY023 outside the extension's own scripts and maintenance mode.
+ * Raises PY024 outside the extension's own scripts and maintenance mode.
  */
 Datum
 payments_record_schema(PG_FUNCTION_ARGS)

@@ -267,9 +267,7 @@ sub differences
 }
 
 # Every row of every table, one a line, as they lie there; not snapshots, which
-# no dump has.
-# Every row of every table, one a line, as they lie there; but for the record of
-# the schema, of which each copy makes its own.
+# no dump has, nor the record of the schema, of which each copy makes its own.
 sub ledger_rows_sql
 {
 	my ($node, $database) = @_;
