@@ -11,10 +11,12 @@
  *
  * 1. The last number of the sequence becomes the candidate L.  Whatever draws
  *	  an id from here on draws one above L.
- * 2. X is the next transaction number (xid) that the server will give.  A post
- *	  draws its xid before its id: one that has an id up to L has an xid below
- *	  X.  A raw writer may bring any id; if its xid is X or above, its trigger
- *	  sees the candidate and X, which were committed before, and refuses.
+ * 2. X is the next transaction number (xid) that the server will give, once L is
+ *	  committed.  (A snapshot's xmax will not do: it is one past the newest xid
+ *	  that has ended, and there may be running ones beyond it.)  A
+ *	  post draws its xid before its id: one that has an id up to L has an xid
+ *	  below X.  A raw writer may bring any id, but from the moment L is
+ *	  committed its trigger refuses those up to L, unless its xid is below X.
  * 3. Once all transactions below X have ended, prepared ones too, whatever has
  *	  an id up to L is there for everybody to see, or never will be: L is final.
  *
@@ -29,6 +31,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -140,24 +143,22 @@ move(Mark *mark)
 {
 	static PayStatement look = {
 		"SELECT pg_catalog.pg_current_xact_id(),"
-		" pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()),"
-		" pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())",
+		" pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())",
 		0
 	};
 	uint64		own;
 	uint64		xmin;
-	uint64		xmax;
 	bool		is_null;
 
 	pay_db_run(&look, NULL, NULL);
 	own = DatumGetUInt64(pay_db_datum(0, 1, &is_null));
 	xmin = DatumGetUInt64(pay_db_datum(0, 2, &is_null));
-	xmax = DatumGetUInt64(pay_db_datum(0, 3, &is_null));
 
 	if (mark->candidate_id > mark->final_id)
 	{
 		if (mark->wait_xid == 0 && mark->candidate_xid != own)
-			mark->wait_xid = xmax;
+			mark->wait_xid =
+				U64FromFullTransactionId(ReadNextFullTransactionId());
 		else if (mark->wait_xid != 0 && xmin >= mark->wait_xid)
 		{
 			mark->final_id = mark->candidate_id;
@@ -219,24 +220,25 @@ pay_ledger_horizon_check(int64 id)
 	Datum		values[COLUMNS];
 	bool		nulls[COLUMNS];
 	uint64		own = U64FromFullTransactionId(GetTopFullTransactionId());
-	int64		final_id;
 	int64		candidate_id;
 
 	if (!read_mark(values, nulls))
 		return;
-	final_id = DatumGetInt64(values[FINAL_ID - 1]);
-	candidate_id = DatumGetInt64(values[CANDIDATE_ID - 1]);
 
-	/* final_id is 0 until the first time, and ids may be what they like */
-	if ((id > final_id || final_id == 0) &&
-		(id > candidate_id || nulls[WAIT_XID - 1] ||
-		 own < DatumGetUInt64(values[WAIT_XID - 1])))
+	/* until there is a mark, ids may be what they like */
+	candidate_id = DatumGetInt64(values[CANDIDATE_ID - 1]);
+	if (id > candidate_id || candidate_id == 0)
+		return;
+
+	/* not final yet, and we are waited for */
+	if (id > DatumGetInt64(values[FINAL_ID - 1]) &&
+		!nulls[WAIT_XID - 1] && own < DatumGetUInt64(values[WAIT_XID - 1]))
 		return;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_PAY_LEDGER_FINAL),
 			 errmsg("ledger transaction " INT64_FORMAT " comes too late", id),
-			 errdetail("Ids up to " INT64_FORMAT " are final, and summed up in snapshots.",
+			 errdetail("Ids up to " INT64_FORMAT " are final, or about to be, and summed up in snapshots.",
 					   candidate_id),
 			 errhint("Take the id from the sequence payments.ledger_transaction_id_seq in the same transaction, and try again; or call payments.post.")));
 }
