@@ -304,14 +304,23 @@ sub end_hold
 # Reading
 #
 
+# What is past its time is not held any more, whether that was written or not.
+sub held_now
+{
+	my ($self, $account) = @_;
+	my $held = $account->{held};
+
+	$held -= $_->{amount} for grep { $_->{account} eq $account->{code} } $self->due_holds;
+	return $held;
+}
+
 # State, mode, what is held and what is available, as people see them
 sub account
 {
 	my ($self, $arguments) = @_;
 	my $account = $self->{accounts}{ $arguments->{account} } or return ([], '');
-	my $held = $account->{held};
+	my $held = $self->held_now($account);
 
-	$held -= $_->{amount} for grep { $_->{account} eq $account->{code} } $self->due_holds;
 	return ([], join ' ', { o => 'open', f => 'frozen', c => 'closed' }->{ $account->{state} },
 		$account->{stripes} > 1 ? 'striped' : 'exact', $held,
 		normal($account) - $held - ($account->{floor} // 0));

@@ -96,7 +96,7 @@ sub rebuild_balances
 sub balance
 {
 	my ($self, $arguments) = @_;
-	my ($code, $as_of, $known_at) = @$arguments{qw(account as_of known_at)};
+	my ($code, $as_of, $known_at) = ($arguments->{account}, map { $self->moment($_) } @$arguments{qw(as_of known_at)});
 	my $account = $self->{accounts}{$code} or return ['PY012'];
 	my $sum = 0;
 
@@ -115,7 +115,8 @@ sub balance
 sub statement
 {
 	my ($self, $arguments) = @_;
-	my ($code, $from, $to, $clock, $known_at) = @$arguments{qw(account from to clock known_at)};
+	my ($code, $clock) = @$arguments{qw(account clock)};
+	my ($from, $to, $known_at) = map { $self->moment($_) } @$arguments{qw(from to known_at)};
 	my ($opening, @states, @lines) = (0);
 
 	push @states, '22023' if $clock !~ /^(?:effective|recorded)$/ || defined $from && defined $to && $from > $to;
@@ -136,6 +137,15 @@ sub statement
 	return ([], join ' ', $opening, (sort { $a <=> $b } @lines), $closing);
 }
 
+# A moment that a program names; a part of a program may not have come to it.
+sub moment
+{
+	my ($self, $time) = @_;
+
+	return $time if !defined $time || $time < $NOW || $time >= $NOW + 100_000_000;
+	return $time < $NOW + $self->{tick} ? $time : $NOW + $self->{tick} - 1;
+}
+
 # What happens in a tick is before the moment that ends it.
 sub is_before
 {
@@ -149,7 +159,7 @@ sub is_before
 sub trial_balance_at
 {
 	my ($self, $arguments) = @_;
-	my ($as_of, $known_at) = @$arguments{qw(as_of known_at)};
+	my ($as_of, $known_at) = map { $self->moment($_) } @$arguments{qw(as_of known_at)};
 	my %sums = map { $_ => [ 0, 0 ] } keys %{ $self->{accounts} };
 
 	for my $transaction (values %{ $self->{transactions} })
@@ -175,7 +185,8 @@ sub verify
 	push @broken, 'balances are the sums of their entries'
 	  if grep { $_->{cached} != $_->{balance} } values %{ $self->{accounts} };
 	push @broken, 'no account is past its limits, but those that payments books on'
-	  if grep { $_->{code} !~ /^(?:psp|buyer|seller|platform):/ && is_past($_) } values %{ $self->{accounts} };
+	  if grep { $_->{code} !~ /^(?:psp|buyer|seller|platform):/
+		&& is_past({ %$_, held => $self->held_now($_) }) } values %{ $self->{accounts} };
 	push @broken, 'ledger transactions are whole and add up to zero in every currency'
 	  if $self->{session}{broken} || $self->{session}{short};
 	return ([], join ', ', sort @broken);

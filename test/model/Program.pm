@@ -325,6 +325,7 @@ sub part_of
 		push @entries, [ $debit->[0], named($currency), decimal($n) ],
 		  [ $credit->[0], named($currency), decimal(-$n) ] if $debit && $credit && (!@entries || chance(0.6));
 	}
+	push @entries, map { [@$_] } @entries if chance(0.2);
 	$_->[2] = $_->[2] =~ /^-(.*)/ ? $1 : "-$_->[2]" for @entries && chance(0.1) ? @entries : ();
 	$entries[0][0] = code('asset:cash', $entries[0][1] // 'KRW') if @entries && chance(0.1);
 	return \@entries;

@@ -104,7 +104,7 @@ sub posting_of_hold
 	}
 	my $account = $self->{model}{accounts}{ $hold->{account} };
 	my $grain = 10**(3 - $Model::digits{ $account->{currency} });
-	my $amount = chance(0.4) ? $hold->{amount} : $grain * draw(1 + $hold->{amount} / $grain * 1.1);
+	my $amount = weighted($hold->{amount} => 4, $hold->{amount} + $grain => 1, $grain * draw($hold->{amount} / $grain) => 5);
 	my ($currency) = map { $_ eq 'KRW' ? undef : $_ } $account->{currency};
 
 	$amount ||= $grain;
