@@ -199,7 +199,7 @@ sub held
 	return @offences;
 }
 
-# Reversals are mirror images, one of each.
+# Reversals are mirror images or halves, one of each.
 sub reversals
 {
 	my ($self) = @_;
@@ -211,8 +211,9 @@ sub reversals
 		my @mirror = map { [ @$_[ 0, 1 ], -$_->[2] ] } @{ $old->{entries} };
 
 		push @offences, "$old->{key} was reversed twice" if $reversed{ $old->{id} }++;
-		push @offences, "$old->{key} was not reversed into its mirror image"
-		  if Intent::checksum(@mirror) ne Intent::checksum(@{ $row->{entries} });
+		push @offences, "$old->{key} was reversed into something else"
+		  if !grep { Intent::checksum(@$_) eq Intent::checksum(@{ $row->{entries} }) }
+		  \@mirror, [ Intent::half($old->{key}) ];
 	}
 	$self->{reversals} = keys %reversed;
 	return @offences;
@@ -252,6 +253,12 @@ sub invariants
 	my ($self) = @_;
 	return map { join ': ', @$_ }
 	  @{ $self->{dbh}->selectall_arrayref('SELECT invariant, counterexample FROM payments.verify() WHERE NOT holds') };
+}
+
+sub count
+{
+	my ($self, $table) = @_;
+	return $self->{dbh}->selectrow_array("SELECT count(*) FROM payments.$table");
 }
 
 sub deadlocks

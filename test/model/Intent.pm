@@ -55,9 +55,22 @@ sub entries
 		sub { return ([ $a, 'KRW', $n * 20 ], [ 'asset:bank', 'KRW', -$n * 20 ]) },
 		sub { return ([ $changing, 'KRW', $n ], [ 'psp:toss', 'KRW', -$n ]) },
 		sub { return ([ $b, 'KRW', $n ], [ $changing, 'KRW', 2 * $n ], [ $frozen, 'KRW', -3 * $n ]) },
-		sub { return ([ $frozen, 'KRW', $n ], [ $a, 'KRW', -$n ]) });
+		sub { return ([ $frozen, 'KRW', $n ], [ $a, 'KRW', -$n ]) },
+
+		# opened by their first posting, by many sessions at once
+		sub {
+			my @new = map { 'buyer:' . $_ % 2000 } @more[ 0 .. 3 ];
+			return ([ $new[0], 'KRW', $n ], [ $new[1], 'KRW', $n ], [ $new[2], 'KRW', -$n ], [ $new[3], 'KRW', -$n ]);
+		});
 
 	return $shapes[ $shape % @shapes ]->();
+}
+
+# The half of it that takes it back in part
+sub half
+{
+	my ($key) = @_;
+	return map { [ @$_[ 0, 1 ], -int($_->[2] / 2) ] } grep { abs $_->[2] > 1 } entries($key);
 }
 
 # A hold: account, amount, when it expires, and the entries that end it.
