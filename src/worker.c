@@ -67,6 +67,7 @@ payments_worker_main(Datum main_arg)
 			build_wait_set();
 		if (must_look(&worker, pay_clock_ms()))
 			pay_worker_turn(&worker);
+		pay_worker_upkeep(&worker);
 		show_state(&worker);
 	}
 
@@ -208,6 +209,7 @@ time_to_wait(PayWorker *worker)
 			next = worker->withheld[0] != '\0' ? worker->look_again_at :
 				Min(worker->due_at, worker->sweep_at);
 		next = Min(next, worker->put_off_until);
+		next = Min(next, pay_worker_upkeep_at(worker));
 	}
 	if (next == PAY_NEVER)
 		return network;
@@ -263,6 +265,8 @@ reload(PayWorker *worker)
 	worker->problem_merchant[0] = '\0';
 	worker->sweep_at = Min(worker->sweep_at,
 						   pay_clock_ms() + pay_guc_sweep_interval * 1000);
+	worker->upkeep_at = Min(worker->upkeep_at,
+							pay_clock_ms() + pay_guc_sweep_interval * 1000);
 	if (pay_worker_send_reload(worker))
 		build_wait_set();
 }

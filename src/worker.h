@@ -8,6 +8,7 @@
  *		worker_save.c	turns that fail
  *		worker_guard.c	whether the schema allows to send at all
  *		worker_send.c	claims to requests, answers to results
+ *		worker_upkeep.c	snapshots and holds of the ledger
  *		worker_status.c	what people see of it
  *
  * A claim is in exactly one place: in flight (worker_send.c), or in results,
@@ -57,6 +58,12 @@ typedef struct PayWorker
 	char		withheld[PAY_REASON_SIZE];	/* why nothing is claimed, or "" */
 	int64		look_again_at;	/* whether it is still so */
 
+	/* worker_upkeep.c */
+	int64		upkeep_at;		/* when to take the next step */
+	int			upkeep_steps;	/* left in this round; 0: it is over */
+	int64		upkeep_entries; /* that this round took in */
+	bool		upkeep_failed;	/* and people were told */
+
 	char		gone[PAY_REASON_SIZE];	/* why to stop at once, or "" */
 	char		problem[PAY_REASON_SIZE];	/* of sending, or "" */
 	char		problem_merchant[NAMEDATALEN];	/* whose key it is about */
@@ -68,6 +75,7 @@ typedef enum PayTurnKind
 {
 	PAY_TURN_ORDINARY,
 	PAY_TURN_QUARANTINE,		/* of the one result, because of failure */
+	PAY_TURN_UPKEEP,			/* nothing of the queue: worker_upkeep.c */
 	PAY_TURN_FINAL				/* the process ends after it */
 } PayTurnKind;
 
@@ -92,6 +100,7 @@ typedef struct PayTurn
 	int			n_claims;
 	int			n_saved;		/* these first results; the others are locked */
 	int			settled;		/* orders that ended */
+	int			entries;		/* that upkeep took in */
 	TimestampTz due_at;			/* of the next call; DT_NOEND: none */
 } PayTurn;
 
@@ -131,5 +140,10 @@ extern void pay_worker_give_up(PayWorker *worker);
 extern int	pay_worker_send_capacity(void);
 extern long pay_worker_send_timeout_ms(void);
 extern int	pay_worker_send_fds(int fds[2]);
+
+/* worker_upkeep.c */
+extern int64 pay_worker_upkeep_at(const PayWorker *worker);
+extern void pay_worker_upkeep(PayWorker *worker);
+extern int	pay_worker_upkeep_work(const PayWorker *worker);
 
 #endif							/* PAY_WORKER_H */

@@ -79,7 +79,7 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	PG_END_TRY();
 
 	MemoryContextSwitchTo(worker->turn_context);
-	if (turn->done)
+	if (turn->done && turn->kind != PAY_TURN_UPKEEP)
 		count_turn(worker->slot);
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -101,7 +101,8 @@ static void
 begin_turn(PayTurnKind kind)
 {
 	SetCurrentStatementStartTimestamp();
-	pgstat_report_activity(STATE_RUNNING,
+	pgstat_report_activity(STATE_RUNNING, kind == PAY_TURN_UPKEEP ?
+						   "payments: look after the ledger" :
 						   "payments: save results and claim calls");
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -125,6 +126,11 @@ work(PayWorker *worker, PayTurn *turn)
 	TimestampTz now = GetCurrentTimestamp();
 
 	MemoryContextSwitchTo(worker->turn_context);
+	if (turn->kind == PAY_TURN_UPKEEP)
+	{
+		turn->entries = pay_worker_upkeep_work(worker);
+		return;
+	}
 
 	if (turn->limit > 0 && !pay_worker_may_claim(worker))
 		turn->limit = 0;
