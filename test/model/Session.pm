@@ -33,6 +33,7 @@ my %calls = (
 	batch => [ 6, \&post_batch ],
 	taken_back => [ 3, \&post_taken_back ],
 	prepared => [ 3, \&post_prepared ],
+	slow => [ 1, \&post_slowly ],
 	reverse => [ 4, \&reverse ],
 	hold => [ 10, \&hold ],
 	post_hold => [ 6, \&post_hold ],
@@ -151,6 +152,16 @@ sub post_taken_back
 	$self->note('gone', $first);
 	$self->judge_one($second, $self->transaction('SAVEPOINT s', post_sql($first), 'ROLLBACK TO s',
 			post_sql($second)));
+	return;
+}
+
+# So slowly that others have long gone on
+sub post_slowly
+{
+	my ($self) = @_;
+	my $key = $self->next_key;
+
+	$self->judge_one($key, $self->transaction(post_sql($key), 'DO $$BEGIN PERFORM pg_sleep(0.2); END$$'));
 	return;
 }
 
