@@ -72,7 +72,7 @@ $node->safe_psql('shop', 'CREATE EXTENSION amcheck')
 $node->safe_psql('shop', q(UPDATE pg_database SET datistemplate = false));
 $node->safe_psql('shop', "DROP DATABASE $_") for qw(postgres template0 template1);
 
-my @steps = ledger_steps($node, 'shop');
+my @steps = ledger_steps();
 my ($rows, $books, $audit) =
   map { $_->($node, 'shop') } \&ledger_rows_sql, \&ledger_books_sql, \&ledger_audit_sql;
 my $backup = image('backup', 'fast');

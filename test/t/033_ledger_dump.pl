@@ -29,7 +29,7 @@ $new->start;
 
 $old->safe_psql('postgres', 'CREATE DATABASE shop');
 $old->safe_psql('shop', 'CREATE EXTENSION payments');
-my @steps = ledger_steps($old, 'shop');
+my @steps = ledger_steps();
 run_steps();
 
 # A table of the application's that points into the ledger
@@ -163,17 +163,6 @@ for my $from ('custom', 'folder')
 }
 
 # Without triggers, also in parallel, the guards come back disarmed.
-my $arm = $new->safe_psql('plain', q(SELECT to_regproc('payments.rearm') IS NOT NULL)) eq 't'
-  ? 'SELECT payments.rearm()'
-  : q(DO $$
-	DECLARE guard record;
-	BEGIN
-		FOR guard IN SELECT t.tgrelid::regclass AS table, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-			WHERE c.relnamespace = 'payments'::regnamespace AND NOT t.tgisinternal AND t.tgenabled <> 'A'
-		LOOP
-			EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', guard.table, guard.tgname);
-		END LOOP;
-	END $$);
 sub is_disarmed
 {
 	my ($database) = @_;
@@ -186,7 +175,7 @@ for ([ 'data_disabled', 'CREATE EXTENSION payments', [ @psql, '-f', "$dir/disabl
 		[ @restore, '-a', '--disable-triggers', '-j', 4, "$dir/custom" ] ])
 {
 	my ($database, @commands) = @$_;
-	restore($database, @commands, sub { is_disarmed($database) }, $arm);
+	restore($database, @commands, sub { is_disarmed($database) }, 'SELECT payments.rearm()');
 }
 
 $_->stop for $old, $new;

@@ -7,6 +7,7 @@ use warnings;
 use LedgerRun;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Staged;
 use Test::More;
 
 my $conf = q(
@@ -14,6 +15,8 @@ shared_preload_libraries = 'payments'
 max_prepared_transactions = 20
 log_statement = none
 );
+my $staged = Staged->new;
+$conf .= $staged->conf;
 my ($old, $new) = map {
 	my $node = PostgreSQL::Test::Cluster->new($_);
 	$node->init;
@@ -21,6 +24,22 @@ my ($old, $new) = map {
 	$node;
 } 'old', 'new';
 my $dir = PostgreSQL::Test::Utils::tempdir;
+
+# A version before this one: a view, an index and a function are still missing.
+# Its delta makes them, takes them from PUBLIC, and ends like the install script.
+my $script = slurp_file("$staged->{folder}/payments--0.1.sql");
+my $delta = '';
+for (qr/^CREATE INDEX ledger_transaction_order_id_idx .*?;\n/ms,
+	qr/^CREATE VIEW payments\.trial_balance .*?^COMMENT ON VIEW payments\.trial_balance .*?;\n/ms,
+	qr/^CREATE FUNCTION payments\.set_seller\(.*?^COMMENT ON FUNCTION payments\.set_seller\(.*?;\n/ms)
+{
+	$script =~ s/($_)// or BAIL_OUT("the install script has no $_");
+	$delta .= $1;
+}
+$delta .= join "\n", $script =~ /^(REVOKE .*)$/mg, '';
+$delta .= slurp_file($_) for glob '../sql/99_*.sql';
+$staged->add('payments--0.0.sql', $script);
+$staged->add('payments--0.0--0.1.sql', $delta);
 
 # Everything the catalogue says about the extension and its schema, privileges
 # also where they are the owner's by default
@@ -62,12 +81,15 @@ my $schema = q(
 
 $old->start;
 $old->safe_psql('postgres', 'CREATE DATABASE shop');
-$old->safe_psql('postgres', 'CREATE DATABASE copy');
-$old->safe_psql('shop', 'CREATE EXTENSION payments');
-my $fresh = $old->safe_psql('shop', $schema);
+$old->safe_psql('postgres', "CREATE DATABASE $_") for 'fresh', 'copy';
+$old->safe_psql('fresh', 'CREATE EXTENSION payments');
+my $fresh = $old->safe_psql('fresh', $schema);
 cmp_ok(scalar(split /\n/, $fresh), '>', 500, 'the catalogue says something');
 
-my @steps = ledger_steps($old, 'shop');
+# An old version, used and then brought up to date
+$old->safe_psql('shop', q(CREATE EXTENSION payments VERSION '0.0'));
+isnt($old->safe_psql('shop', $schema), $fresh, 'the old version is another');
+my @steps = ledger_steps();
 my $session = $old->background_psql('shop', on_error_stop => 1);
 for my $step (@steps)
 {
@@ -76,13 +98,17 @@ for my $step (@steps)
 	else { $step->{answer} = $old->safe_psql('shop', $step->{sql}) }
 }
 $session->quit;
-is(differences($fresh, $old->safe_psql('shop', $schema)), '', 'use changes nothing about the schema');
+my $all_rows = ledger_rows_sql($old, 'shop');
+my $rows_before = $old->safe_psql('shop', $all_rows);
+$old->safe_psql('shop', 'ALTER EXTENSION payments UPDATE');
+is(differences($fresh, $old->safe_psql('shop', $schema)), '', 'upgraded: the same schema');
+is(differences($rows_before, $old->safe_psql('shop', $all_rows)), '', 'upgraded: every row of every table');
 
 my ($rows, $books, $audit) =
   map { $_->($old, 'shop') } \&ledger_rows_sql, \&ledger_books_sql, \&ledger_audit_sql;
 my $old_rows = $old->safe_psql('shop', $rows);
 my $old_books = $old->safe_psql('shop', $books);
-is($old->safe_psql('shop', $audit), '', 'the books are sound');
+is($old->safe_psql('shop', $audit), '', 'upgraded: sound');
 
 # A dump
 $old->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/dump", 'shop' ], 'dumped');

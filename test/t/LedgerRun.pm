@@ -2,7 +2,7 @@
 # its books.  Tests that crash, copy and upgrade a database share it.
 #
 #	use LedgerRun;
-#	my @steps = ledger_steps($node, 'shop');	# those that this server knows
+#	my @steps = ledger_steps();
 #	$node->safe_psql('shop', $_->{sql}) for @steps;
 #	is($node->safe_psql('shop', ledger_audit_sql($node, 'shop')), '', 'sound');
 #
@@ -140,82 +140,67 @@ my @steps = (
 		  . post('slow 2', 'asset:s1', 22, 'asset:s3', -22) . '; COMMIT',
 		sql => 'COMMIT' },
 	{ name => 'another one: rolled back', finishes => 'run 2', again => '', sql => q(ROLLBACK PREPARED 'run 2') },
-	{ name => 'an array form', needs => 'post(text, text, text[], numeric[]',
-		sql => q(SELECT payments.post('array', 'run.test', ARRAY['asset:a', 'asset:b', 'asset:a:USD', 'asset:b:USD'],
+	{ name => 'an array form',
+		sql => q(SELECT payments.post_entries('array', 'run.test', ARRAY['asset:a', 'asset:b', 'asset:a:USD', 'asset:b:USD'],
 			ARRAY[15, -15, 1.5, -1.5], ARRAY['KRW', 'KRW', 'USD', 'USD'], effective_at => '2020-01-01 00:00+00')) },
-	{ name => 'a batch', needs => 'post_batch(',
+	{ name => 'a batch',
 		sql => q(SELECT string_agg(id::text, ' ' ORDER BY n) FROM payments.post_batch(
 			ARRAY(SELECT 'batch ' || i FROM generate_series(1, 50) i), array_fill('run.batch'::text, ARRAY[50]), array_fill(2, ARRAY[50]),
 			ARRAY(SELECT CASE n WHEN 1 THEN 'asset:hot' ELSE 'asset:batch' || i % 7 END FROM generate_series(1, 50) i, generate_series(1, 2) n ORDER BY i, n),
 			ARRAY(SELECT CASE n WHEN 1 THEN i ELSE -i END FROM generate_series(1, 50) i, generate_series(1, 2) n ORDER BY i, n),
 			effective_ats => array_fill('2020-01-01 00:00+00'::timestamptz, ARRAY[50]))) },
-	{ name => 'a batch that is half there', needs => 'post_batch(',
+	{ name => 'a batch that is half there',
 		sql => q(SELECT string_agg(id::text, ' ' ORDER BY n) FROM payments.post_batch(
 			ARRAY['batch 50', 'batch 51'], ARRAY['run.batch', 'run.batch'], ARRAY[2, 2],
 			ARRAY['asset:hot', 'asset:batch1', 'asset:a', 'asset:hot'], ARRAY[50, -50, 1, -1],
 			effective_ats => array_fill('2020-01-01 00:00+00'::timestamptz, ARRAY[2]))) },
-	{ name => 'a part reversed', needs => 'reverse(bigint, text, jsonb)', once => 1,
+	{ name => 'a part reversed', once => 1,
 		sql => 'SELECT payments.reverse(' . id_of('twenty') . q{, 'a part', } . entries('asset:t1', -2, 'asset:t20', 2) . ')' },
-	{ name => 'an account with limits', needs => 'open_account(',
+	{ name => 'an account with limits',
 		sql => q(SELECT payments.open_account('wallet:7', kind => 'liability', currency => 'KRW', floor => 0, ceiling => 10000, reason => 'run')) },
-	{ name => 'money in it', needs => 'open_account(', sql => post('deposit', 'asset:a', 500, 'wallet:7', -500) },
-	{ name => 'refused: too much', needs => 'open_account(', fails => 1, sql => post('too much', 'asset:a', -501, 'wallet:7', 501) },
-	{ name => 'a hold', needs => 'hold(', sql => q(SELECT payments.hold('hold 1', 'wallet:7', 200, expires_in => '1 year')) },
-	{ name => 'another hold', needs => 'hold(', sql => q(SELECT payments.hold('hold 2', 'wallet:7', 100, expires_in => '1 year')) },
-	{ name => 'a third, prepared', needs => 'hold(', again => '',
+	{ name => 'money in it', sql => post('deposit', 'asset:a', 500, 'wallet:7', -500) },
+	{ name => 'refused: too much', fails => 1, sql => post('too much', 'asset:a', -501, 'wallet:7', 501) },
+	{ name => 'a hold', sql => q(SELECT payments.hold('hold 1', 'wallet:7', 200, expires_in => '1 year')) },
+	{ name => 'another hold', sql => q(SELECT payments.hold('hold 2', 'wallet:7', 100, expires_in => '1 year')) },
+	{ name => 'a third, prepared', again => '',
 		sql => q(BEGIN; SELECT payments.hold('hold 3', 'wallet:7', 50, expires_in => '1 year'); PREPARE TRANSACTION 'run 3') },
-	{ name => 'a third, committed', needs => 'hold(', finishes => 'run 3',
+	{ name => 'a third, committed', finishes => 'run 3',
 		again => q(SELECT payments.hold('hold 3', 'wallet:7', 50, expires_in => '1 year')), sql => q(COMMIT PREPARED 'run 3') },
-	{ name => 'posted in part', needs => 'post_hold(', once => 1,
+	{ name => 'posted in part', once => 1,
 		sql => q{SELECT payments.post_hold((SELECT id FROM payments.ledger_hold WHERE hold_key = 'hold 1'), 'run.hold', }
 		  . entries('wallet:7', 150, 'asset:b', -150) . q{, effective_at => '2020-01-01 00:00+00')} },
-	{ name => 'voided', needs => 'void_hold(', once => 1,
+	{ name => 'voided', once => 1,
 		sql => q(SELECT payments.void_hold((SELECT id FROM payments.ledger_hold WHERE hold_key = 'hold 2'), 'run')) },
-	{ name => 'a hold for a moment', needs => 'hold(', sql => q(SELECT payments.hold('hold 4', 'wallet:7', 20, expires_in => '1 microsecond')) },
-	{ name => 'expired', needs => 'expire_holds(', once => 1, sql => q(SELECT payments.expire_holds()) },
-	{ name => 'limits', needs => 'set_account_limits(', once => 1, sql => q(SELECT payments.set_account_limits('wallet:7', 10, 9000, 'run')) },
-	{ name => 'striped', needs => 'set_account_stripes(', once => 1, sql => q(SELECT payments.set_account_stripes('asset:hot', 8, 'run')) },
+	{ name => 'a hold for a moment', sql => q(SELECT payments.hold('hold 4', 'wallet:7', 20, expires_in => '1 microsecond')) },
+	{ name => 'expired', once => 1, sql => q(SELECT payments.expire_holds()) },
+	{ name => 'limits', once => 1, sql => q(SELECT payments.set_account_limits('wallet:7', 10, 9000, 'run')) },
+	{ name => 'striped', once => 1, sql => q(SELECT payments.set_account_stripes('asset:hot', 8, 'run')) },
 	{ name => 'posts to stripes', sql => q(SELECT count(payments.post('striped ' || i, 'run.test', format(
 			'[{"account": "asset:hot", "amount": %s}, {"account": "asset:m%s", "amount": %s}]', i, i % 15, -i)::jsonb,
 			effective_at => '2020-01-01 00:00+00')) FROM generate_series(1, 10) i) },
-	{ name => 'exact', needs => 'set_account_stripes(', once => 1, sql => q(SELECT payments.set_account_stripes('asset:hot', 1, 'run')) },
-	{ name => 'frozen', needs => 'freeze_account(', once => 1, sql => q(SELECT payments.freeze_account('asset:new', 'run')) },
-	{ name => 'refused: frozen', needs => 'freeze_account(', fails => 1, once => 1, sql => post('frozen', 'asset:a', 1, 'asset:new', -1) },
-	{ name => 'thawed', needs => 'unfreeze_account(', once => 1, sql => q(SELECT payments.unfreeze_account('asset:new', 'run')) },
+	{ name => 'exact', once => 1, sql => q(SELECT payments.set_account_stripes('asset:hot', 1, 'run')) },
+	{ name => 'frozen', once => 1, sql => q(SELECT payments.freeze_account('asset:new', 'run')) },
+	{ name => 'refused: frozen', fails => 1, once => 1, sql => post('frozen', 'asset:a', 1, 'asset:new', -1) },
+	{ name => 'thawed', once => 1, sql => q(SELECT payments.unfreeze_account('asset:new', 'run')) },
 	{ name => 'posted again', sql => post('thawed', 'asset:a', 1, 'asset:new', -1) },
 	{ name => 'a large one', sql => q(SELECT payments.post('large', 'run.test', '[{"account": "asset:a", "amount": 1}, {"account": "asset:late", "amount": -1}]',
 			effective_at => '2020-01-01 00:00+00', metadata => (SELECT jsonb_agg(md5(i::text)) FROM generate_series(1, 1000) i))) },
 	{ name => 'an empty account', sql => post('emptied', 'asset:a', -3, 'asset:new', 3) },
-	{ name => 'closed', needs => 'close_account(', once => 1, sql => q(SELECT payments.close_account('asset:new', 'run')) },
-	{ name => 'opened again', needs => 'reopen_account(', once => 1, sql => q(SELECT payments.reopen_account('asset:new', 'run')) },
-	{ name => 'balances rebuilt', needs => 'rebuild_balances(', sql => q(SELECT count(*) FROM payments.rebuild_balances()) },
-	{ name => 'an assertion', needs => 'assert_balance(', once => 1,
+	{ name => 'closed', once => 1, sql => q(SELECT payments.close_account('asset:new', 'run')) },
+	{ name => 'opened again', once => 1, sql => q(SELECT payments.reopen_account('asset:new', 'run')) },
+	{ name => 'balances rebuilt', sql => q(SELECT count(*) FROM payments.rebuild_balances()) },
+	{ name => 'an assertion', once => 1,
 		sql => q(SELECT payments.assert_balance('asset:a', '2020-02-01 00:00+00', 1, 'the bank', 'run')) },
 	{ name => 'raw rows, once more', once => 1, sql => raw('raw 2', 'asset:b', 'asset:p1', 17) },
 	{ name => 'a merchant', once => 1, sql => q(SELECT payments.set_merchant('default', 'test_ck_run')) },
 	{ name => 'a checkout', once => 1,
 		sql => q(SELECT amount FROM payments.checkout(7, '[{"seller_id": 1, "amount": 900}]')) },
-	{ name => 'a clearing account', needs => 'set_clearing(', once => 1, sql => q(SELECT payments.set_clearing('asset:b', true, 'run')) },
+	{ name => 'a clearing account', once => 1, sql => q(SELECT payments.set_clearing('asset:b', true, 'run')) },
 	{ name => 'a long one', sql => post('long', ('asset:hot', 1) x 250, 'asset:b', -250) },
-	(map { { name => "snapshots $_", needs => 'write_snapshots(', once => 1, sql => 'SELECT payments.write_snapshots()' } } 1 .. 4),
+	(map { { name => "snapshots $_", once => 1, sql => 'SELECT payments.write_snapshots()' } } 1 .. 4),
 	{ name => 'the last post', sql => post('last', 'asset:a', 6, 'asset:z', -6) });
 
-sub functions_of
-{
-	my ($node, $database) = @_;
-	return $node->safe_psql($database, q(
-		SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || E')\n'
-			|| p.proname || '(' || oidvectortypes(p.proargtypes) || ')'
-		FROM pg_proc p WHERE p.pronamespace = 'payments'::regnamespace));
-}
-
-sub ledger_steps
-{
-	my ($node, $database) = @_;
-	my $functions = functions_of($node, $database);
-
-	return grep { !$_->{needs} || $functions =~ /^\Q$_->{needs}\E/m } @steps;
-}
+sub ledger_steps { return @steps }
 
 # The run once more, as a script for psql, in books that have all that was done
 # up to a step; prepared says which transactions are prepared in them.  Before
