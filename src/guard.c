@@ -127,6 +127,20 @@ pay_guard_object(Oid class_id, Oid object_id, int32 sub_id)
 	pay_guard_statement(description != NULL ? description : "a new object");
 }
 
+/* As immutable_trigger.c has it, but for every table of ours. */
+void
+pay_guard_truncate(Oid relation)
+{
+	if (pay_guard_maintenance() == NULL && !pay_guard_in_own_script())
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_IMMUTABLE),
+				 errmsg("cannot truncate \"payments.%s\"",
+						get_rel_name(relation)),
+				 errdetail("The table belongs to the books of payments, which are kept."),
+				 errhint("Corrections are new rows; a ledger transaction is taken back with payments.reverse.")));
+	pay_guard_object(RelationRelationId, relation, 0);
+}
+
 /* A database that a worker serves; it need not be the one we are in. */
 void
 pay_guard_database(const char *name)

@@ -35,6 +35,7 @@ extern bool pay_guard_suspended;
 extern void pay_guard_statement(const char *object);
 extern void pay_guard_object(Oid class_id, Oid object_id, int32 sub_id);
 extern void pay_guard_database(const char *name);
+extern void pay_guard_truncate(Oid relation);	/* PY010, as the triggers */
 
 /* What the top-level command is called, for messages. */
 extern const char *pay_guard_statement_name;

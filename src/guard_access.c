@@ -146,7 +146,7 @@ at_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 			break;
 		case OAT_TRUNCATE:
 			if (pay_guard_owns_relation(objectId))
-				pay_guard_object(classId, objectId, subId);
+				pay_guard_truncate(objectId);
 			break;
 		default:
 			break;

@@ -12,7 +12,7 @@ use Test::More;
 
 # The owner of the books need not be a superuser; who makes him owner does it in
 # maintenance mode.
-my $shop = PaymentsTest->new(conf => "payments.maintenance = 'another owner'\nmax_prepared_transactions = 5\n");
+my $shop = PaymentsTest->new(conf => "payments.maintenance = 'another owner'\nwal_level = logical\nmax_wal_senders = 4\n");
 my $node = $shop->{node};
 $shop->sql(q(
 	CREATE ROLE shop_app LOGIN;
@@ -78,9 +78,27 @@ $node->restart;
 is($shop->sql('SELECT string_agg(problem, E\'\n\') FROM payments.schema_problems()'), '', 'and the schema is as it was');
 is($shop->sql(q(SELECT string_agg(invariant, ', ') FROM payments.verify() WHERE NOT holds)), '', 'verify is content');
 
+# A subscription would write to our tables; which, the publisher says.
+$node->safe_psql('postgres', 'CREATE DATABASE target');
+$node->safe_psql('target', 'CREATE EXTENSION payments');
+my $subscribe = sprintf q(CREATE SUBSCRIPTION books CONNECTION '%s' PUBLICATION books
+	WITH (create_slot = false, slot_name = none, enabled = false)), $node->connstr('shop') =~ s/'/''/gr;
+(undef, undef, $error) = $node->psql('target', $subscribe);
+like($error, qr/CREATE SUBSCRIPTION is refused for table payments.ledger_entry/, 'our tables are no target of a subscription');
+
 # Without the library nothing but triggers refuses; all else is reported.
 restart('', 0);
 all_attacks('not preloaded', qr/./);
+$node->safe_psql('target', $subscribe);
+is($node->safe_psql('target', 'SELECT problem FROM payments.schema_problems()'),
+	'extra subscription to payments.ledger_entry: state i', 'a subscription is reported');
+SKIP:
+{
+	my ($status) = $node->psql('target', 'DROP SUBSCRIPTION books; CREATE EXTENSION pg_surgery');
+	skip 'pg_surgery is not installed', 1 if $status != 0;
+	like($node->safe_psql('target', 'SELECT min(problem) FROM payments.schema_problems()'),
+		qr/^extra function public.heap_force_\w+.*edits pages/, 'and what edits pages');
+}
 
 # Done while nobody looked: the worker finds it at its start.
 $shop->sql('ALTER TABLE payments.ledger_entry DISABLE TRIGGER ledger_entry_forbid_change');
