@@ -70,6 +70,9 @@ SELECT a.code, s.level, count(*) > 0 AS some, avg(s.entries) > 48 AND max(s.entr
 		AND e.transaction_id BETWEEN s.first_id AND s.last_id)) AS right
 FROM payments.ledger_snapshot s JOIN payments.ledger_account a ON a.id = s.account_id
 WHERE a.code ~ ':ao(_|$)' AND a.code !~ '_[2-9]$' OR a.code = 'liability:ao_5' GROUP BY a.code, s.level ORDER BY a.code COLLATE "C", s.level;
+-- exactly 64 where an account has one entry in each
+SELECT s.level, count(*) > 5 AS several, min(s.entries), max(s.entries) FROM payments.ledger_snapshot s
+JOIN payments.ledger_account a ON a.id = s.account_id WHERE a.code = 'psp:ao' GROUP BY s.level;
 SELECT count(*) AS changed FROM rows r LEFT JOIN payments.ledger_snapshot s USING (account_id, level, ordinal)
 WHERE (s.ctid, s.xmin, s.amount) IS DISTINCT FROM (r.place, r.writer, r.amount);
 -- what is left over is less than a row and a ledger transaction
