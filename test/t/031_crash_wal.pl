@@ -264,23 +264,18 @@ sub try_point
 	return @problems;
 }
 
-# The log as far as a position and some bytes of what follows
+# The log from where recovery begins as far as a position, and some bytes of
+# what follows
 sub cut_log
 {
 	my ($copy, $lsn, $more) = @_;
-	my $last = $lsn + $more;
+	my ($redo) = run_quietly('pg_controldata', $copy) =~ /REDO location: +(\S+)/;
+	my ($first, $last) = map { int($_ / $segment_size) } to_number($redo), $lsn + $more - 1;
+	my @names = map { sprintf '00000001%08X%08X', 0, $_ } $first .. $last;
 
-	for my $file (glob "$wal/[0-9A-F]*")
-	{
-		my ($name) = $file =~ m{/([0-9A-F]{24})$} or next;
-		my $from = (hex(substr $name, 8, 8) * 2**32) + hex(substr $name, 16) * $segment_size;
-
-		next if $from >= $last;
-		run_quietly('cp', $file, "$copy/pg_wal/$name");
-		next if $from + $segment_size <= $last;
-		truncate "$copy/pg_wal/$name", $last - $from or die;
-		truncate "$copy/pg_wal/$name", $segment_size or die;
-	}
+	run_quietly('cp', (map { "$wal/$_" } @names), "$copy/pg_wal");
+	truncate "$copy/pg_wal/$names[-1]", $lsn + $more - $last * $segment_size or die;
+	truncate "$copy/pg_wal/$names[-1]", $segment_size or die;
 }
 
 sub start_server
