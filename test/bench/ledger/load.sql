@@ -1,13 +1,13 @@
 -- Load :size transfers in one post_batch; pgbench counts the calls of each of
--- its :clients in :i.  Effective over a year, one in a hundred back-dated by up
--- to a month.  From :debit, or, when that is "any", from any account.
+-- its :clients in :i.  Effective over a year, one in a hundred late, by up to
+-- :late.  From :debit, or, when that is "any", from any account.
 \set i :i + 1
 \set first ((:i - 1) * :clients + :client_id) * :size
 WITH t AS MATERIALIZED (
 	SELECT n, x, (x + 1 + floor(random() * (:accounts - 1))::integer) % :accounts AS y,
 		(1 + floor(random() * 100000))::numeric AS amount,
 		now() - interval '365 days' * (1 - (:first + n) / :total::float8)
-			- interval '30 days' * CASE WHEN n % 100 = 0 THEN random() ELSE 0 END AS effective_at
+			- CASE WHEN n % 100 = 0 THEN random() ELSE 0 END * :late::interval AS effective_at
 	FROM generate_series(1, :size) n, CAST(floor(random() * :accounts + n * 0) AS integer) x),
 h AS (
 	SELECT array_agg((:base::bigint * 1000000000 + :first + n)::text ORDER BY n) AS keys,

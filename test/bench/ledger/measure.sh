@@ -207,7 +207,14 @@ wait_for()
 	done
 }
 
-# column N ITEM SIDE: the median
+# Latency in ms, from pgbench's log
+percentile()
+{
+	cat "$files/latency".* | awk '{ print $3 / 1000 }' | sort -n | awk -v p="$1" '{ v[NR] = $1 }
+		END { i = int(NR * p / 100); print v[i < 1 ? 1 : i] }'
+}
+
+# median COLUMN ITEM SIDE
 median()
 {
 	awk -v n="$1" '{ print $n }' "$files/$2.$3" | sort -n | awk '{ v[NR] = $1 }

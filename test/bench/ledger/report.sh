@@ -14,7 +14,7 @@ describe()
 	echo "$(uname -sr), $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
 	echo "load average at the start: $(cut -d ' ' -f 1-3 /proc/loadavg)"
 	echo "$rounds rounds of $seconds s each; $accounts accounts; $transfers transfers loaded first," \
-		"$small in the small ledger and $((transfers * 5)) in the large one; clients on the same cores"
+		"$small in the small ledger and $large in the large one; clients on the same cores"
 	[ -n "${PGLEDGER_SQL-}" ] || echo "PGLEDGER_SQL is not set: nothing is compared with pgledger"
 	echo
 }
@@ -100,12 +100,7 @@ read_row()
 		[ "${title%%:*}" != "$1" ] || break
 	done
 	printf '| %-46s | %8.0f | %8.1f | %8.3f | %8.3f |\n' "${title#*:}" "$(median 1 "read-$1" ours)" \
-		"$(median 2 "read-$1" ours)" "$(median 1 "latency-$1" ours | thousandth)" "$(median 2 "latency-$1" ours | thousandth)"
-}
-
-thousandth()
-{
-	awk '{ print $1 / 1000 }'
+		"$(median 2 "read-$1" ours)" "$(median 1 "latency-$1" ours)" "$(median 2 "latency-$1" ours)"
 }
 
 # bar WHAT LEAST|MOST BAR VALUE
@@ -127,7 +122,7 @@ bars()
 {
 	local as_of=
 
-	[ ! -e "$files/latency-both.ours" ] || as_of=$(median 1 latency-both ours | thousandth)
+	[ ! -e "$files/latency-both.ours" ] || as_of=$(median 1 latency-both ours)
 	printf '\n| %-58s | %-12s | %8s | %-3s |\n|---|---|---:|---|\n' "measure" "bar" "here" "met"
 	bar "times pgledger's rate, 16 clients" least 5 "$(ratio 1 uniform ours pgledger)"
 	bar "times pgledger's rate, one hot account, striped" least 10 "$(ratio 1 hot striped pgledger)"
