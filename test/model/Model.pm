@@ -24,6 +24,9 @@ use ModelBooks;
 our $NOW = 1_750_000_000;
 our %digits = (KRW => 0, USD => 2, JPY => 0);
 
+# In thousandths, like all amounts: more is no balance
+my $most = 9_223_372_036_854_775_807;
+
 my %kind_of = (
 	asset => 'asset', psp => 'asset', expense => 'expense',
 	liability => 'liability', buyer => 'liability', seller => 'liability',
@@ -255,13 +258,15 @@ sub move
 	for my $code (sort keys %net)
 	{
 		my $account = $self->{accounts}{$code};
+		my $after = $account->{cached} + $net{$code};
 		my $released = $holder && $account == $holder ? $release : 0;
 
+		push @states, '22003' if abs $after > $most || abs $net{$code} > $most;
 		push @states, 'PY018' if $account->{state} ne 'o';
 		$self->end_due($account) if crosses($account, $net{$code}, $released);
 		push @states, 'PY019' if crosses($account, $net{$code}, $released);
 		$self->set($account, 'held', $account->{held} - $released);
-		$self->set($account, 'cached', $account->{cached} + $net{$code});
+		$self->set($account, 'cached', $after);
 		$self->set($account, 'balance', $account->{balance} + $net{$code});
 	}
 	return @states;

@@ -29,6 +29,7 @@ use ProgramAccounts;
 my %operations = (
 	post => [ 30, \&posting ],
 	post_near => [ 8, \&posting_near ],
+	post_huge => [ 0.7, \&posting_of_much ],
 	post_again => [ 8, \&posting_again ],
 	post_wrong => [ 6, \&posting_wrong ],
 	post_batch => [ 6, \&batch ],
@@ -135,12 +136,12 @@ sub operation
 		next if $name eq 'constraints' && $self->{depth} > 1;
 		my $arguments = $operations{$name}[1]->($self) // next;
 		my $mark = $self->{model}->mark;
-		my ($states) = $self->{model}->perform($name =~ s/_(?:again|many|near|wrong)$//r, $arguments);
+		my ($states) = $self->{model}->perform($name =~ s/_(?:again|huge|many|near|wrong)$//r, $arguments);
 
 		# what fails anyway is not drawn so often
 		$self->{model}->back_to($mark);
 		next if @$states && $name ne 'post_wrong' && chance(0.6);
-		$name =~ s/_(?:again|many|near|wrong)$//;
+		$name =~ s/_(?:again|huge|many|near|wrong)$//;
 		return ($name, $arguments);
 	}
 }
@@ -201,6 +202,18 @@ sub posting_of_many
 	my @amounts = map { 1 + draw(9) } 1 .. 50 + draw(400);
 
 	$posting->{entries} = [ map { ([ $one, undef, "$_" ], [ $other, undef, "-$_" ]) } @amounts ];
+	return $posting;
+}
+
+# The largest amounts there are: ten of them are more than a balance can be.
+sub posting_of_much
+{
+	my ($self) = @_;
+	my $posting = $self->posting;
+	my ($one, $other) = shuffled(pick('asset:cash', 'fund:spare'), 'expense:rent');
+	my $n = pick('999999999999999', '999999999999998');
+
+	$posting->{entries} = [ map { ([ $one, undef, $n ], [ $other, undef, "-$n" ]) } 1 .. pick(1, 1, 2, 5) ];
 	return $posting;
 }
 

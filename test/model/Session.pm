@@ -40,6 +40,9 @@ my %calls = (
 	void_hold => [ 2, \&void_hold ],
 );
 
+# Seconds after which a statement hangs
+my $patience = 30;
+
 # run(database, seed, session, until, journal): until that time
 sub run
 {
@@ -64,8 +67,9 @@ sub connect
 
 	until ($self->{dbh} = DBI->connect("dbi:Pg:dbname=$self->{database};application_name=model_session", '', '',
 		{ RaiseError => 0, PrintError => 0, PrintWarn => 0, AutoCommit => 1, pg_server_prepare => 0 })
-		  and $self->{dbh}->do("SET default_transaction_isolation = '$isolation'"))
+		  and $self->{dbh}->do("SET default_transaction_isolation = '$isolation'; SET statement_timeout = '$patience s'"))
 	{
+		die "the server does not come back\n" if time > $self->{until} + $patience;
 		sleep 0.01;
 	}
 	return;
@@ -191,7 +195,7 @@ sub finish_prepared
 			undef, "model:$self->{session}:%");
 
 		return $tries > 1 if $gids && !@$gids;
-		$tries++;
+		die "what was prepared cannot be committed\n" if $tries++ > 1000;
 		$self->{dbh}->do("COMMIT PREPARED '$_'") for $gids ? @$gids : ();
 		$self->connect if !$self->{dbh}->ping;
 	}
@@ -299,6 +303,7 @@ sub run_all
 {
 	my ($self, @statements) = @_;
 	my $dbh = $self->{dbh};
+	my $started = time;
 	my $rows;
 
 	for my $i (0 .. $#statements)
@@ -319,7 +324,7 @@ sub run_all
 			return $i == $#statements ? 'lost' : '57P01';
 		}
 		$dbh->do('ROLLBACK') if @statements > 1;
-		return $state;
+		return time - $started < $patience ? $state : 'hung';
 	}
 	return ('00000', $rows);
 }
