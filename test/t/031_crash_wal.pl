@@ -36,8 +36,11 @@ sub scratch_folder
 	my ($free) = (`df -Pm /dev/shm 2>/dev/null` // '') =~ /^\S+\s+\d+\s+\d+\s+(\d+)/m;
 
 	return PostgreSQL::Test::Utils::tempdir if ($free // 0) < 1000 || !-w '/dev/shm';
-	return File::Temp::tempdir('payments-XXXXXX', DIR => '/dev/shm', CLEANUP => 1);
+	return File::Temp::tempdir('payments-XXXXXX', DIR => '/dev/shm');
 }
+
+my $test = $$;
+END { local $?; run_quietly('rm', '-rf', $dir) if $test == $$ && $dir =~ m{^/dev/shm/} && !$ENV{AT} }
 
 #
 # The run
