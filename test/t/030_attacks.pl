@@ -36,7 +36,7 @@ like($shop->sql('SELECT reason, role, statement, object FROM payments.maintenanc
 like($shop->log, qr/payments maintenance \(another owner\): ALTER ROUTINE for function payments/, 'in the log, too');
 
 restart('', 1);
-all_attacks('preloaded', qr/^PY0\d\d |^42501 |^2BP01 |^0A000 |^23514 |^2350[35] |^42P13 |^42P17 |^42P16 |^55000 |^42809 /);
+all_attacks('preloaded', 1, qr/^PY0\d\d |^42501 |^2BP01 |^0A000 |^23514 |^2350[35] |^42P13 |^42P17 |^42P16 |^55000 |^42809 /);
 
 # What verify sees, the worker sees, and sends nothing until it is over.
 ok($shop->wait_for_worker, 'the worker runs');
@@ -88,7 +88,7 @@ like($error, qr/CREATE SUBSCRIPTION is refused for table payments.ledger_entry/,
 
 # Without the library nothing but triggers refuses; all else is reported.
 restart('', 0);
-all_attacks('not preloaded', qr/./);
+all_attacks('not preloaded', 0, qr/./);
 $node->safe_psql('target', $subscribe);
 is($node->safe_psql('target', 'SELECT problem FROM payments.schema_problems()'),
 	'extra subscription to payments.ledger_entry: state i', 'a subscription is reported');
@@ -139,10 +139,10 @@ sub restart
 	return;
 }
 
-# A refusal must have one of the expected SQLSTATEs.
+# A refusal must have one of the expected SQLSTATEs; with the hooks it must be one.
 sub all_attacks
 {
-	my ($name, $expected) = @_;
+	my ($name, $hooks, $expected) = @_;
 
 	for my $role ('shop_app', 'shop_owner', '')
 	{
@@ -156,7 +156,11 @@ sub all_attacks
 			my ($n, $sql) = @{ $attacks[$i] };
 			my ($refusal) = $results[$i] =~ /^refused: (.*)/;
 
-			ok(defined $refusal ? $refusal =~ $expected : $results[$i] =~ /^reported: |^no right/,
+			# the hooks leave nothing to report but rights, and rows that change by nature
+			my $may_pass = !$hooks || $n == 20 || $sql =~ /^GRANT|payments\.ledger_balance|^ALTER SEQUENCE/;
+
+			ok(defined $refusal ? $refusal =~ $expected
+				: $results[$i] eq 'no right' || $may_pass && $results[$i] =~ /^reported: /,
 				"$name, $who, row $n: " . substr($sql =~ s/\s+/ /gr, 0, 100))
 			  or diag("$sql\n$results[$i]");
 		}
