@@ -19,22 +19,21 @@ sub raw
 	my $flaw = $arguments->{flaw} // '';
 	my $entries = entries($arguments);
 	my $session = $self->{session};
+	my %states;
 
 	pop @$entries if $flaw eq 'short';
 	for my $entry (@$entries)
 	{
-		my $account = $self->{accounts}{ $entry->[0] } or return ['23502'];
-		return ['23503'] if $account->{currency} ne $entry->[1];
+		my $account = $self->{accounts}{ $entry->[0] };
+
+		$states{23502} = 1 if !$account;
+		$states{23503} = 1 if $account && $account->{currency} ne $entry->[1];
 	}
-	return ['23505'] if $self->{transactions}{ $arguments->{key} };
-	return ['23514'] if $flaw eq 'alone' || $flaw eq 'zero';
-	return ['23505'] if $flaw eq 'twice';
-	if ($flaw eq 'unbalanced' || $flaw eq 'gap' || $flaw eq 'count')
-	{
-		return ['23514'] if $session->{immediate};
-		$self->set($session, 'broken', 1);
-	}
-	return ['23514'] if $flaw eq 'last first' && $session->{immediate};
+	$states{23505} = 1 if $self->{transactions}{ $arguments->{key} } || $flaw eq 'twice';
+	$states{23514} = 1 if $flaw =~ /^(?:alone|zero)$/
+	  || $session->{immediate} && $flaw =~ /^(?:unbalanced|gap|count|last first)$/;
+	return [ sort keys %states ] if %states;
+	$self->set($session, 'broken', 1) if $flaw =~ /^(?:unbalanced|gap|count)$/;
 	$self->set($session, 'short', 1) if $flaw eq 'short';
 	$self->write($arguments, raw => 1, entries => $entries);
 	$self->count_raw($_) for @$entries;
