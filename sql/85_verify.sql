@@ -320,7 +320,11 @@ CREATE FUNCTION payments.verify(
 		SELECT 24, 'snapshots lie behind the mark up to which ids are final',
 			count(*),
 			coalesce(min(format('account %s: snapshot %s of level %s', a.code, s.ordinal, s.level)) FILTER (WHERE s.last_id > h.done_id),
-				CASE WHEN count(*) > count(h.done_id) THEN 'there is no mark' END)
+				CASE WHEN count(*) > count(h.done_id) THEN 'there is no mark' END,
+				-- an id that is drawn below the mark would not be seen by snapshots
+				(SELECT format('ids are drawn from %s on, and up to %s they are final', q.last_value, m.candidate_id)
+					FROM ONLY payments.ledger_horizon m, payments.ledger_transaction_id_seq q
+					WHERE q.last_value < m.candidate_id))
 		FROM ONLY payments.ledger_snapshot s
 			LEFT JOIN ONLY payments.ledger_horizon h ON true
 			LEFT JOIN ONLY payments.ledger_account a ON a.id = s.account_id
