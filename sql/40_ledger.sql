@@ -20,9 +20,9 @@ CREATE TABLE payments.ledger_account (
 COMMENT ON TABLE payments.ledger_account IS
 'Accounts of the ledger, one currency each, opened explicitly or on first use; what may change about one stands in ledger_balance';
 COMMENT ON COLUMN payments.ledger_account.code IS
-'kind:name, for example psp:toss, buyer:7, seller:12, platform:commission; accounts of a currency other than KRW end in :USD and so on';
+'kind:name, for example psp:toss, buyer:7, seller:12, platform:commission, or a first part of the application''s own';
 COMMENT ON COLUMN payments.ledger_account.currency IS
-'Follows from the code, so that it does not matter who opens the account first';
+'KRW, or the one that the code ends in, as in seller:7:USD, or the one that payments.open_account was given; never changes';
 
 CREATE TABLE payments.ledger_transaction (
 	id bigint NOT NULL,
