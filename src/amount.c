@@ -127,8 +127,9 @@ from_caller(Datum numeric, int minor_units, const char *currency,
 			 errmsg("%s %s", what, pay_money_error_text(error)),
 			 errdetail("The value is %s, the currency is %s with %d digits after the point.",
 					   text, currency, minor_units),
-			 errhint("Amounts are %s, below 10^15, in units of the currency and no finer than it has digits.",
-					 positive ? "positive" : "not zero")));
+			 errhint("Amounts are %sbelow 10^15, in units of the currency and no finer than it has digits.",
+					 positive ? "positive, " :
+					 error == PAY_MONEY_ZERO ? "not zero, " : "")));
 	return 0;					/* keep compiler quiet */
 }
 

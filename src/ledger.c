@@ -252,7 +252,7 @@ net_lines(const Line *lines, int n)
 							entry->currency, account->code),
 					 errdetail("The currency of the account is %s.",
 							   account->currency),
-					 errhint("An account has one currency: %s, or the one that its code ends in, as in seller:7:USD.",
+					 errhint("An account keeps the currency it was opened with: %s, unless its code ends in another, as in seller:7:USD, or payments.open_account said so.",
 							 PAY_LEDGER_CURRENCY)));
 		if (pg_add_s64_overflow(account->change, entry->amount,
 								&account->change))

@@ -236,7 +236,7 @@ kind_of(const char *code)
 			(errcode(ERRCODE_PAY_UNKNOWN_ACCOUNT),
 			 errmsg("cannot open account \"%s\"", code),
 			 errdetail("Its kind \"%.*s\" is unknown.", (int) len, code),
-			 errhint("The code of an account begins with one of: %s.",
+			 errhint("Open it with payments.open_account and a kind, or begin the code with one of: %s.",
 					 known.data)));
 	return -1;					/* keep compiler quiet */
 }
