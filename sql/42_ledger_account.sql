@@ -42,7 +42,7 @@ ALTER TABLE payments.ledger_account_event ENABLE ALWAYS TRIGGER ledger_account_e
 ALTER TABLE payments.ledger_account_event ENABLE ALWAYS TRIGGER ledger_account_event_forbid_truncate;
 
 CREATE FUNCTION payments.open_account(
-	code text,
+	account text,
 	kind text DEFAULT NULL,
 	currency text DEFAULT NULL,
 	floor numeric DEFAULT NULL,
@@ -55,42 +55,42 @@ CREATE FUNCTION payments.open_account(
 COMMENT ON FUNCTION payments.open_account(text, text, text, numeric, numeric, integer, text) IS
 'Opens an account of the ledger with a kind, a currency, limits and stripes, and returns its id; repeated with the same content it returns the id. Writes ledger_account, ledger_balance, ledger_account_event';
 
-CREATE FUNCTION payments.set_account_limits(code text, floor numeric, ceiling numeric, reason text)
+CREATE FUNCTION payments.set_account_limits(account text, floor numeric, ceiling numeric, reason text)
 	RETURNS void
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_set_account_limits';
 COMMENT ON FUNCTION payments.set_account_limits(text, numeric, numeric, text) IS
 'Sets floor and ceiling of an account on its normal side, NULL for none. Writes ledger_balance, ledger_account_event';
 
-CREATE FUNCTION payments.set_account_stripes(code text, stripes integer, reason text)
+CREATE FUNCTION payments.set_account_stripes(account text, stripes integer, reason text)
 	RETURNS void
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_set_account_stripes';
 COMMENT ON FUNCTION payments.set_account_stripes(text, integer, text) IS
 'Spreads an account''s balance over 1 to 64 rows while posting goes on: 1 is exact, more let that many post at a time. Writes ledger_balance, ledger_account_event';
 
-CREATE FUNCTION payments.freeze_account(code text, reason text)
+CREATE FUNCTION payments.freeze_account(account text, reason text)
 	RETURNS void
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_freeze_account';
 COMMENT ON FUNCTION payments.freeze_account(text, text) IS
 'Lets nothing be posted to an open account but what payments itself has to book. Writes ledger_balance, ledger_account_event';
 
-CREATE FUNCTION payments.unfreeze_account(code text, reason text)
+CREATE FUNCTION payments.unfreeze_account(account text, reason text)
 	RETURNS void
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_unfreeze_account';
 COMMENT ON FUNCTION payments.unfreeze_account(text, text) IS
 'Opens a frozen account again. Writes ledger_balance, ledger_account_event';
 
-CREATE FUNCTION payments.close_account(code text, reason text)
+CREATE FUNCTION payments.close_account(account text, reason text)
 	RETURNS void
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_close_account';
 COMMENT ON FUNCTION payments.close_account(text, text) IS
 'Closes an open account whose balance is 0 and that has no hold. Writes ledger_balance, ledger_account_event';
 
-CREATE FUNCTION payments.reopen_account(code text, reason text)
+CREATE FUNCTION payments.reopen_account(account text, reason text)
 	RETURNS void
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_reopen_account';

@@ -61,7 +61,7 @@ payments_set_account_limits(PG_FUNCTION_ARGS)
 		" WHERE account_id OPERATOR(pg_catalog.=) $1",
 		3, {INT8OID, NUMERICOID, NUMERICOID}
 	};
-	char	   *code = required_text(fcinfo, 0, "code");
+	char	   *code = required_text(fcinfo, 0, "account");
 	char	   *reason = required_text(fcinfo, 3, "reason");
 	TimestampTz now = GetCurrentTimestamp();
 	PayLedgerLocked account;
@@ -110,7 +110,7 @@ payments_set_account_limits(PG_FUNCTION_ARGS)
 Datum
 payments_set_account_stripes(PG_FUNCTION_ARGS)
 {
-	char	   *code = required_text(fcinfo, 0, "code");
+	char	   *code = required_text(fcinfo, 0, "account");
 	char	   *reason = required_text(fcinfo, 2, "reason");
 	TimestampTz now = GetCurrentTimestamp();
 	PayLedgerLocked account;
@@ -243,7 +243,7 @@ change_state(FunctionCallInfo fcinfo, const StateChange *change)
 		" WHERE account_id OPERATOR(pg_catalog.=) $1",
 		2, {INT8OID, CHAROID}
 	};
-	char	   *code = required_text(fcinfo, 0, "code");
+	char	   *code = required_text(fcinfo, 0, "account");
 	char	   *reason = required_text(fcinfo, 1, "reason");
 	TimestampTz now = GetCurrentTimestamp();
 	PayLedgerLocked account;

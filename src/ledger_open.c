@@ -62,7 +62,7 @@ payments_open_account(PG_FUNCTION_ARGS)
 	Opening		opening = {0};
 	int64		id;
 
-	pay_args_require(fcinfo, 0, "code");
+	pay_args_require(fcinfo, 0, "account");
 	pay_db_connect();
 	read_opening(fcinfo, &opening);
 	id = insert_account(&opening, now);
