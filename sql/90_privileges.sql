@@ -1,5 +1,5 @@
 -- Privileges, on one page.  PUBLIC has none.  payments.grant_to gives a role
--- one of three kinds of rights; each row below is one of them.
+-- one of four kinds of rights; each row below is one of them.
 
 CREATE VIEW payments.privilege WITH (security_barrier) AS
 	SELECT kind, object_type, object FROM (VALUES
@@ -15,6 +15,22 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('application', 'FUNCTION', 'payments.balance(text, timestamptz, timestamptz)'),
 		('application', 'FUNCTION', 'payments.version()'),
 		('application', 'TABLE', 'payments.payment'),
+
+		('bookkeeper', 'FUNCTION', 'payments.post(text, text, jsonb, text, timestamptz, text, jsonb)'),
+		('bookkeeper', 'FUNCTION', 'payments.post_entries(text, text, text[], numeric[], text[], text, timestamptz, text, jsonb)'),
+		('bookkeeper', 'FUNCTION', 'payments.post_batch(text[], text[], integer[], text[], numeric[], text[], text[], timestamptz[], text[], jsonb[])'),
+		('bookkeeper', 'FUNCTION', 'payments.reverse(bigint, text, jsonb)'),
+		('bookkeeper', 'FUNCTION', 'payments.open_account(text, text, text, numeric, numeric, integer, text)'),
+		('bookkeeper', 'FUNCTION', 'payments.hold(text, text, numeric, text, interval, text, text, jsonb)'),
+		('bookkeeper', 'FUNCTION', 'payments.post_hold(bigint, text, jsonb, timestamptz, text, jsonb)'),
+		('bookkeeper', 'FUNCTION', 'payments.void_hold(bigint, text)'),
+		('bookkeeper', 'FUNCTION', 'payments.balance(text, timestamptz, timestamptz)'),
+		('bookkeeper', 'FUNCTION', 'payments.statement(text, timestamptz, timestamptz, text, timestamptz)'),
+		('bookkeeper', 'FUNCTION', 'payments.version()'),
+		('bookkeeper', 'TABLE', 'payments.accounts'),
+		('bookkeeper', 'TABLE', 'payments.holds'),
+		('bookkeeper', 'TABLE', 'payments.ledger'),
+		('bookkeeper', 'TABLE', 'payments.ledger_transactions'),
 
 		('operator', 'FUNCTION', 'payments.post(text, text, jsonb, text, timestamptz, text, jsonb)'),
 		('operator', 'FUNCTION', 'payments.post_entries(text, text, text[], numeric[], text[], text, timestamptz, text, jsonb)'),
@@ -117,7 +133,7 @@ CREATE FUNCTION payments.grant_to(role regrole, kind text)
 	LANGUAGE c SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_grant_to';
 COMMENT ON FUNCTION payments.grant_to(regrole, text) IS
-'Gives a role the rights of an application, an operator or an auditor; runs as its caller, who must be allowed to grant';
+'Gives a role the rights of an application, a bookkeeper, an operator or an auditor; runs as its caller, who must be allowed to grant';
 
 REVOKE ALL ON SCHEMA payments FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA payments FROM PUBLIC;

@@ -31,11 +31,13 @@ SELECT oid::regprocedure, proacl FROM pg_proc
 -- The three kinds
 --
 CREATE ROLE regress_application;
+CREATE ROLE regress_bookkeeper;
 CREATE ROLE regress_operator;
 CREATE ROLE regress_auditor;
 CREATE ROLE "regress odd ""role""";
 CREATE ROLE regress_nobody;
 SELECT payments.grant_to('regress_application', 'application');
+SELECT payments.grant_to('regress_bookkeeper', 'bookkeeper');
 SELECT payments.grant_to('regress_operator', 'operator');
 SELECT payments.grant_to('regress_auditor', 'auditor');
 SELECT payments.grant_to('"regress odd ""role"""', 'application');
@@ -44,7 +46,7 @@ SELECT payments.grant_to('regress_auditor', 'auditor');
 
 -- what each can do, from the catalogue, against what the view says
 CREATE TEMP TABLE kinds (kind text, role regrole);
-INSERT INTO kinds VALUES ('application', 'regress_application'), ('operator', 'regress_operator'),
+INSERT INTO kinds VALUES ('application', 'regress_application'), ('operator', 'regress_operator'), ('bookkeeper', 'regress_bookkeeper'),
 	('auditor', 'regress_auditor'), ('application', '"regress odd ""role"""'), ('none', 'regress_nobody');
 CREATE TEMP VIEW told AS SELECT k.role, p.object_type,
 		CASE object_type WHEN 'TABLE' THEN object::regclass::oid ELSE object::regprocedure::oid END AS object
@@ -145,6 +147,15 @@ SELECT statement, pg_temp.as_role('regress_application', statement) AS applicati
 		$$SHOW payments.toss_ca_file$$]) WITH ORDINALITY x (statement, n) ORDER BY n;
 ROLLBACK;
 
+-- a bookkeeper keeps books, within limits that he does not set
+SET ROLE regress_bookkeeper;
+SELECT payments.post('priv:bookkeeper', 'test', '[{"account": "asset:priv", "amount": 1}, {"account": "liability:priv", "amount": -1}]') > 0 AS posted;
+SELECT payments.set_account_limits('asset:priv', NULL, NULL, 'why'); -- fails
+SELECT payments.unfreeze_account('asset:priv', 'why'); -- fails
+SELECT payments.rebuild_balances(); -- fails
+SELECT count(*) FROM payments.ledger_entry; -- fails
+RESET ROLE;
+
 -- pay, which commits, as each
 SET ROLE regress_operator;
 CALL payments.pay('rights-1', 'pay_rights', 10, '0', NULL);
@@ -180,6 +191,6 @@ SELECT t.code FROM test.try($$SELECT payments.grant_to('regress_nobody', 'applic
 RESET ROLE;
 SELECT count(*) FROM held WHERE role = 'regress_nobody'::regrole;
 
-DROP OWNED BY regress_application, regress_operator, regress_auditor, "regress odd ""role""", regress_nobody;
-DROP ROLE regress_login, regress_application, regress_operator, regress_auditor, "regress odd ""role""", regress_nobody;
+DROP OWNED BY regress_application, regress_bookkeeper, regress_operator, regress_auditor, "regress odd ""role""", regress_nobody;
+DROP ROLE regress_login, regress_application, regress_bookkeeper, regress_operator, regress_auditor, "regress odd ""role""", regress_nobody;
 SELECT count(*) AS left_over FROM pg_class, aclexplode(relacl) WHERE relnamespace = 'payments'::regnamespace AND grantee <> relowner;
