@@ -8,10 +8,11 @@
  * executor's own function, so one that a DBA has added is kept like ours.
  *
  * What is expensive to set up (descriptions of indexes, slots) is kept for the
- * session, and thrown away when the relation cache says that the table or its
- * indexes may have changed.  What is kept holds no reference that the end of a
- * transaction would have to release: the tuple descriptor is a copy, and the
- * relations are opened anew each time.
+ * session, and thrown away when the relation cache says that the table or one
+ * of its indexes may have changed; test/specs/index_concurrently.spec.  What is
+ * kept holds no reference that the end of a transaction would have to release:
+ * the tuple descriptor is a copy, the relations are opened anew each time, and
+ * what an index's kind keeps between rows goes with the call.
  */
 #include "postgres.h"
 
@@ -46,11 +47,13 @@ typedef struct PayTableState
 } PayTableState;
 
 static PayTable *tables[MAX_TABLES];
+static uint64 n_invalidations = 0;
 
 static void build_state(PayTable *table, Relation relation);
 static void find_attributes(PayTable *table, PayTableState *state);
 static void register_table(PayTable *table);
 static void forget_table(Datum arg, Oid relation);
+static bool has_relation(const PayTableState *state, Oid relation);
 static void index_row(PayTableState *state, int i, PayUpdateIndexes indexes);
 
 void
@@ -75,8 +78,15 @@ pay_table_open(PayTable *table)
 
 	state->result->ri_RelationDesc = relation;
 	for (int i = 0; i < state->result->ri_NumIndices; i++)
+	{
+		IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
+
+		/* what the last call left here may point to what is gone */
+		info->ii_AmCache = NULL;
+		info->ii_Context = CurrentMemoryContext;
 		state->result->ri_IndexRelationDescs[i] =
 			index_open(state->indexes[i], RowExclusiveLock);
+	}
 }
 
 /* Build the table's state anew; its indexes are open afterwards. */
@@ -86,6 +96,7 @@ build_state(PayTable *table, Relation relation)
 	MemoryContext context;
 	MemoryContext old;
 	PayTableState *state;
+	uint64		before = n_invalidations;
 
 	register_table(table);
 	if (table->state != NULL)
@@ -108,12 +119,19 @@ build_state(PayTable *table, Relation relation)
 	state->indexes = palloc(sizeof(Oid) *
 							Max(state->result->ri_NumIndices, 1));
 	for (int i = 0; i < state->result->ri_NumIndices; i++)
+	{
 		state->indexes[i] =
 			RelationGetRelid(state->result->ri_IndexRelationDescs[i]);
+		state->result->ri_IndexRelationInfo[i]->ii_Context = old;
+	}
 	MemoryContextSwitchTo(old);
 
-	/* nothing has failed: from here on it is kept */
+	/*
+	 * Nothing has failed: from here on it is kept.  What came in meanwhile
+	 * may have been about it; then it serves this call alone.
+	 */
 	MemoryContextSetParent(context, TopMemoryContext);
+	state->stale = n_invalidations != before;
 	table->state = state;
 }
 
@@ -145,18 +163,29 @@ register_table(PayTable *table)
 	tables[i] = table;
 }
 
-/* Relcache callback.  An index that comes or goes invalidates its table. */
+/* Relcache callback */
 static void
 forget_table(Datum arg, Oid relation)
 {
+	n_invalidations++;
 	for (int i = 0; i < MAX_TABLES && tables[i] != NULL; i++)
 	{
 		PayTableState *state = tables[i]->state;
 
-		if (state != NULL &&
-			(relation == InvalidOid || relation == state->oid))
+		if (state != NULL && has_relation(state, relation))
 			state->stale = true;
 	}
+}
+
+/* Is it the table or one of its indexes?  InvalidOid stands for all. */
+static bool
+has_relation(const PayTableState *state, Oid relation)
+{
+	bool		found = relation == InvalidOid || relation == state->oid;
+
+	for (int i = 0; !found && i < state->result->ri_NumIndices; i++)
+		found = relation == state->indexes[i];
+	return found;
 }
 
 void
@@ -164,6 +193,8 @@ pay_table_close(PayTable *table)
 {
 	PayTableState *state = table->state;
 
+	for (int i = 0; i < PAY_TABLE_ROWS && state->rows[i] != NULL; i++)
+		ExecClearTuple(state->rows[i]);
 	ResetPerTupleExprContext(state->estate);
 	ExecCloseIndices(state->result);
 	table_close(state->result->ri_RelationDesc, NoLock);
