@@ -38,6 +38,7 @@
 #include "ledger_account_cache.h"
 #include "ledger_balance.h"
 #include "ledger_hold.h"
+#include "ledger_state.h"
 #include "table.h"
 
 enum
@@ -128,6 +129,7 @@ change_one(PayLedgerAccount *account, Relation key)
 	TupleTableSlot *row = table_slot_create(pay_table_relation(&balances),
 											NULL);
 	bool		done = false;
+	int			missing = 0;
 
 	while (!done)
 	{
@@ -158,6 +160,10 @@ change_one(PayLedgerAccount *account, Relation key)
 		else if (find_row(account, 0, key, row))
 		{
 			read_row(row, &before);
+
+			/* once it may have been added between the two looks */
+			if (account->stripes == before.stripes && ++missing > 3)
+				pay_ledger_state_rows_missing(account->code);
 			learn_stripes(account, &before);
 		}
 		else

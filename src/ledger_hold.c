@@ -305,20 +305,18 @@ static bool
 lock_balance(const Hold *hold)
 {
 	static PayStatement lock = {
-		"SELECT stripes::pg_catalog.int4, state, held OPERATOR(pg_catalog.>) 0"
+		"SELECT stripes::pg_catalog.int4, state, held OPERATOR(pg_catalog.>) 0,"
+		" held OPERATOR(pg_catalog.+) $2 OPERATOR(pg_catalog.>) 9e15"
 		" FROM ONLY payments.ledger_balance"
 		" WHERE account_id OPERATOR(pg_catalog.=) $1 AND stripe OPERATOR(pg_catalog.=) 0::pg_catalog.int2"
 		" FOR NO KEY UPDATE",
-		1, {INT8OID}
+		2, {INT8OID, NUMERICOID}
 	};
-	Datum		values[1] = {Int64GetDatum(hold->account_id)};
+	Datum		values[2] = {Int64GetDatum(hold->account_id),
+	pay_amount_to_numeric(hold->amount)};
 
 	if (pay_db_run(&lock, values, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("balance rows of account \"%s\" are missing",
-						hold->code),
-				 errhint("Build them anew: SELECT * FROM payments.rebuild_balances().")));
+		pay_ledger_state_rows_missing(hold->code);
 	if (pay_db_char(0, 2) != PAY_LEDGER_OPEN)
 		pay_ledger_state_not_open(hold->account_id, hold->code,
 								  pay_db_char(0, 2));

@@ -67,10 +67,7 @@ pay_ledger_state_lock(const char *code, TimestampTz now,
 	pay_db_run(&lock_all, values, NULL);
 	if (pay_db_int64(0, 1) == 0 ||
 		pay_db_int64(0, 1) != pay_db_int32(0, 2))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("balance rows of account \"%s\" are missing", code),
-				 errhint("Build them anew: SELECT * FROM payments.rebuild_balances().")));
+		pay_ledger_state_rows_missing(code);
 	account->stripes = pay_db_int32(0, 2);
 	account->state = pay_db_char(0, 3);
 	account->limited = pay_db_bool(0, 4);
@@ -151,6 +148,15 @@ pay_ledger_state_unknown(const char *code)
 			(errcode(ERRCODE_PAY_UNKNOWN_ACCOUNT),
 			 errmsg("account \"%s\" does not exist", code),
 			 errhint("payments.open_account opens it; payments.accounts lists those there are.")));
+}
+
+void
+pay_ledger_state_rows_missing(const char *code)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("balance rows of account \"%s\" are missing", code),
+			 errhint("Build them anew: SELECT * FROM payments.rebuild_balances().")));
 }
 
 void

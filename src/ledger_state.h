@@ -56,6 +56,9 @@ extern void pay_ledger_state_check_limits(int64 account_id, const char *code);
 /* PY012: there is no such account. */
 pg_noreturn extern void pay_ledger_state_unknown(const char *code);
 
+/* 55000: some of an account's balance rows are gone. */
+pg_noreturn extern void pay_ledger_state_rows_missing(const char *code);
+
 /*
  * PY018: an account is frozen or closed, since when and why.  Needs
  * pay_db_connect.

@@ -84,6 +84,13 @@ DELETE FROM payments.ledger_balance b USING payments.ledger_account a WHERE a.id
 \set VERBOSITY default
 SELECT payments.unfreeze_account('rb_idle:1', 'why'); -- fails
 ROLLBACK;
+-- so is who posts, when the first row promises one that is not there
+BEGIN;
+DELETE FROM payments.ledger_balance b USING payments.ledger_account a WHERE a.id = account_id AND code = 'rb_hot:1' AND stripe > 0;
+UPDATE payments.ledger_balance SET stripes = (SELECT min(s) FROM generate_series(2, 64) s WHERE pg_backend_pid() % s <> 0)
+	WHERE account_id = (SELECT id FROM payments.ledger_account WHERE code = 'rb_hot:1');
+SELECT payments.post('rb:2', 'test', '[{"account": "rb_hot:1", "amount": 1}, {"account": "rb_wallet:1", "amount": -1}]'); -- fails
+ROLLBACK;
 SELECT payments.void_hold(id, 'why') FROM payments.holds WHERE hold_key = 'rb:1';
 DROP OWNED BY regress_rebuild_operator;
 DROP ROLE regress_rebuild_operator;
