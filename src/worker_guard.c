@@ -75,6 +75,7 @@ pay_worker_may_claim(PayWorker *worker)
 	if (changed || now >= look_at)
 	{
 		changed = false;		/* what changes from here on is looked at anew */
+		look_at = 0;			/* so is all of it when this look fails */
 		look(worker);
 		look_at = now + pay_guc_sweep_interval * INT64_C(1000);
 		if (worker->withheld[0] != '\0')
