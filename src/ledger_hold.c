@@ -327,6 +327,15 @@ lock_balance(const Hold *hold)
 				 errdetail("Its balance is spread over %d rows.",
 						   pay_db_int32(0, 1)),
 				 errhint("Make it exact first: payments.set_account_stripes with 1.")));
+
+	/* more could not be read, and nothing be posted to the account */
+	if (pay_db_bool(0, 4))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("cannot hold so much on account \"%s\"", hold->code),
+				 errdetail("All holds of an account together stay below 9 * 10^15 %s.",
+						   hold->currency),
+				 errhint("Void holds that are not needed; payments.holds lists them.")));
 	return pay_db_bool(0, 3);
 }
 

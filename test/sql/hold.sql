@@ -28,6 +28,13 @@ SELECT t.* FROM pg_temp.try('SELECT payments.hold(''ho:c'', ''ho_wallet:7'', 1)'
 SELECT payments.hold('ho:bank', 'asset:ho_bank', 5000) AS bank \gset
 SELECT * FROM pg_temp.now;
 
+-- but not without end: a sum that nobody can read would stop all postings
+BEGIN;
+SELECT count(payments.hold('ho:max:' || n, 'asset:ho_bank', 999999999999999)) FROM generate_series(1, 8) n;
+SELECT t.* FROM pg_temp.try('SELECT payments.hold(''ho:max'', ''asset:ho_bank'', 999999999999999)') t;
+SELECT payments.post('ho:max', 'test', '[{"account": "asset:ho_bank", "amount": 1}, {"account": "ho_wallet:7", "amount": -1}]') > 0 AS posted;
+ROLLBACK;
+
 -- repeated
 SELECT payments.hold('ho:a', 'ho_wallet:7', 600, 'KRW', NULL, 'ho-order', 'a bicycle', '{"n":1}') = :a AS same;
 SELECT payments.hold('ho:b', 'ho_wallet:7', 400, expires_in => '1 month 1 day') = :b AS same;
