@@ -289,14 +289,17 @@ pay_table_unique_index(const PayTable *table, const int *columns, int n)
 	for (int i = 0; i < state->result->ri_NumIndices; i++)
 	{
 		IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
+		Relation	index = state->result->ri_IndexRelationDescs[i];
 		bool		same = info->ii_Unique && info->ii_NumIndexKeyAttrs == n &&
 		info->ii_Predicate == NIL && info->ii_Expressions == NIL;
 
 		for (int c = 0; same && c < n; c++)
 			same = info->ii_IndexAttrNumbers[c] ==
 				state->attributes[columns[c]];
-		if (same)
-			return state->result->ri_IndexRelationDescs[i];
+
+		/* REINDEX CONCURRENTLY has two, or leaves a half-made one behind */
+		if (same && index->rd_index->indisvalid)
+			return index;
 	}
 	elog(ERROR, "table payments.%s has lost a unique index", table->name);
 	return NULL;				/* keep compiler quiet */
