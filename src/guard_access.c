@@ -261,16 +261,19 @@ may_go(Oid classId, Oid objectId)
 		(classId == TriggerRelationId && is_trigger_of_foreign_table(objectId));
 }
 
+/* Does no rule rest on this index?  Nor does one on what is not valid. */
 static bool
 is_plain_index(Oid relation)
 {
 	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(relation));
+	Form_pg_index index;
 	bool		plain;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	plain = !((Form_pg_index) GETSTRUCT(tuple))->indisunique &&
-		!((Form_pg_index) GETSTRUCT(tuple))->indisexclusion;
+	index = (Form_pg_index) GETSTRUCT(tuple);
+	plain = !index->indisvalid ||
+		(!index->indisunique && !index->indisexclusion);
 	ReleaseSysCache(tuple);
 	return plain;
 }

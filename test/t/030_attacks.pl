@@ -74,6 +74,21 @@ for my $sql (@harmless)
 	my ($status, undef, $complaint) = $node->psql('shop', $sql);
 	ok($status == 0, $sql) or diag($complaint);
 }
+
+# What a REINDEX CONCURRENTLY that failed leaves behind: it is in nobody's way,
+# and may go.
+my $writer = $node->background_psql('shop');
+$writer->query('BEGIN; LOCK TABLE payments.ledger_transaction IN ROW EXCLUSIVE MODE');
+my $key_index = 'payments.ledger_transaction_transaction_key_key';
+$node->psql('shop', "SET statement_timeout = '1s'; REINDEX INDEX CONCURRENTLY $key_index");
+$writer->quit;
+$shop->sql("REINDEX INDEX CONCURRENTLY $key_index");
+my $again = q(SELECT payments.post('first', 'x', '[{"account": "asset:a", "amount": 5}, {"account": "asset:b", "amount": -5}]'));
+is($shop->sql($again), $shop->sql("SELECT id FROM payments.ledger_transaction WHERE transaction_key = 'first'"),
+	'half an index does not hide what was posted');
+$shop->sql("DROP INDEX ${key_index}_ccnew");
+(undef, undef, $error) = $node->psql('shop', "DROP INDEX payments.ledger_transaction_reverses_id_key");
+like($error, qr/is refused/, 'half an index may go, a whole one not');
 $node->restart;
 is($shop->sql('SELECT string_agg(problem, E\'\n\') FROM payments.schema_problems()'), '', 'and the schema is as it was');
 is($shop->sql(q(SELECT string_agg(invariant, ', ') FROM payments.verify() WHERE NOT holds)), '', 'verify is content');
