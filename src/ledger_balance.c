@@ -101,7 +101,6 @@ static void check_limits(const PayLedgerAccount *account,
 						 const Balance *before, const Balance *after);
 static void refuse(const PayLedgerAccount *account, const char *what,
 				   int64 limit, const Balance *after);
-static void write_first_rows(const PayLedgerAccount *account);
 static int	compare_ids(const void *a, const void *b);
 
 void
@@ -157,17 +156,14 @@ change_one(PayLedgerAccount *account, Relation key)
 								   account->code),
 						 errhint("Repeat the transaction.")));
 		}
-		else if (find_row(account, 0, key, row))
+		else
 		{
-			read_row(row, &before);
-
 			/* once it may have been added between the two looks */
-			if (account->stripes == before.stripes && ++missing > 3)
+			if (!find_row(account, 0, key, row) || ++missing > 3)
 				pay_ledger_state_rows_missing(account->code);
+			read_row(row, &before);
 			learn_stripes(account, &before);
 		}
-		else
-			write_first_rows(account);
 		CHECK_FOR_INTERRUPTS();
 	}
 	ExecDropSingleTupleTableSlot(row);
@@ -411,31 +407,6 @@ refuse(const PayLedgerAccount *account, const char *what, int64 limit,
 					   pay_amount_text(sign * after->balance),
 					   pay_amount_text(after->held - after->overdue)),
 			 errhint("Post less, or have an operator change the limit with payments.set_account_limits.")));
-}
-
-/*
- * The rows of an account that somebody inserted without any.  Whoever comes
- * second fails on the key: that takes two at once, after a deed by force.
- */
-static void
-write_first_rows(const PayLedgerAccount *account)
-{
-	Datum		zero = pay_amount_to_numeric(0);
-	int			stripes = Max(account->stripes, 1);
-
-	for (int stripe = 0; stripe < stripes; stripe++)
-	{
-		pay_table_begin_row(&balances, 0);
-		pay_table_set(&balances, 0, ACCOUNT_ID, Int64GetDatum(account->id));
-		pay_table_set(&balances, 0, STRIPE, Int16GetDatum(stripe));
-		pay_table_set(&balances, 0, STRIPES, Int16GetDatum(stripes));
-		pay_table_set(&balances, 0, STATE, CharGetDatum(PAY_LEDGER_OPEN));
-		pay_table_set(&balances, 0, HELD, zero);
-		pay_table_set(&balances, 0, BALANCE, zero);
-		pay_table_write_rows(&balances, 1);
-		pay_table_index_row(&balances, 0);
-	}
-	CommandCounterIncrement();
 }
 
 static int

@@ -6,6 +6,8 @@
 
 INSERT INTO payments.ledger_account (id, code, kind, currency, created_at)
 VALUES (980000001, 'asset:zw_a', 'asset', 'KRW', now()), (980000002, 'asset:zw_b', 'asset', 'KRW', now());
+INSERT INTO payments.ledger_balance (account_id, stripe, stripes, state, held, balance)
+VALUES (980000001, 0, 1, 'o', 0, 0), (980000002, 0, 1, 'o', 0, 0);
 
 CREATE FUNCTION pg_temp.header(id bigint) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)

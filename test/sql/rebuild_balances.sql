@@ -91,6 +91,11 @@ UPDATE payments.ledger_balance SET stripes = (SELECT min(s) FROM generate_series
 	WHERE account_id = (SELECT id FROM payments.ledger_account WHERE code = 'rb_hot:1');
 SELECT payments.post('rb:2', 'test', '[{"account": "rb_hot:1", "amount": 1}, {"account": "rb_wallet:1", "amount": -1}]'); -- fails
 ROLLBACK;
+-- or when there is none that says whether the account is frozen
+BEGIN;
+DELETE FROM payments.ledger_balance b USING payments.ledger_account a WHERE a.id = account_id AND code = 'rb_idle:1';
+SELECT payments.post('rb:2', 'test', '[{"account": "rb_idle:1", "amount": 1}, {"account": "rb_wallet:1", "amount": -1}]'); -- fails
+ROLLBACK;
 SELECT payments.void_hold(id, 'why') FROM payments.holds WHERE hold_key = 'rb:1';
 DROP OWNED BY regress_rebuild_operator;
 DROP ROLE regress_rebuild_operator;
