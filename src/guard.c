@@ -36,6 +36,7 @@ const char *pay_guard_statement_name = "this command";
 
 /* The schema, while known; it is looked for again when any schema changes. */
 static bool schema_known = false;
+static bool schema_forgotten = false;
 static Oid	schema = InvalidOid;
 
 static void forget_schema(Datum arg, int cache, uint32 hash);
@@ -66,7 +67,10 @@ pay_guard_schema(void)
 {
 	if (!schema_known)
 	{
-		Oid			found = get_namespace_oid("payments", true);
+		Oid			found;
+
+		schema_forgotten = false;
+		found = get_namespace_oid("payments", true);
 
 		if (OidIsValid(found))
 		{
@@ -79,7 +83,7 @@ pay_guard_schema(void)
 		}
 		schema = found;
 		/* while a script runs, membership comes after the schema */
-		schema_known = !creating_extension;
+		schema_known = !creating_extension && !schema_forgotten;
 	}
 	return schema;
 }
@@ -88,6 +92,7 @@ static void
 forget_schema(Datum arg, int cache, uint32 hash)
 {
 	schema_known = false;
+	schema_forgotten = true;
 }
 
 bool
