@@ -233,7 +233,7 @@ check_alter_table(const AlterTableStmt *statement)
 	table = relation_open(relation, AccessShareLock);
 	foreach(cell, statement->cmds)
 		passes &= is_harmless((const AlterTableCmd *) lfirst(cell), table);
-	relation_close(table, NoLock);
+	relation_close(table, AccessShareLock);
 	if (!passes)
 		pay_guard_object(RelationRelationId, relation, 0);
 }
