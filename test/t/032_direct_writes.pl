@@ -15,14 +15,14 @@ my $script = PostgreSQL::Test::Utils::tempdir . '/post.sql';
 
 $shop->sql('CREATE EXTENSION amcheck');
 append_to_file($script, q(
-\set n random(1, 1000000000)
+\set n random(1, 1000000000000000000)
 \set one random(1, 200)
 \set two random(201, 400)
 SELECT payments.post_batch(ARRAY['x' || :n::text, 'y' || :n::text], ARRAY['test', 'test'], ARRAY[2, 3],
 	ARRAY[format('asset%sd%s', chr(58), :one::int), format('asset%sd%s', chr(58), :two::int),
 		format('psp%sd', chr(58)), format('asset%sd%s', chr(58), :one::int), format('asset%sd%s', chr(58), :two::int)],
 	ARRAY[5, -5, 7, -3, -4]::numeric[],
-	order_ids => CASE WHEN :n::int % 2 = 0 THEN ARRAY['order-' || :n::text, NULL] END);
+	order_ids => CASE WHEN :n::bigint % 2 = 0 THEN ARRAY['order-' || :n::text, NULL] END);
 ));
 
 # while others post, a DBA makes indexes of every kind, and makes old ones anew
