@@ -18,6 +18,7 @@
 #include "db.h"
 #include "errors.h"
 #include "ledger_account.h"
+#include "ledger_argument.h"
 #include "ledger_state.h"
 
 /* A change of state, and which it needs */
@@ -294,5 +295,5 @@ static char *
 required_text(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	pay_args_require(fcinfo, n, name);
-	return pay_ledger_state_text(fcinfo, n, name);
+	return pay_ledger_argument_text(fcinfo, n, name);
 }

@@ -16,6 +16,7 @@
 
 #include "args.h"
 #include "db.h"
+#include "ledger_argument.h"
 #include "ledger_read.h"
 #include "ledger_state.h"
 
@@ -99,5 +100,5 @@ static Datum
 text_argument(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	pay_args_require(fcinfo, n, name);
-	return CStringGetTextDatum(pay_ledger_state_text(fcinfo, n, name));
+	return CStringGetTextDatum(pay_ledger_argument_text(fcinfo, n, name));
 }

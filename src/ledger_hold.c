@@ -21,6 +21,7 @@
 #include "db.h"
 #include "errors.h"
 #include "ledger_account.h"
+#include "ledger_argument.h"
 #include "ledger_hold.h"
 #include "ledger_state.h"
 
@@ -121,7 +122,7 @@ check_texts(FunctionCallInfo fcinfo)
 static void
 check_text(FunctionCallInfo fcinfo, int n, const char *name, int max_length)
 {
-	char	   *value = pay_ledger_state_text(fcinfo, n, name);
+	char	   *value = pay_ledger_argument_text(fcinfo, n, name);
 
 	if (value != NULL && pg_mbstrlen(value) > max_length)
 		ereport(ERROR,

@@ -166,7 +166,7 @@ payments_void_hold(PG_FUNCTION_ARGS)
 
 	pay_args_require(fcinfo, 0, "hold_id");
 	pay_args_require(fcinfo, 1, "reason");
-	reason = pay_ledger_state_text(fcinfo, 1, "reason");
+	reason = pay_ledger_argument_text(fcinfo, 1, "reason");
 
 	pay_db_connect();
 	take_hold(PG_GETARG_INT64(0), &hold);

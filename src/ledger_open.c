@@ -20,6 +20,7 @@
 #include "db.h"
 #include "errors.h"
 #include "ledger_account.h"
+#include "ledger_argument.h"
 #include "ledger_state.h"
 
 static const char *const kinds[] = {"asset", "liability", "revenue", "expense"};
@@ -85,11 +86,11 @@ read_opening(FunctionCallInfo fcinfo, Opening *opening)
 	opening->code = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	pay_ledger_account_check_code(opening->code);
 	opening->kind = choose_kind(opening->code,
-								pay_ledger_state_text(fcinfo, 1, "kind"),
+								pay_ledger_argument_text(fcinfo, 1, "kind"),
 								&stripes);
 	opening->currency = choose_currency(opening->code,
-										pay_ledger_state_text(fcinfo, 2, "currency"));
-	opening->reason = pay_ledger_state_text(fcinfo, 6, "reason");
+										pay_ledger_argument_text(fcinfo, 2, "currency"));
+	opening->reason = pay_ledger_argument_text(fcinfo, 6, "reason");
 	choose_limits(fcinfo, opening);
 
 	if (!PG_ARGISNULL(5))

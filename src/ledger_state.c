@@ -194,21 +194,6 @@ pay_ledger_state_check_stripes(int stripes)
 						 MAX_STRIPES)));
 }
 
-char *
-pay_ledger_state_text(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	char	   *value;
-
-	if (PG_ARGISNULL(n))
-		return NULL;
-	value = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	if (value[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is empty", name)));
-	return value;
-}
-
 static const char *
 state_name(char state)
 {

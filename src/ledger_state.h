@@ -70,8 +70,4 @@ pg_noreturn extern void pay_ledger_state_not_open(int64 account_id,
 /* 22023 when a number of stripes is out of range. */
 extern void pay_ledger_state_check_stripes(int stripes);
 
-/* An argument that is a text and not empty; NULL when it is null. */
-extern char *pay_ledger_state_text(FunctionCallInfo fcinfo, int n,
-								   const char *name);
-
 #endif							/* PAY_LEDGER_STATE_H */
