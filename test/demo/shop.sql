@@ -5,10 +5,12 @@ SELECT payments.set_merchant('default', 'test_ck_simulator0only');
 SELECT payments.set_seller(11, 0.05), payments.set_seller(12, 0.08),
 	payments.set_seller(13, 0.035), payments.set_seller(14, 0.1);
 
--- Two roles, neither with a right to any table that moves money
+-- Three roles, none with a right to any table that moves money
 CREATE ROLE shop_app LOGIN;
+CREATE ROLE shop_till LOGIN;
 CREATE ROLE shop_books LOGIN;
 SELECT payments.grant_to('shop_app', 'application');
+SELECT payments.grant_to('shop_till', 'bookkeeper');
 SELECT payments.grant_to('shop_books', 'auditor');
 
 CREATE SCHEMA shop AUTHORIZATION shop_app;

@@ -67,6 +67,11 @@ app()
 	shown shop_app "$@"
 }
 
+till()
+{
+	shown shop_till "$@"
+}
+
 show_sql()
 {
 	local line
