@@ -98,7 +98,7 @@ payments_set_account_limits(PG_FUNCTION_ARGS)
 				 errmsg("floor is above ceiling")));
 
 	pay_db_run(&set, values, nulls);
-	pay_ledger_state_check_limits(account.id, code);
+	pay_ledger_state_check_limits(account.id, code, account.overdue);
 	pay_ledger_state_record(account.id, "limited", reason, now);
 	pay_db_finish();
 	PG_RETURN_VOID();

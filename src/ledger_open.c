@@ -71,7 +71,7 @@ payments_open_account(PG_FUNCTION_ARGS)
 		id = compare_account(&opening);
 	else
 	{
-		pay_ledger_state_check_limits(id, opening.code);
+		pay_ledger_state_check_limits(id, opening.code, 0);
 		pay_ledger_state_record(id, "opened", opening.reason, now);
 	}
 	pay_db_finish();

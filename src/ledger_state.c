@@ -62,8 +62,9 @@ pay_ledger_state_lock(const char *code, TimestampTz now,
 	account->currency = pay_db_text(0, 3);
 
 	values[0] = Int64GetDatum(account->id);
+	account->overdue = 0;
 	if (pay_db_run(&lock_first, values, NULL) == 1 && pay_db_bool(0, 1))
-		pay_ledger_hold_release_due(account->id, now);
+		account->overdue = pay_ledger_hold_release_due(account->id, now);
 	pay_db_run(&lock_all, values, NULL);
 	if (pay_db_int64(0, 1) == 0 ||
 		pay_db_int64(0, 1) != pay_db_int32(0, 2))
@@ -114,21 +115,23 @@ pay_ledger_state_limit(Datum limit, const char *currency, const char *name)
 }
 
 void
-pay_ledger_state_check_limits(int64 account_id, const char *code)
+pay_ledger_state_check_limits(int64 account_id, const char *code,
+							  int64 overdue)
 {
 	static PayStatement check = {
-		"SELECT CASE WHEN n.balance OPERATOR(pg_catalog.-) b.held OPERATOR(pg_catalog.<) b.floor"
-		" THEN pg_catalog.format('Its floor would be %s; its balance is %s, of which %s is held.', b.floor, n.balance, b.held)"
+		"SELECT CASE WHEN n.balance OPERATOR(pg_catalog.-) n.held OPERATOR(pg_catalog.<) b.floor"
+		" THEN pg_catalog.format('Its floor would be %s; its balance is %s, of which %s is held.', b.floor, n.balance, n.held)"
 		" WHEN n.balance OPERATOR(pg_catalog.>) b.ceiling"
 		" THEN pg_catalog.format('Its ceiling would be %s; its balance is %s.', b.ceiling, n.balance) END"
 		" FROM ONLY payments.ledger_balance b"
 		" JOIN ONLY payments.ledger_account a ON a.id OPERATOR(pg_catalog.=) b.account_id"
 		" CROSS JOIN LATERAL (SELECT CASE WHEN a.kind IN ('asset', 'expense') THEN b.balance"
-		" ELSE OPERATOR(pg_catalog.-) b.balance END AS balance) AS n"
+		" ELSE OPERATOR(pg_catalog.-) b.balance END AS balance, b.held OPERATOR(pg_catalog.-) $2 AS held) AS n"
 		" WHERE b.account_id OPERATOR(pg_catalog.=) $1 AND b.stripe OPERATOR(pg_catalog.=) 0::pg_catalog.int2",
-		1, {INT8OID}
+		2, {INT8OID, NUMERICOID}
 	};
-	Datum		values[1] = {Int64GetDatum(account_id)};
+	Datum		values[2] = {Int64GetDatum(account_id),
+	pay_amount_to_numeric(overdue)};
 	char	   *fault;
 
 	pay_db_run(&check, values, NULL);

@@ -23,6 +23,7 @@ typedef struct PayLedgerLocked
 	char		state;			/* as in the table: o, f, c */
 	bool		limited;		/* has a floor or a ceiling */
 	char	   *held;			/* as text; NULL when nothing is held */
+	int64		overdue;		/* of it, in mills, by holds that others end */
 	char	   *balance;		/* as text; NULL when it is zero */
 } PayLedgerLocked;
 
@@ -49,9 +50,11 @@ extern Datum pay_ledger_state_limit(Datum limit, const char *currency,
 									const char *name);
 
 /*
- * Raises PY019 when an account is past the limits in its locked row.
+ * Raises PY019 when an account is past the limits in its locked row.  overdue
+ * of what is held counts as released.
  */
-extern void pay_ledger_state_check_limits(int64 account_id, const char *code);
+extern void pay_ledger_state_check_limits(int64 account_id, const char *code,
+										  int64 overdue);
 
 /* PY012: there is no such account. */
 pg_noreturn extern void pay_ledger_state_unknown(const char *code);
