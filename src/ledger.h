@@ -61,10 +61,11 @@ extern void pay_ledger_post(PayLedgerPosting *postings, int n,
 							TimestampTz now);
 
 /*
- * Take a ledger transaction back, once; returns the id of the reversal.  part
- * is NULL for its mirror image; else the entries of the reversal are part's.
- * Needs pay_db_connect.  Raises PY014 when there is none with this id, PY015
- * when it was reversed before, PY020 when the part is none.
+ * Take a ledger transaction back, once; returns the id of the reversal, also
+ * of one that was there with the same reason and entries.  part is NULL for its
+ * mirror image; else the entries of the reversal are part's.  Needs
+ * pay_db_connect.  Raises PY014 when there is none with this id, PY015 when it
+ * was reversed before with other content, PY020 when the part is none.
  */
 extern int64 pay_ledger_reverse(int64 id, const char *reason,
 								const PayLedgerPosting *part,

@@ -23,4 +23,7 @@ extern int	pay_ledger_header_insert(PayLedgerPosting **sorted, int n,
  */
 extern void pay_ledger_header_compare(PayLedgerPosting **repeated, int n);
 
+/* Has the ledger transaction with a posting's id the posting's entries? */
+extern bool pay_ledger_header_has_entries(PayLedgerPosting *posting);
+
 #endif							/* PAY_LEDGER_HEADER_H */

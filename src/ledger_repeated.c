@@ -80,6 +80,15 @@ pay_ledger_header_compare(PayLedgerPosting **repeated, int n)
 	}
 }
 
+bool
+pay_ledger_header_has_entries(PayLedgerPosting *posting)
+{
+	char	   *difference = "";
+
+	compare_entries(&posting, 1, &difference);
+	return difference[0] == '\0';
+}
+
 /* Add "entries" to the differences of those whose entries are others. */
 static void
 compare_entries(PayLedgerPosting **repeated, int n, char **differences)

@@ -4,7 +4,8 @@
  *
  * The reversal is a transaction like any other and can be reversed itself.
  * Its key follows from what it reverses, so that two sessions cannot both post
- * one, whatever they see of each other.
+ * one, whatever they see of each other.  Whoever asks for the one that is there
+ * gets it: a call whose answer was lost can be repeated.
  *
  * A part goes in the opposite direction everywhere and nowhere beyond zero:
  * what is left of each account's net change is what the next entry may take.
@@ -19,9 +20,10 @@
 #include "db.h"
 #include "errors.h"
 #include "ledger.h"
+#include "ledger_header.h"
 
 static void lock_original(int64 id, PayLedgerPosting *reversal);
-static void check_not_reversed(int64 id);
+static bool was_reversed(int64 id, PayLedgerPosting *reversal);
 static void read_mirrored(int64 id, PayLedgerPosting *reversal);
 static void check_part(int64 id, const PayLedgerPosting *part,
 					   const PayLedgerPosting *whole);
@@ -34,23 +36,27 @@ pay_ledger_reverse(int64 id, const char *reason,
 				   const PayLedgerPosting *part, TimestampTz now)
 {
 	PayLedgerPosting reversal = {0};
+	PayLedgerPosting whole;
 
 	lock_original(id, &reversal);
-	check_not_reversed(id);
 	read_mirrored(id, &reversal);
+	whole = reversal;
 	if (part != NULL)
 	{
-		check_part(id, part, &reversal);
 		reversal.n_entries = part->n_entries;
 		reversal.entries = part->entries;
 	}
-
 	reversal.transaction_key = psprintf("%s:" INT64_FORMAT,
 										PAY_LEDGER_REVERSAL, id);
 	reversal.kind = PAY_LEDGER_REVERSAL;
 	reversal.description = reason;
 	reversal.reverses_id = id;
 	reversal.effective_at = PAY_LEDGER_NOW;
+
+	if (was_reversed(id, &reversal))
+		return reversal.id;
+	if (part != NULL)
+		check_part(id, part, &whole);
 	pay_ledger_post(&reversal, 1, now);
 	return reversal.id;
 }
@@ -85,25 +91,41 @@ lock_original(int64 id, PayLedgerPosting *reversal)
 	reversal->order_id = pay_db_text(0, 1);
 }
 
-static void
-check_not_reversed(int64 id)
+/*
+ * Is there this reversal already?  Sets its id.  Raises PY015 when there is
+ * another one.
+ */
+static bool
+was_reversed(int64 id, PayLedgerPosting *reversal)
 {
 	static PayStatement read = {
-		"SELECT id, description FROM ONLY payments.ledger_transaction"
-		" WHERE reverses_id OPERATOR(pg_catalog.=) $1",
-		1, {INT8OID}
+		"SELECT id, COALESCE(description, ''), description IS NOT DISTINCT FROM $2"
+		" FROM ONLY payments.ledger_transaction WHERE reverses_id OPERATOR(pg_catalog.=) $1",
+		2, {INT8OID, TEXTOID}
 	};
-	Datum		values[1] = {Int64GetDatum(id)};
+	Datum		values[2] = {Int64GetDatum(id),
+	CStringGetTextDatum(reversal->description)};
+	char	   *reason;
+	bool		same_reason;
+	bool		same_entries;
 
 	if (pay_db_run(&read, values, NULL) == 0)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_PAY_ALREADY_REVERSED),
-			 errmsg("ledger transaction " INT64_FORMAT " was reversed before",
-					id),
-			 errdetail("Ledger transaction " INT64_FORMAT " reverses it, for the reason \"%s\".",
-					   pay_db_int64(0, 1), pay_db_text(0, 2)),
-			 errhint("A reversal that was a mistake is reversed in its turn.")));
+		return false;
+	reversal->id = pay_db_int64(0, 1);
+	reason = pay_db_text(0, 2);
+	same_reason = pay_db_bool(0, 3);
+	same_entries = pay_ledger_header_has_entries(reversal);
+	if (!same_reason || !same_entries)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_ALREADY_REVERSED),
+				 errmsg("ledger transaction " INT64_FORMAT " was reversed before with other content",
+						id),
+				 errdetail("Ledger transaction " INT64_FORMAT " reverses it, for the reason \"%s\". What differs: %s.",
+						   reversal->id, reason,
+						   same_entries ? "reason" :
+						   same_reason ? "entries" : "reason, entries"),
+				 errhint("It is done once, in full or in part; a reversal that was a mistake is reversed in its turn.")));
+	return true;
 }
 
 /* Its entries, with the opposite sign */

@@ -226,13 +226,14 @@ sub write
 sub differences
 {
 	my ($self, $old, $new) = @_;
-	my $sorted = sub { join ' ', sort map { "@$_" } @{ $_[0] } };
 
 	return 1 if grep { text($old->{$_}) ne text($new->{$_}) }
 	  qw(kind order_id description metadata);
 	return 1 if defined $new->{effective} && $new->{effective} != $old->{effective};
-	return $sorted->($old->{entries}) ne $sorted->(entries($new));
+	return sorted($old->{entries}) ne sorted(entries($new));
 }
+
+sub sorted { my ($entries) = @_; return join ' ', sort map { "@$_" } @$entries }
 
 # Canonical text of a value of JSON
 sub text { my ($value) = @_; return $json->encode($value) }
@@ -302,7 +303,7 @@ sub is_code
 	return $code =~ /^[a-z][a-z0-9_]*(?::[A-Za-z0-9_.\@-]+)+\z/ && length $code <= 128;
 }
 
-# The mirror image or a part of it, once.
+# The mirror image or a part of it, once.  Repeated, it is the one that is there.
 sub reverse
 {
 	my ($self, $arguments) = @_;
@@ -313,8 +314,12 @@ sub reverse
 
 	return \@states if @states;
 	return ['PY014'] if !$old;
-	return ['PY015'] if $self->{transactions}{$key};
 	my @mirror = map { [ $_->[0], $_->[1], -$_->[2] ] } @{ $old->{entries} };
+	if (my $there = $self->{transactions}{$key})
+	{
+		return text($there->{description}) eq text($arguments->{reason})
+		  && sorted($there->{entries}) eq sorted($part // \@mirror) ? [] : ['PY015'];
+	}
 	push @states, 'PY020' if $part && !is_part($part, @mirror);
 	push @states, '23514' if unbalanced($part // \@mirror);
 	return \@states if @states;

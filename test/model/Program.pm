@@ -316,7 +316,8 @@ sub reversal
 {
 	my ($self) = @_;
 	my $old = $self->any_transaction(sub { 1 });
-	my $arguments = { key => $old && chance(0.9) ? $old->{key} : 'nowhere', reason => 'mistake' };
+	my $arguments = { key => $old && chance(0.9) ? $old->{key} : 'nowhere',
+		reason => chance(0.9) ? 'mistake' : 'wish' };
 
 	$arguments->{entries} = part_of($old) if $old && chance(0.5);
 	return $arguments;

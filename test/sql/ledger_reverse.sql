@@ -21,7 +21,7 @@ SELECT transaction_id = :id AS original, entry_no, transaction_key = 'reversal:'
 FROM payments.ledger WHERE transaction_id IN (:id, :reversal) ORDER BY transaction_id, entry_no;
 SELECT reverses_id = :id AS linked FROM payments.ledger_transaction WHERE id = :reversal;
 
--- Once: also with the same reason
+-- Once: repeated it is the one that is there, whatever has become of it
 SET ROLE regress_ledger_operator;
 CREATE FUNCTION pg_temp.try(statement text, id bigint, reversal bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -35,16 +35,25 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN replace(replace(concat_ws(E'\n', SQLSTATE || ' ' || SQLERRM, detail, hint),
 		'transaction ' || reversal || ' ', 'transaction REVERSAL '), 'transaction ' || id || ' ', 'transaction ID ');
 END $$;
+SELECT payments.reverse(:id, 'wrong buyer') = :reversal AS the_same;
+SELECT payments.reverse(:id, 'wrong buyer', '[
+	{"account": "buyer:940001", "amount": 300.0}, {"account": "psp:re_toss", "amount": -300},
+	{"account": "buyer:940001:USD", "amount": 1.25, "currency": "USD"},
+	{"account": "psp:re_toss:USD", "amount": -1.25, "currency": "USD"}]') = :reversal AS in_other_words;
 \pset format unaligned
-SELECT pg_temp.try(format('SELECT payments.reverse(%s, ''wrong buyer'')', :id), :id, :reversal);
 SELECT pg_temp.try(format('SELECT payments.reverse(%s, ''another reason'')', :id), :id, :reversal);
+SELECT pg_temp.try(format('SELECT payments.reverse(%s, ''wrong buyer'', %L)', :id,
+	'[{"account": "buyer:940001", "amount": 300}, {"account": "psp:re_toss", "amount": -300}]'), :id, :reversal);
+SELECT pg_temp.try(format('SELECT payments.reverse(%s, ''another reason'', %L)', :id,
+	'[{"account": "buyer:940001", "amount": 301}, {"account": "psp:re_toss", "amount": -301}]'), :id, :reversal);
 \pset format aligned
 SELECT payments.balance('psp:re_toss');
 
 -- A reversal is a transaction like any other.
 SELECT payments.reverse(:reversal, 'it was the right buyer') AS again \gset
 SELECT payments.balance('psp:re_toss'), payments.balance('buyer:940001:USD');
-SELECT pg_temp.try(format('SELECT payments.reverse(%s, ''why'')', :id), :id, :reversal) LIKE 'PY015%' AS still_once;
+SELECT pg_temp.try(format('SELECT payments.reverse(%s, ''why'')', :id), :id, :reversal) LIKE 'PY015%' AS still_once,
+	payments.reverse(:id, 'wrong buyer') = :reversal AS the_same;
 SELECT payments.reverse(:again, 'no, wrong') > 0 AS reversed;
 SELECT payments.balance('psp:re_toss'), payments.balance('buyer:940001:USD');
 

@@ -56,9 +56,9 @@ SELECT pg_temp.try(-1, '[{"account": "liability:rp_customer", "amount": -100}, {
 SELECT payments.balance('liability:rp_customer'), payments.balance('asset:rp:USD');
 
 -- Up to all of it on an account, more entries than the original has there, both currencies
-SELECT payments.reverse(:id, 'two were broken', '[{"account": "revenue:rp_fee", "amount": 40}, {"account": "revenue:rp_fee", "amount": 60}, {"account": "revenue:rp_shop", "amount": 100},
-	{"account": "liability:rp_customer", "amount": -199}, {"account": "liability:rp_customer", "amount": -1},
-	{"account": "asset:rp:USD", "amount": -0.01, "currency": "USD"}, {"account": "revenue:rp:USD", "amount": 0.01, "currency": "USD"}]') AS part \gset
+\set broken '[{"account": "revenue:rp_fee", "amount": 40}, {"account": "revenue:rp_fee", "amount": 60}, {"account": "revenue:rp_shop", "amount": 100}, {"account": "liability:rp_customer", "amount": -199}, {"account": "liability:rp_customer", "amount": -1}, {"account": "asset:rp:USD", "amount": -0.01, "currency": "USD"}, {"account": "revenue:rp:USD", "amount": 0.01, "currency": "USD"}]'
+SELECT payments.reverse(:id, 'two were broken', :'broken') AS part \gset
+SELECT payments.reverse(:id, 'two were broken', :'broken') = :part AS the_same;
 SELECT payments.balance('liability:rp_customer'), payments.balance('revenue:rp_shop'), payments.balance('revenue:rp_fee'),
 	payments.balance('asset:rp:USD'), payments.balance('revenue:rp:USD');
 -- Once: what is left cannot be taken back any more.
