@@ -6,6 +6,9 @@
  * and writes an event that says the same.  Postings read state and limits from
  * the row that they lock, so a call takes effect between two of them, never in
  * the middle of one.
+ *
+ * A call that finds everything as it would have it changes nothing and writes
+ * no event, so that it can be repeated when its answer was lost.
  */
 #include "postgres.h"
 
@@ -36,6 +39,8 @@ static const StateChange closing = {"closed", PAY_LEDGER_OPEN, PAY_LEDGER_CLOSED
 static const StateChange reopening = {"reopened", PAY_LEDGER_CLOSED, PAY_LEDGER_OPEN, "closed"};
 
 static void change_state(FunctionCallInfo fcinfo, const StateChange *change);
+static bool was_done(int64 account_id, const StateChange *change,
+					 const char *reason);
 static void check_empty(const PayLedgerLocked *account);
 static void check_can_stripe(const PayLedgerLocked *account, int stripes);
 static void fold(int64 account_id, int stripes);
@@ -59,7 +64,8 @@ payments_set_account_limits(PG_FUNCTION_ARGS)
 {
 	static PayStatement set = {
 		"UPDATE payments.ledger_balance SET floor = $2, ceiling = $3"
-		" WHERE account_id OPERATOR(pg_catalog.=) $1",
+		" WHERE account_id OPERATOR(pg_catalog.=) $1"
+		" AND (floor IS DISTINCT FROM $2 OR ceiling IS DISTINCT FROM $3)",
 		3, {INT8OID, NUMERICOID, NUMERICOID}
 	};
 	char	   *code = required_text(fcinfo, 0, "account");
@@ -97,9 +103,11 @@ payments_set_account_limits(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("floor is above ceiling")));
 
-	pay_db_run(&set, values, nulls);
-	pay_ledger_state_check_limits(account.id, code, account.overdue);
-	pay_ledger_state_record(account.id, "limited", reason, now);
+	if (pay_db_run(&set, values, nulls) > 0)
+	{
+		pay_ledger_state_check_limits(account.id, code, account.overdue);
+		pay_ledger_state_record(account.id, "limited", reason, now);
+	}
 	pay_db_finish();
 	PG_RETURN_VOID();
 }
@@ -128,7 +136,8 @@ payments_set_account_stripes(PG_FUNCTION_ARGS)
 		fold(account.id, stripes);
 	else if (stripes > account.stripes)
 		unfold(account.id, account.stripes, stripes);
-	pay_ledger_state_record(account.id, "striped", reason, now);
+	if (stripes != account.stripes)
+		pay_ledger_state_record(account.id, "striped", reason, now);
 	pay_db_finish();
 	PG_RETURN_VOID();
 }
@@ -205,8 +214,8 @@ unfold(int64 account_id, int present, int stripes)
 
 /*
  * States: errors 22004 and 22023 for arguments, PY012, PY018 when the account
- * is in another state than the call needs; and 55000 when an account to be
- * closed is not empty.
+ * is in another state than the call needs, unless the same call was the last
+ * to change it; and 55000 when an account to be closed is not empty.
  */
 Datum
 payments_freeze_account(PG_FUNCTION_ARGS)
@@ -252,6 +261,11 @@ change_state(FunctionCallInfo fcinfo, const StateChange *change)
 
 	pay_db_connect();
 	pay_ledger_state_lock(code, now, &account);
+	if (account.state == change->to && was_done(account.id, change, reason))
+	{
+		pay_db_finish();
+		return;
+	}
 	if (account.state != change->from)
 	{
 		if (account.state != PAY_LEDGER_OPEN)
@@ -271,6 +285,25 @@ change_state(FunctionCallInfo fcinfo, const StateChange *change)
 		elog(ERROR, "not every balance was written");
 	pay_ledger_state_record(account.id, change->event, reason, now);
 	pay_db_finish();
+}
+
+/* Was this the last change of state, for the same reason? */
+static bool
+was_done(int64 account_id, const StateChange *change, const char *reason)
+{
+	static PayStatement read = {
+		"SELECT e.event OPERATOR(pg_catalog.=) $2 AND e.reason OPERATOR(pg_catalog.=) $3"
+		" FROM ONLY payments.ledger_account_event e"
+		" WHERE e.account_id OPERATOR(pg_catalog.=) $1"
+		" AND e.event IN ('frozen', 'unfrozen', 'closed', 'reopened')"
+		" ORDER BY e.id DESC LIMIT 1",
+		3, {INT8OID, TEXTOID, TEXTOID}
+	};
+	Datum		values[3] = {Int64GetDatum(account_id),
+		CStringGetTextDatum(change->event),
+	CStringGetTextDatum(reason)};
+
+	return pay_db_run(&read, values, NULL) > 0 && pay_db_bool(0, 1);
 }
 
 static void

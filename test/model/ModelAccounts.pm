@@ -90,6 +90,7 @@ sub set_account_limits
 	push @states, '55000' if $account->{stripes} > 1;
 	push @states, '22023' if faulty_limits($account->{currency}, $floor, $ceiling);
 	return \@states if @states;
+	return [] if !grep { ($_->[0] // '') ne ($_->[1] // '') } [ $floor, $account->{floor} ], [ $ceiling, $account->{ceiling} ];
 	$self->set($account, 'floor', $floor);
 	$self->set($account, 'ceiling', $ceiling);
 	$self->record($account, 'limited', $arguments->{reason});
@@ -125,6 +126,7 @@ sub set_account_stripes
 	push @states, '55000' if $stripes > 1
 	  && ($account->{held} || defined $account->{floor} || defined $account->{ceiling});
 	return \@states if @states;
+	return [] if $stripes == $account->{stripes};
 	$self->set($account, 'stripes', $stripes);
 	$self->record($account, 'striped', $arguments->{reason});
 	return [];
@@ -144,9 +146,12 @@ sub change_state
 	my ($account, @states) = $self->lock_account($arguments);
 
 	return \@states if @states;
+	my $change = "$event: $arguments->{reason}";
+	return [] if $account->{state} eq $to && ($account->{changed} // '') eq $change;
 	return ['PY018'] if $account->{state} ne $from;
 	return ['55000'] if $to eq 'c' && ($account->{cached} || $account->{held});
 	$self->set($account, 'state', $to);
+	$self->set($account, 'changed', $change);
 	$self->record($account, $event, $arguments->{reason});
 	return [];
 }

@@ -1,7 +1,8 @@
 --
 -- Promise: limits, states and stripes of an account change by an operator's call
 -- only, each recorded; what contradicts the account's present state is refused,
--- and then nothing has changed.
+-- and then nothing has changed.  A call that is repeated changes and records
+-- nothing.
 --
 \set VERBOSITY default
 \set SHOW_CONTEXT never
@@ -93,6 +94,24 @@ SELECT payments.hold('as:till3', 'asset:as_till', 60, expires_in => '1 ms') > 0 
 SELECT pg_sleep(0.01);
 SELECT payments.close_account('asset:as_till', 'sold again');
 SELECT status FROM payments.holds WHERE hold_key = 'as:till3';
+
+-- repeated: each is recorded once
+SELECT payments.close_account('asset:as_till', 'sold again');
+SELECT t.code, t.message FROM test.try('SELECT payments.close_account(''asset:as_till'', ''sold'')') t;
+SELECT payments.reopen_account('asset:as_till', 'bought again');
+SELECT payments.reopen_account('asset:as_till', 'bought again');
+SELECT t.code, t.message FROM test.try('SELECT payments.reopen_account(''asset:as_till'', ''bought back'')') t;
+SELECT payments.set_account_limits('asset:as_till', -7, 70, 'small');
+SELECT payments.set_account_limits('asset:as_till', -7.0, 70, 'as small');
+SELECT t.code, t.message FROM test.try('SELECT payments.unfreeze_account(''asset:as_till'', ''bought again'')') t;
+SELECT payments.reopen_account('asset:as_till', 'bought again');
+SELECT payments.freeze_account('asset:as_till', 'for now');
+SELECT payments.freeze_account('asset:as_till', 'for now');
+SELECT payments.set_account_limits('asset:as_till', NULL, NULL, 'stripes');
+SELECT payments.set_account_stripes('asset:as_till', 2, 'two');
+SELECT payments.set_account_stripes('asset:as_till', 2, 'two');
+SELECT payments.freeze_account('asset:as_till', 'for now');
+SELECT payments.set_account_stripes('asset:as_till', 3, 'three');
 
 -- all that happened
 RESET ROLE;
