@@ -6,11 +6,8 @@
 #	settled($shop, @orders);				# until none of them is open
 #	audit($shop, 'after the kill');
 #
-# The audit reads the simulator's books and ours, with no code of the
-# extension but payments.verify().  Numbers are those of notes and reports:
-# I1 charged once, I2 both books say the same, I3 written before it was sent,
-# I4 one key and one body for life, I5 the secret key is nowhere.  holds_nothing
-# is I7.
+# The audit is a program of its own, ../crash/audit, which shares no code with
+# the extension; verify() is asked besides.  holds_nothing is I7.
 package Audit;
 
 use strict;
@@ -20,7 +17,6 @@ use Exporter 'import';
 use IO::Select;
 use IO::Socket::INET;
 use IPC::Run;
-use MIME::Base64;
 use PaymentsTest;
 use POSIX ();
 use PostgreSQL::Test::Utils;
@@ -28,7 +24,7 @@ use Test::More;
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(audit holds_nothing in_flight settled recover is_long
+our @EXPORT = qw(is_alive start_again audit holds_nothing in_flight settled recover is_long
   kill_worker kill_postmaster stop_now stop_fast terminate_worker kill_backend
   freeze_worker lock_table middlebox go_deaf
   server_is_back arrivals answers_of tables_of contents);
@@ -44,133 +40,12 @@ sub is_long
 # The audit
 #
 
-# Options: open, how many calls may still be open; secrets => 0 leaves I5 out.
+# The audit, with I5.  Options: open, how many calls may still be open;
+# secrets => 0 leaves I5 out.
 sub audit
 {
 	my ($shop, $name, %options) = @_;
-
-	subtest "$name: the books agree" => sub {
-		my @charges = grep { $_->{kind} eq 'charge' } $shop->charges;
-
-		audit_charges($shop, @charges);
-		is($shop->sql('SELECT count(*) FROM payments.psp_call_queue'),
-			$options{open} // 0, 'I2 calls that are open');
-		is($shop->sql(q(SELECT string_agg(invariant || ': ' || counterexample, E'\n')
-			FROM payments.verify() WHERE NOT holds)), '', 'verify');
-		audit_requests($shop);
-		audit_secrets($shop) if $options{secrets} // 1;
-		unlike($shop->log, qr/PANIC|Assert|TRAP|signal 11|could not be applied/,
-			'nothing happened that must not');
-		done_testing();
-	};
-}
-
-# I1, I2: each charge once, in the same order, payment key and amount as a
-# success of ours, and in our ledger.
-sub audit_charges
-{
-	my ($shop, @charges) = @_;
-	my (%times, $total);
-
-	$times{ $_->{orderId} }++ for @charges;
-	$total += $_->{amount} for @charges;
-	is(join(' ', grep { $times{$_} > 1 } sort keys %times),
-		'', 'I1 nobody was charged twice');
-	is_same_set(
-		[ split /\n/, $shop->sql(q(SELECT concat_ws(' ', order_id, payment_key, amount)
-			FROM payments.payment WHERE status = 'SUCCESS')) ],
-		[ map { "$_->{orderId} $_->{paymentKey} $_->{amount}" } @charges ],
-		'I2 what was charged is what we call paid');
-	is($shop->sql(q(SELECT coalesce(sum(e.amount), 0) FROM payments.ledger_entry e
-			JOIN payments.ledger_account a ON a.id = e.account_id
-			WHERE a.code = 'psp:toss')), $total // 0, 'I2 and what the ledger has');
-}
-
-# Says what is in the one only, and what in the other.
-sub is_same_set
-{
-	my ($ours, $theirs, $name) = @_;
-	my (%ours, %theirs);
-
-	@ours{@$ours} = ();
-	@theirs{@$theirs} = ();
-	is(join("\n", (map { "ours only: $_" } grep { !exists $theirs{$_} } sort keys %ours),
-			(map { "theirs only: $_" } grep { !exists $ours{$_} } sort keys %theirs)),
-		'', $name);
-}
-
-# I3, I4.  The n-th request for a key (or the n-th query of a payment) cannot
-# have arrived before the n-th attempt was committed.  An attempt that is
-# recorded as not sent has no request.
-sub audit_requests
-{
-	my ($shop) = @_;
-	my (%attempts, %requests, %body, %bodies);
-	my (@early, @unwritten, @changed);
-
-	for (split /\n/, $shop->sql(q(
-		SELECT CASE t.operation WHEN 'confirm' THEN c.idempotency_key ELSE c.payment_key END,
-			encode(sha256(convert_to(c.request_body, 'UTF8')), 'hex'),
-			(extract(epoch FROM pg_xact_commit_timestamp(t.xmin)) * 1000000)::bigint
-		FROM payments.psp_attempt t JOIN payments.psp_call c ON c.id = t.call_id
-			LEFT JOIN payments.psp_answer w USING (call_id, attempt_no)
-		WHERE w.transport IS DISTINCT FROM 'not sent' ORDER BY 3)))
-	{
-		my ($id, $sha256, $committed) = split /\|/;
-		push @{ $attempts{$id} }, $committed;
-		$body{$id} = $sha256;
-	}
-	for ($shop->requests)
-	{
-		my $is_confirm = $_->{method} eq 'POST';
-		my ($id) = $is_confirm ? $_->{idempotencyKey} : $_->{path} =~ m{([^/]+)$};
-
-		push @{ $requests{ $id // 'none' } }, $_->{timeUs};
-		push @changed, $id if $is_confirm && ($body{$id} // '') ne $_->{bodySha256};
-	}
-	for my $id (sort keys %requests)
-	{
-		my @arrived = sort { $a <=> $b } @{ $requests{$id} };
-		my @written = @{ $attempts{$id} // [] };
-
-		push @unwritten, $id if @arrived > @written;
-		push @early, $id
-		  if grep { $_ < @written && $arrived[$_] < $written[$_] } 0 .. $#arrived;
-	}
-	is("@unwritten", '', 'I3 every request has an attempt');
-	is("@early", '', 'I3 which was committed before it arrived');
-	is("@changed", '', 'I4 every confirm carried the bytes that were written');
-
-	# A second key needs two answers: one to the first key, that was no success
-	# and not "in process", and one of a query that renewed it.
-	is($shop->sql(q(SELECT string_agg(DISTINCT order_id, ' ') FROM payments.psp_call c
-			WHERE renews_call_id IS NULL AND EXISTS (SELECT FROM payments.psp_call o
-				WHERE o.order_id = c.order_id AND o.id < c.id)
-			OR renews_call_id IS NOT NULL AND NOT EXISTS (SELECT
-				FROM payments.psp_answer a JOIN payments.psp_answer w USING (call_id)
-				WHERE a.call_id = c.renews_call_id AND w.action = 'renew'
-					AND w.operation = 'query' AND a.operation = 'confirm'
-					AND a.transport = 'answered' AND a.meaning <> 'busy'))),
-		'', 'I4 a key lives until a query has renewed it');
-}
-
-# I5: neither the key nor the header made of it, in any file of the server,
-# its log, a dump, or what people see of sessions and settings.
-sub audit_secrets
-{
-	my ($shop) = @_;
-	my $node = $shop->{node};
-	my $basic = encode_base64("$PaymentsTest::secret:", '');
-	my $dump = PostgreSQL::Test::Utils::tempdir . '/all.sql';
-	my @words = map { ('-e', $_) } $PaymentsTest::secret, substr($basic, 0, -4);
-
-	system_or_bail('pg_dumpall', '-f', $dump, '-d', $node->connstr('postgres'));
-	append_to_file($dump, $node->safe_psql('shop',
-			'SELECT * FROM pg_settings; SELECT * FROM pg_stat_activity'));
-	my $found = '';
-	IPC::Run::run([ 'grep', '-rlFa', @words, $node->data_dir, $node->logfile, $dump ],
-		'>', \$found);
-	is($found, '', 'I5 the secret key is nowhere');
+	$shop->books_agree($name, secrets => 1, %options);
 }
 
 # I7: while calls hang the worker has no transaction, snapshot or lock.

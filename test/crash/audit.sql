@@ -1,0 +1,187 @@
+-- What must be true once things are quiet, whatever happened before.  Reads the
+-- simulator's journal of charges and its log of requests, which "audit" puts
+-- before this as the tables charge_line and request_line, and the tables of the
+-- schema; no view and no function of the extension.  Each row that comes out is
+-- an offence: the rule, and what breaks it.
+
+CREATE TEMP TABLE charge AS
+	SELECT line ->> 'kind' AS kind, line ->> 'orderId' AS order_id, line ->> 'paymentKey' AS payment_key,
+		(line ->> 'amount')::numeric AS amount, line ->> 'currency' AS currency,
+		line ->> 'idempotencyKey' AS idempotency_key
+	FROM (SELECT line::json FROM charge_line) l
+	WHERE line ->> 'kind' IN ('charge', 'deposit');
+
+CREATE TEMP TABLE arrival AS
+	SELECT CASE line ->> 'method' WHEN 'POST' THEN 'confirm' ELSE 'query' END AS operation,
+		CASE line ->> 'method' WHEN 'POST' THEN line ->> 'idempotencyKey'
+			ELSE substring(line ->> 'path' FROM '[^/]+$') END AS id,
+		(line ->> 'timeUs')::bigint AS at_us, line ->> 'bodySha256' AS sha256
+	FROM (SELECT line::json FROM request_line) l;
+
+-- Attempts, by what their requests can be known by.  Not those of which the
+-- answer says that nothing was sent: no request may belong to them.
+CREATE TEMP TABLE attempt AS
+	SELECT t.operation, CASE t.operation WHEN 'confirm' THEN c.idempotency_key ELSE c.payment_key END AS id,
+		(extract(epoch FROM pg_xact_commit_timestamp(t.xmin)) * 1000000)::bigint AS committed_us
+	FROM payments.psp_attempt t
+		JOIN payments.psp_call c ON c.id = t.call_id
+		LEFT JOIN payments.psp_answer w USING (call_id, attempt_no)
+	WHERE w.transport IS DISTINCT FROM 'not sent';
+
+CREATE TEMP TABLE sale AS
+	SELECT e.order_id, e.payment_key, e.amount, e.currency, e.is_payment_done,
+		count(*) AS lines, count(*) FILTER (WHERE o.payment_order_status = 'SUCCESS') AS paid,
+		count(*) FILTER (WHERE o.payment_order_status IN ('EXECUTING', 'UNKNOWN')) AS under_way,
+		count(*) FILTER (WHERE o.payment_order_status = 'FAILURE') AS failed,
+		count(*) FILTER (WHERE o.ledger_updated AND o.wallet_updated) AS booked, sum(o.amount) AS total
+	FROM payments.payment_event e JOIN payments.payment_order o ON o.payment_event_id = e.id
+	GROUP BY e.id;
+
+CREATE TEMP TABLE capture AS
+	SELECT t.order_id, count(DISTINCT t.id) AS transactions,
+		sum(e.amount) FILTER (WHERE a.code ~ '^psp:toss(:|$)') AS received
+	FROM payments.ledger_transaction t
+		JOIN payments.ledger_entry e ON e.transaction_id = t.id
+		JOIN payments.ledger_account a ON a.id = e.account_id
+	WHERE t.kind = 'payment.captured'
+	GROUP BY t.order_id;
+ANALYZE charge, arrival, attempt, sale, capture;
+
+SELECT 'I1 charged more than once', order_id
+	FROM charge GROUP BY order_id HAVING count(*) > 1
+
+UNION ALL
+SELECT 'I2 charged, and not a success of ours', concat_ws(' ', c.order_id, c.payment_key, c.amount, c.currency)
+	FROM charge c
+	WHERE NOT EXISTS (SELECT FROM sale s WHERE s.order_id = c.order_id AND s.payment_key = c.payment_key
+		AND s.amount = c.amount AND s.currency = c.currency AND s.paid = s.lines)
+UNION ALL
+SELECT 'I2 a success of ours, and not charged', s.order_id
+	FROM sale s
+	WHERE s.paid > 0 AND NOT EXISTS (SELECT FROM charge c WHERE c.order_id = s.order_id)
+UNION ALL
+SELECT 'I2 calls that are open', format('%s instead of %s', count(*), :open)
+	FROM payments.psp_call_queue HAVING count(*) <> :open
+UNION ALL
+SELECT 'I2 under way without a call that is open', s.order_id
+	FROM sale s
+	WHERE s.under_way > 0 AND NOT EXISTS (SELECT FROM payments.psp_call_queue q WHERE q.order_id = s.order_id)
+UNION ALL
+SELECT 'I2 an order''s lines differ', order_id
+	FROM sale WHERE paid NOT IN (0, lines) OR failed NOT IN (0, lines) OR total <> amount
+
+UNION ALL
+SELECT 'I3 a request without an attempt', concat_ws(' ', r.operation, r.id)
+	FROM (SELECT *, row_number() OVER (PARTITION BY operation, id ORDER BY at_us) AS n FROM arrival) r
+		LEFT JOIN (SELECT *, row_number() OVER (PARTITION BY operation, id ORDER BY committed_us) AS n FROM attempt) a
+			USING (operation, id, n)
+	WHERE a.n IS NULL
+UNION ALL
+SELECT 'I3 a request before its attempt was committed', concat_ws(' ', r.operation, r.id, a.committed_us - r.at_us, 'us')
+	FROM (SELECT *, row_number() OVER (PARTITION BY operation, id ORDER BY at_us) AS n FROM arrival) r
+		JOIN (SELECT *, row_number() OVER (PARTITION BY operation, id ORDER BY committed_us) AS n FROM attempt) a
+			USING (operation, id, n)
+	WHERE a.committed_us IS NULL OR a.committed_us > r.at_us
+
+UNION ALL
+SELECT 'I4 other bytes than were written down', coalesce(r.id, 'a confirm without a key')
+	FROM arrival r LEFT JOIN payments.psp_call c ON c.idempotency_key = r.id
+	WHERE r.operation = 'confirm'
+		AND r.sha256 IS DISTINCT FROM encode(sha256(convert_to(c.request_body, 'UTF8')), 'hex')
+UNION ALL
+SELECT 'I4 a body that is not of its order', c.order_id
+	FROM payments.psp_call c JOIN sale s USING (order_id)
+	WHERE c.request_body::jsonb <> jsonb_build_object('paymentKey', s.payment_key, 'orderId', s.order_id, 'amount', s.amount)
+UNION ALL
+SELECT 'I4 charged under a key that is not the order''s', c.order_id
+	FROM charge c
+	WHERE c.kind = 'charge' AND NOT EXISTS (SELECT FROM payments.psp_call p
+		WHERE p.order_id = c.order_id AND p.idempotency_key = c.idempotency_key)
+UNION ALL
+SELECT 'I4 a new key without need', c.order_id
+	-- it needs an answer to the old one, no success and not "in process", and
+	-- one of a query that renewed it
+	FROM payments.psp_call c
+	WHERE c.renews_call_id IS NULL AND EXISTS (SELECT FROM payments.psp_call o
+			WHERE o.order_id = c.order_id AND o.id < c.id)
+		OR c.renews_call_id IS NOT NULL AND NOT EXISTS (SELECT
+			FROM payments.psp_answer a JOIN payments.psp_answer w USING (call_id)
+			WHERE a.call_id = c.renews_call_id AND w.action = 'renew'
+				AND w.operation = 'query' AND w.meaning = 'open' AND a.operation = 'confirm'
+				AND a.transport = 'answered' AND a.meaning <> 'busy')
+
+UNION ALL
+SELECT 'I6 in flight under a run that is over', q.order_id
+	FROM payments.psp_call_queue q
+	WHERE q.state = 'S' AND q.epoch < (SELECT max(epoch) FROM payments.worker_epoch)
+
+-- The books, order by order
+UNION ALL
+SELECT 'books: charged, and not so in the ledger', concat_ws(' ', c.order_id, c.amount, l.transactions, l.received)
+	FROM charge c LEFT JOIN capture l USING (order_id)
+	WHERE l.transactions IS DISTINCT FROM 1 OR l.received IS DISTINCT FROM c.amount
+UNION ALL
+SELECT 'books: in the ledger, and not charged', l.order_id
+	FROM capture l WHERE NOT EXISTS (SELECT FROM charge c WHERE c.order_id = l.order_id)
+UNION ALL
+SELECT 'books: a ledger transaction is not whole, or does not add up', t.id::text
+	FROM payments.ledger_transaction t
+		LEFT JOIN (SELECT transaction_id, currency, sum(amount) AS sum FROM payments.ledger_entry GROUP BY 1, 2) s
+			ON s.transaction_id = t.id
+		LEFT JOIN (SELECT transaction_id, count(*) AS n, min(entry_count) AS low, max(entry_count) AS high
+			FROM payments.ledger_entry GROUP BY 1) c ON c.transaction_id = t.id
+	WHERE s.sum IS DISTINCT FROM 0 OR c.n <> c.low OR c.n <> c.high
+UNION ALL
+SELECT 'books: a balance is not the sum of its entries', a.code
+	FROM payments.ledger_account a
+		LEFT JOIN (SELECT account_id, sum(balance) AS sum FROM payments.ledger_balance GROUP BY 1) b ON b.account_id = a.id
+		LEFT JOIN (SELECT account_id, sum(amount) AS sum FROM payments.ledger_entry GROUP BY 1) e ON e.account_id = a.id
+	WHERE coalesce(b.sum, 0) <> coalesce(e.sum, 0)
+UNION ALL
+SELECT 'books: an order''s lines are not what the seller''s account got', s.order_id || ' seller ' || s.seller
+	FROM (SELECT order_id, seller_id::text AS seller, sum(amount - commission) AS owed
+			FROM payments.payment_order WHERE payment_order_status = 'SUCCESS' GROUP BY 1, 2) s
+		FULL JOIN (SELECT t.order_id, split_part(a.code, ':', 2) AS seller, -sum(e.amount) AS owed
+			FROM payments.ledger_transaction t
+				JOIN payments.ledger_entry e ON e.transaction_id = t.id
+				JOIN payments.ledger_account a ON a.id = e.account_id
+			WHERE t.kind = 'payment.captured' AND a.code LIKE 'seller:%' GROUP BY 1, 2) l USING (order_id, seller)
+	WHERE s.owed IS DISTINCT FROM l.owed
+UNION ALL
+SELECT 'books: a line that was paid is not so in the wallet', o.order_id
+	FROM payments.payment_order o
+		LEFT JOIN (SELECT payment_order_id, sum(amount) AS sum, count(*) FILTER (WHERE kind = 'sale') AS sales
+			FROM payments.wallet_transaction GROUP BY 1) j ON j.payment_order_id = o.id
+	WHERE o.payment_order_status = 'SUCCESS' AND (j.sales IS DISTINCT FROM 1 OR j.sum <> o.amount - o.commission)
+		OR o.payment_order_status <> 'SUCCESS' AND j.sum IS NOT NULL
+UNION ALL
+SELECT 'books: a wallet is not its journal, or not the seller''s account', coalesce(w.seller_id::text, l.seller)
+	FROM payments.wallet w
+		FULL JOIN (SELECT split_part(a.code, ':', 2) AS seller, a.currency, -sum(e.amount) AS sum
+			FROM payments.ledger_account a JOIN payments.ledger_entry e ON e.account_id = a.id
+			WHERE a.code LIKE 'seller:%' GROUP BY 1, 2) l ON l.seller = w.seller_id::text AND l.currency = w.currency
+		LEFT JOIN (SELECT seller_id, currency, sum(amount) AS sum
+			FROM payments.wallet_transaction GROUP BY 1, 2) j ON j.seller_id = w.seller_id AND j.currency = w.currency
+	WHERE coalesce(w.balance, 0) <> coalesce(j.sum, 0) OR coalesce(w.balance, 0) <> coalesce(l.sum, 0)
+UNION ALL
+SELECT 'books: done, and not so said, or said, and not done', order_id
+	FROM sale WHERE is_payment_done <> (paid = lines) OR booked <> paid
+
+-- What others were told
+UNION ALL
+SELECT 'events: not exactly one of ' || w.kind, w.order_id
+	FROM (SELECT order_id, 'payment.confirmed' AS kind, paid > 0 AS expected FROM sale
+			UNION ALL SELECT order_id, 'payment.completed', paid > 0 FROM sale
+			UNION ALL SELECT order_id, 'payment.failed', failed > 0 FROM sale) w
+		LEFT JOIN (SELECT order_id, kind, count(*) AS n FROM payments.event GROUP BY 1, 2) e USING (order_id, kind)
+	WHERE coalesce(e.n, 0) <> w.expected::int
+
+UNION ALL
+SELECT 'history: it does not lead from NOT_STARTED to the present state', o.order_id
+	FROM payments.payment_order o
+		LEFT JOIN (SELECT payment_order_id, bool_or(from_status <> before) AS broken,
+				bool_or(from_status IN ('SUCCESS', 'FAILURE')) AS undone, (array_agg(to_status ORDER BY id DESC))[1] AS last
+			FROM (SELECT *, lag(to_status, 1, 'NOT_STARTED') OVER (PARTITION BY payment_order_id ORDER BY id) AS before
+				FROM payments.payment_order_history) h
+			GROUP BY 1) h ON h.payment_order_id = o.id
+	WHERE o.payment_order_status <> coalesce(h.last, 'NOT_STARTED') OR h.broken OR h.undone;
