@@ -36,6 +36,7 @@ help:
 #: make               compile build the install script
 #: make install       into the server that PG_CONFIG names
 #: make installcheck  SQL and isolation tests in a running server
+#: make faults        the library with points at which tests can strike
 #: make clean         what make made; make clean-build also the build folder
 
 #: make packages      install (or name) the Debian packages that are missing
@@ -76,9 +77,13 @@ bench-ledger:
 	@test/setup/shop run bench-ledger test/bench/ledger/run; \
 		status=$$?; test/setup/shop down bench-ledger; exit $$status
 
-#: make soak, crash   the long form of the TAP tests named so
-soak crash:
+#: make soak          the long form of the TAP tests named so
+soak:
 	@LONG=$@ test/setup/check tap
+
+#: make crash         every fault point with every end, and every fault of the PSP, half an hour
+crash:
+	@LONG=$@ test/setup/check tap crash
 
 #: make model         the ledger beside a model of it (SEEDS=100 SECONDS=600: how much)
 model:
@@ -124,9 +129,9 @@ else
 EXTENSION = payments
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" payments.control)
 
-# The library: every C file of src/
+# The library: every C file of src/ but fault.c, which is for tests
 MODULE_big = payments
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(filter-out src/fault.c,$(sort $(wildcard src/*.c))))
 SHLIB_LINK = -lcurl -lssl -lcrypto
 PG_CPPFLAGS = -DPAYMENTS_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
@@ -164,6 +169,19 @@ ifeq ($(wildcard $(BUILT_FOR)),)
 $(shell mkdir -p build; rm -f build/for-*; touch $(BUILT_FOR))
 endif
 $(OBJS): $(wildcard src/*.h) $(BUILT_FOR)
+
+# The same library with points at which tests can strike (src/fault.h).  It is
+# never installed: a server finds it by dynamic_library_path.
+FAULTS = build/faults
+FAULTS_OBJS = $(patsubst src/%.c,$(FAULTS)/%.o,$(wildcard src/*.c))
+.PHONY: faults
+faults: $(FAULTS)/payments.so
+$(FAULTS)/payments.so: $(FAULTS_OBJS)
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ $(SHLIB_LINK)
+$(FAULTS_OBJS): $(FAULTS)/%.o: src/%.c $(wildcard src/*.h) $(BUILT_FOR) | $(FAULTS)
+	$(CC) $(CFLAGS) $(CPPFLAGS) -DPAYMENTS_FAULTS -c $< -o $@
+$(FAULTS):
+	mkdir -p $@
 
 $(SCRIPT): $(SQL_PARTS) payments.control sql
 	cat $(SQL_PARTS) /dev/null > $@

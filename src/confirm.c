@@ -19,6 +19,7 @@
 #include "db.h"
 #include "errors.h"
 #include "event.h"
+#include "fault.h"
 #include "order.h"
 #include "order_status.h"
 #include "psp_call.h"
@@ -64,6 +65,7 @@ payments_confirm(PG_FUNCTION_ARGS)
 	pay_db_connect();
 	if (!pay_order_lock(order_id, &order))
 		pay_order_unknown(order_id);
+	PAY_FAULT("confirm-locked");
 	check_amount(&order, PG_GETARG_DATUM(2));
 	if (!pay_order_state(order_id, true, &state, NULL))
 		pay_order_unknown(order_id);
@@ -138,6 +140,7 @@ queue_call(const PayOrder *order, const char *payment_key, TimestampTz now)
 	request.minor_units = order->minor_units;
 	request.amount = order->amount;
 	pay_psp_call_enqueue(&request, now);
+	PAY_FAULT("confirm-queued");
 }
 
 /*

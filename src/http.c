@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fault.h"
 #include "http_exchange.h"
 #include "http_loop.h"
 
@@ -46,6 +47,7 @@ struct PayHttp
 static const char *check_library(void);
 static bool create_handles(PayHttp *http);
 static void make_slots(PayHttp *http, int n);
+static bool waits_for_answer(const PayHttp *http);
 static void collect(PayHttp *http);
 static void enforce_deadlines(PayHttp *http);
 static void end_exchange(PayHttp *http, PayHttpExchange *exchange,
@@ -308,10 +310,27 @@ pay_http_run(PayHttp *http)
 	release_delivered(http);
 
 	enter_curl(&saved);
+	if (PAY_FAULT_PLANNED("answer-in-socket") && waits_for_answer(http))
+		PAY_FAULT_QUIET("answer-in-socket");
 	pay_http_loop_drain(&http->loop);
+	if (PAY_FAULT_PLANNED("request-sent") && waits_for_answer(http))
+		PAY_FAULT_QUIET("request-sent");
 	collect(http);
 	enforce_deadlines(http);
 	leave_curl(&saved);
+}
+
+/*
+ * Has the first request in flight left whole, and was nothing heard since?  To
+ * libcurl it has when its body was read, for it writes before it reads on.
+ */
+static bool
+waits_for_answer(const PayHttp *http)
+{
+	const PayHttpExchange *first = http->n_active > 0 ? http->active[0] : NULL;
+
+	return first != NULL && first->was_ready && first->header_bytes == 0 &&
+		first->request_read == first->request_len;
 }
 
 /* Take over what libcurl has ended. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fault.h"
 #include "http_exchange.h"
 
 #define MAX_RETRY_AFTER		(24 * 3600)
@@ -101,6 +102,9 @@ pay_http_answer_header(char *line, size_t size, size_t n, void *arg)
 	size_t		len = size * n;
 	size_t		value_len;
 	const char *value;
+
+	if (exchange->header_bytes == 0)
+		PAY_FAULT_QUIET("answer-begun");
 
 	/* Any count but len ends the exchange, and closes the connection. */
 	exchange->header_bytes += len;

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fault.h"
+
 #if LIBCURL_VERSION_NUM < 0x075700
 #error "libcurl 7.87 or newer is needed"
 #endif
@@ -343,6 +345,12 @@ read_body(char *to, size_t size, size_t n, void *arg)
 	size_t		rest = exchange->request_len - exchange->request_read;
 	size_t		count = rest < room ? rest : room;
 
+	if (exchange->request_read == 0)
+		PAY_FAULT_QUIET("request-headers-sent");
+	else
+		PAY_FAULT_QUIET("request-half-sent");
+	if (PAY_FAULT_PLANNED("request-half-sent"))
+		count = (count + 1) / 2;
 	exchange->was_read = true;
 	memcpy(to, exchange->request + exchange->request_read, count);
 	exchange->request_read += count;
@@ -362,6 +370,7 @@ pay_http_exchange_finish(PayHttpExchange *exchange, CURLcode code,
 	curl_off_t	time = 0;
 	long		number = 0;
 
+	PAY_FAULT_QUIET("answer-read");
 	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &number);
 	result->error = flaw(exchange, code, timed_out, (int) number);
 	if (result->error == NULL)

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "fault.h"
 #include "guard.h"
 #include "guc.h"
 #include "launcher.h"
@@ -37,6 +38,7 @@ _PG_init(void)
 	if (IsBinaryUpgrade)
 		return;
 
+	PAY_FAULT_INIT();
 	pay_guc_define();
 	pay_wake_register();
 	pay_ledger_log_register();

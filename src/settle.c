@@ -19,6 +19,7 @@
 #include "amount.h"
 #include "db.h"
 #include "event.h"
+#include "fault.h"
 #include "ledger.h"
 #include "order.h"
 #include "psp_answer.h"
@@ -65,6 +66,7 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 		counts = palloc(sizeof(bool) * n);
 		pay_psp_call_fence(results, n, epoch, counts);
 		pay_psp_call_record(results, n, counts);
+		PAY_FAULT("result-recorded");
 
 		for (int i = 0; i < n; i++)
 		{
@@ -74,8 +76,10 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 		}
 		n_sales = pay_order_read_sales(outcomes, n, &sales);
 		post_sales(outcomes, n, sales, n_sales, now);
+		PAY_FAULT("result-posted");
 		write_events(orders, outcomes, n, now);
 		pay_order_apply(outcomes, n, now);
+		PAY_FAULT("result-applied");
 		pay_psp_call_move(results, n, counts, now);
 	}
 	pay_db_finish();

@@ -22,6 +22,7 @@
 #include "pgstat.h"
 #include "storage/latch.h"
 
+#include "fault.h"
 #include "wake.h"
 #include "worker_slot.h"
 
@@ -89,6 +90,8 @@ at_transaction_end(XactEvent event, void *arg)
 		event != XACT_EVENT_ABORT)
 		return;
 
+	if (event == XACT_EVENT_COMMIT)
+		PAY_FAULT_QUIET("confirm-committed");
 	if (pay_worker_shared != NULL && event != XACT_EVENT_ABORT)
 	{
 		if (queued_level > 0 || extension_changed)

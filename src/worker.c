@@ -30,6 +30,7 @@
 #include "utils/memutils.h"
 
 #include "clock.h"
+#include "fault.h"
 #include "secret.h"
 #include "worker.h"
 
@@ -330,5 +331,6 @@ drain(PayWorker *worker)
 			build_wait_set();
 	}
 	pay_worker_give_up(worker);
+	PAY_FAULT("worker-drained");
 	pay_worker_final_turn(worker);
 }

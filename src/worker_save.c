@@ -22,6 +22,7 @@
 #include "utils/memutils.h"
 
 #include "clock.h"
+#include "fault.h"
 #include "wake.h"
 #include "worker.h"
 
@@ -149,6 +150,8 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 {
 	PayTurn		turn = {PAY_TURN_ORDINARY, worker->results, worker->n_results, limit};
 
+	if (turn.n > 0)
+		PAY_FAULT("result-received");
 	for (int tries = 1; !pay_worker_try_turn(worker, &turn); tries++)
 	{
 		*failure = turn.failure;
@@ -156,6 +159,8 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 			return false;
 	}
 
+	if (turn.n > 0)
+		PAY_FAULT("result-committed");
 	count(worker, PAY_COUNT_SETTLED, turn.settled);
 	count(worker, PAY_COUNT_CLAIMED, turn.n_claims);
 	for (int i = 0; i < turn.n; i++)
@@ -169,6 +174,8 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 	plan_next(worker, &turn);
 
 	/* The claims are durable now, and only now may they be sent. */
+	if (turn.n_claims > 0)
+		PAY_FAULT("claim-committed");
 	for (int i = 0; i < turn.n_claims; i++)
 	{
 		MemoryContextSetParent(turn.claims[i]->context, worker->context);

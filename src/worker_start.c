@@ -28,6 +28,7 @@
 
 #include "clock.h"
 #include "db.h"
+#include "fault.h"
 #include "order.h"
 #include "worker.h"
 
@@ -202,6 +203,7 @@ pay_worker_begin_epoch(PayWorker *worker)
 		pay_guc_request_timeout * INT64_C(1000) : SETTLE_LOCAL_US;
 	worker->epoch = pay_psp_call_begin_epoch(GetCurrentTimestamp(), settle_us,
 											 &orphans);
+	PAY_FAULT("epoch-drawn");
 	PopActiveSnapshot();
 	pay_worker_is_committing = true;
 	CommitTransactionCommand();
@@ -209,6 +211,7 @@ pay_worker_begin_epoch(PayWorker *worker)
 	if (ProcDiePending)
 		proc_exit(1);			/* told to stop while it waited for a standby */
 	pgstat_report_activity(STATE_IDLE, NULL);
+	PAY_FAULT("epoch-begun");
 
 	SpinLockAcquire(&worker->slot->mutex);
 	worker->slot->epoch = worker->epoch;

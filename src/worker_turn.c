@@ -23,6 +23,7 @@
 
 #include "clock.h"
 #include "db.h"
+#include "fault.h"
 #include "secret.h"
 #include "settle.h"
 #include "worker.h"
@@ -68,6 +69,10 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 		turn->done = pay_worker_check_extension(worker);
 		if (turn->done)
 			work(worker, turn);
+		if (turn->n_claims > 0)
+			PAY_FAULT("claim-written");
+		if (turn->n > 0)
+			PAY_FAULT("result-written");
 		commit_turn();
 	}
 	PG_CATCH();
@@ -207,6 +212,7 @@ before_commit(XactEvent event, void *arg)
 	pay_worker_may_cancel = false;
 	CHECK_FOR_INTERRUPTS();
 	pay_worker_is_committing = true;
+	PAY_FAULT("turn-committing");
 
 	/* SIGTERM came before: the wait for a standby must not begin */
 	if (ShutdownRequestPending)

@@ -1,0 +1,345 @@
+# Crash: strike at a point of the code, let things become quiet, and audit.
+#
+#	my $crash = Crash->new;
+#	my $what = $crash->run(point => 'claim-committed', strike => 'kill');
+#	my $what = $crash->run(point => 'answer-read', fault => 'cut, done');
+#	die $what if $what;			# what is wrong, as text
+#
+# Points are those of ../../src (PAY_FAULT); strikes are what ends or stops a
+# process there; faults are what the simulator does to the first order.  One
+# shop serves many runs, one after the other.
+package Crash;
+
+use strict;
+use warnings;
+
+use Audit;
+use Exporter 'import';
+use PaymentsTest;
+use POSIX ();
+use PostgreSQL::Test::Utils;
+use Test::More ();
+use Time::HiRes qw(sleep time);
+
+our @EXPORT = qw(%points %strikes %faults all_pairs);
+
+# How to get there: "confirm" orders; let a worker "die" with calls in flight, or
+# tell it to "stop".  Where it is quiet no error can be raised, and where it is
+# free no transaction may be open.
+our %points = (
+	'confirm-locked' => { by => 'confirm', client => 1 },
+	'confirm-queued' => { by => 'confirm', client => 1 },
+	'confirm-committed' => { by => 'confirm', client => 1, quiet => 1 },
+	'claim-written' => { by => 'confirm' },
+	'turn-committing' => { by => 'confirm' },
+	'claim-committed' => { by => 'confirm', free => 1 },
+	'request-headers-sent' => { by => 'confirm', quiet => 1, free => 1 },
+	'request-half-sent' => { by => 'confirm', quiet => 1, free => 1 },
+	'request-sent' => { by => 'confirm', quiet => 1, free => 1 },
+	'answer-in-socket' => { by => 'confirm', quiet => 1, free => 1 },
+	'answer-begun' => { by => 'confirm', quiet => 1, free => 1 },
+	'answer-read' => { by => 'confirm', quiet => 1, free => 1 },
+	'result-received' => { by => 'confirm', free => 1 },
+	'result-recorded' => { by => 'confirm' },
+	'result-posted' => { by => 'confirm' },
+	'result-applied' => { by => 'confirm' },
+	'result-written' => { by => 'confirm' },
+	'result-committed' => { by => 'confirm', free => 1 },
+	'worker-drained' => { by => 'stop', free => 1 },
+	'epoch-drawn' => { by => 'die' },
+	'epoch-begun' => { by => 'die', free => 1 });
+
+# What the process does by itself, or what is done to it while it is stopped
+# there, in which case the sub gets its pid and the sub that lets it go on.
+our %strikes = (
+	'kill' => { plan => 'kill 1' },
+	'exit' => { plan => 'exit 1' },
+	'error' => { plan => 'error 1', raises => 1 },
+	'SIGTERM' => { plan => 'term 1' },
+	'sleep' => { plan => 'sleep 1 1500' },
+	'terminate' => { act => sub {
+			my ($shop, $pid, $go) = @_;
+			$shop->sql("SELECT pg_terminate_backend($pid)");
+			$go->();
+		} },
+	'cancel' => { act => sub {
+			my ($shop, $pid, $go) = @_;
+			$shop->sql("SELECT pg_cancel_backend($pid)");
+			$go->();
+		} },
+	'freeze' => { act => sub {
+			my ($shop, $pid, $go) = @_;
+			kill 'STOP', $pid;
+			$go->();
+			sleep 2.5;			# no request may take half as long
+			kill 'CONT', $pid;
+		} },
+	'kill another' => { act => sub {
+			my ($shop, $pid, $go) = @_;
+			my $session = $shop->{node}->background_psql('postgres', on_error_stop => 0);
+			kill 'KILL', $session->query('SELECT pg_backend_pid()');
+			sleep 0.1;
+			$go->();
+			eval { $session->{run}->finish };
+		} },
+	'kill the worker' => { client => 1, act => sub {
+			my ($shop, $pid, $go) = @_;
+			kill 'KILL', $shop->worker('pid');
+			sleep 0.1;
+			$go->();
+		} },
+	'kill the postmaster' => { act => sub { stop_server('KILL', @_) } },
+	'stop -m immediate' => { act => sub { stop_server('QUIT', @_) } },
+	'stop -m fast' => { act => sub { stop_server('INT', @_) } });
+
+# The faults of the simulator: those that change what is true afterwards, and
+# those that only change the answer.
+our %faults = (
+	(map { ("$_, done" => { kind => $_, after => 'done' },
+			"$_, unchanged" => { kind => $_, after => 'unchanged' },
+			"$_, aborted" => { kind => $_, after => 'aborted' }) }
+		  qw(close cut garbage empty html502 content-type)),
+	(map { ("$_, done" => { kind => $_, after => 'done' }) }
+		  qw(wrong-amount wrong-order wrong-key wrong-currency unknown-status
+		  unknown-fields duplicate-keys drip)),
+	(map { ("slow, $_" => { kind => 'slow', after => $_, delayMs => 700 }) }
+		  qw(done unchanged late aborted)),
+	(map { ("too slow, $_" => { kind => 'slow', after => $_, delayMs => 1600 }) }
+		  qw(done unchanged late aborted)),
+	'reset-before' => { kind => 'reset-before' },
+	'reset-after' => { kind => 'reset-after' },
+	'lag' => { kind => 'lag', on => 'query', delayMs => 3000 },
+	(map { my ($status, $code, $after) = @$_;
+			("$status, $after" => { kind => 'refuse', code => $code, after => $after }) }
+		[ 401, 'UNAUTHORIZED_KEY', 'unchanged' ],
+		[ 403, 'REJECT_CARD_PAYMENT', 'aborted' ],
+		[ 403, 'REJECT_CARD_PAYMENT', 'unchanged' ],
+		[ 404, 'NOT_FOUND_PAYMENT_SESSION', 'unchanged' ],
+		[ 409, 'IDEMPOTENT_REQUEST_PROCESSING', 'done' ],
+		[ 409, 'IDEMPOTENT_REQUEST_PROCESSING', 'unchanged' ],
+		[ 429, 'TOO_MANY_REQUESTS', 'unchanged' ],
+		[ 500, 'FAILED_INTERNAL_SYSTEM_PROCESSING', 'done' ],
+		[ 500, 'FAILED_INTERNAL_SYSTEM_PROCESSING', 'unchanged' ]));
+
+# Every point with every strike that can be there, and every point with a kill
+# and every fault.
+sub all_pairs
+{
+	my @pairs;
+
+	for my $point (sort keys %points)
+	{
+		for my $name (sort keys %strikes)
+		{
+			next if $points{$point}{quiet} && $strikes{$name}{raises};
+			next if $strikes{$name}{client} && !$points{$point}{client};
+			push @pairs, { point => $point, strike => $name };
+		}
+		push @pairs, map { { point => $point, strike => 'kill', fault => $_ } } sort keys %faults;
+	}
+	return @pairs;
+}
+
+sub new
+{
+	my ($class, %options) = @_;
+	my $self = bless { runs => 0, dir => PostgreSQL::Test::Utils::tempdir }, $class;
+	my $faults = $ENV{FAULTS_LIBRARY}
+	  // die 'FAULTS_LIBRARY does not say where the library with fault points is';
+
+	# the server quotes statements of clients, with their payment keys
+	my $shop = $self->{shop} = PaymentsTest->new(%options, conf => qq(
+dynamic_library_path = '$faults:\$libdir'
+payments.fault_dir = '$self->{dir}'
+payments.request_timeout = 1s
+payments.shutdown_drain = 200ms
+wal_writer_delay = 10s
+log_min_error_statement = panic
+) . ($options{conf} // ''));
+	$shop->wait_for_worker;
+	return $self;
+}
+
+#
+# A run
+#
+
+# Returns what is wrong, or ''.
+sub run
+{
+	my ($self, %pair) = @_;
+	my $shop = $self->{shop};
+	my $point = $points{ $pair{point} };
+	my $strike = $strikes{ $pair{strike} };
+	my @orders = $shop->orders(3, 1000 + $self->{runs}++);
+	my ($problem, $client) = ('');
+
+	$self->{pair} = \%pair;
+	if ($point->{by} ne 'confirm')
+	{
+		$shop->fault($_, kind => 'hang', on => 'confirm', after => 'done') for @orders;
+		$client = $self->confirm(@orders);
+		$shop->poll(sub { $shop->toss('GET', '/health')->{waiting} == 3 }, 'three requests hang');
+	}
+	$shop->fault($orders[0], on => 'any', count => 2, %{ $faults{ $pair{fault} } })
+	  if $pair{fault};
+
+	# The answer has to be there before anything happens to whoever reads it.
+	my $waits = $pair{point} eq 'answer-in-socket';
+	$self->plan($pair{point}, $strike->{act} || $waits ? 'stop 1' : $strike->{plan});
+	$client = $self->confirm(@orders) if $point->{by} eq 'confirm';
+	kill $point->{by} eq 'die' ? 'KILL' : 'TERM', $shop->worker('pid')
+	  if $point->{by} ne 'confirm';
+
+	my $pid = $self->taken($pair{point});
+	if (!$pid)
+	{
+		$problem = "nobody came to $pair{point}\n";
+		$self->unplan;
+	}
+	elsif ($strike->{act} || $waits)
+	{
+		sleep 0.1 if $waits;
+		$problem .= $self->holding($pid) if $point->{free};
+		($strike->{act} // sub { kill $strike->{plan} =~ /kill/ ? 'KILL' : 'TERM', $pid })
+		  ->($shop, $pid, sub { $self->unplan });
+		$self->unplan;
+	}
+	return $problem . $self->heal($client, @orders);
+}
+
+# Confirm in a session of its own, which may never come back.  Every other run
+# in one transaction, and every third without waiting for the disk.
+sub confirm
+{
+	my ($self, @orders) = @_;
+	my $shop = $self->{shop};
+	my $sql = join '', map { $shop->confirm_sql($_) . ";\n" } @orders;
+
+	$sql = "BEGIN;\n${sql}COMMIT;\n" if $self->{runs} % 2;
+	$sql = "SET synchronous_commit = off;\n$sql" if $self->{runs} % 3 == 0;
+	my $pid = fork() // die "could not fork: $!";
+	return $pid if $pid;
+
+	open(STDOUT, '>', '/dev/null');
+	open(STDERR, '>&', \*STDOUT);
+	exec 'psql', '-XqAt', '-d', $shop->{node}->connstr($shop->{databases}[0]),
+	  map { ('-c', $_) } split /\n/, $sql or POSIX::_exit(1);
+}
+
+# No transaction may be open, and nothing held, while the network is waited for.
+sub holding
+{
+	my ($self, $pid) = @_;
+	my $held = $self->{shop}->sql(qq(
+		SELECT concat_ws(' ', a.backend_xid, a.backend_xmin, a.xact_start, l.mode, l.relation::regclass)
+		FROM pg_stat_activity a LEFT JOIN pg_locks l ON l.pid = a.pid
+		WHERE a.pid = $pid AND (a.backend_xid IS NOT NULL OR a.backend_xmin IS NOT NULL
+			OR a.xact_start IS NOT NULL OR l.pid IS NOT NULL) LIMIT 1));
+	return $held eq '' ? '' : "I7 the worker holds: $held\n";
+}
+
+# Faults end, whatever is away comes back, clients say again what they got no
+# answer to, and all comes to an end by itself; then the audit.
+sub heal
+{
+	my ($self, $client, @orders) = @_;
+	my $shop = $self->{shop};
+	my @problems;
+
+	$self->unplan;
+	push @problems, 'the server is not back' if !server_is_back($shop);
+	kill 'TERM', $client;
+	waitpid $client, 0;
+	$shop->toss('POST', '/faults/clear', {});
+	$shop->release;
+	push @problems, 'no worker runs' if !$self->await(30,
+		sub { $shop->worker("state") eq 'running' });
+	push @problems, 'orders cannot be confirmed'
+	  if !eval { $shop->confirm(@orders); 1 };
+	push @problems, "calls stay open:\n" . $shop->sql('TABLE payments.open_calls')
+	  if !$self->becomes_quiet;
+	return join "\n", @problems, $shop->offences if @problems;
+	return $shop->offences;
+}
+
+# Until no call is open.  What was refused behind doubt waits for the end of the
+# payment's window: let it pass at the PSP, and ask again.
+sub becomes_quiet
+{
+	my ($self) = @_;
+	my $shop = $self->{shop};
+	my $open = 'SELECT count(*) FROM payments.psp_call_queue';
+	my $is_quiet = sub { $shop->release; $shop->sql("$open WHERE phase <> 'R'") == 0 };
+
+	return 0 if !$self->await(20, $is_quiet);
+	return 1 if $shop->sql($open) == 0;
+	$shop->toss('POST', '/clock', { advance => 1900 });
+	$shop->sql('SELECT payments.retry(order_id) FROM payments.psp_call_queue');
+	return $self->await(10, sub { $shop->sql($open) == 0 });
+}
+
+sub await
+{
+	my ($self, $seconds, $check) = @_;
+	my $end = time() + $seconds;
+
+	while (time() < $end)
+	{
+		return 1 if eval { $check->() };
+		sleep 0.05;
+	}
+	return 0;
+}
+
+#
+# Plans (src/fault.c)
+#
+
+sub plan
+{
+	my ($self, $point, $what) = @_;
+	my $file = "$self->{dir}/$point";
+
+	open(my $out, '>', "$file.new") or die "$file: $!";
+	print $out "$what\n";
+	close $out;
+	chmod 0666, "$file.new";
+	rename "$file.new", $file or die "$file: $!";
+}
+
+# Wait until it is carried out; returns the pid of whoever does.
+sub taken
+{
+	my ($self, $point) = @_;
+	my $pid;
+
+	$self->await(10, sub {
+			my $text = slurp_file("$self->{dir}/$point");
+			($pid) = $text =~ /^taken \S+ (\d+)\n/;
+			return defined $pid });
+	return $pid;
+}
+
+sub unplan { my ($self) = @_; unlink glob "$self->{dir}/*" }
+
+#
+# Ends of the server.  What is stopped at a point goes on meanwhile, or it would
+# be waited for.
+#
+sub stop_server
+{
+	my ($signal, $shop, $pid, $go) = @_;
+	my $node = $shop->{node};
+	my $postmaster = $node->{_pid};
+	my @children = split ' ', `ps -o pid= --ppid $postmaster`;
+
+	kill $signal, $postmaster;
+	sleep 0.1;
+	$go->();
+	$shop->poll(sub { !grep { is_alive($_) } $postmaster, @children },
+		'the server is gone', 30);
+	return start_again($shop);
+}
+
+1;
