@@ -109,7 +109,9 @@ ALTER SEQUENCE payments.payment_event_id_seq OWNED BY payments.payment_event.id;
 ALTER SEQUENCE payments.payment_order_id_seq OWNED BY payments.payment_order.id;
 ALTER SEQUENCE payments.payment_order_history_id_seq OWNED BY payments.payment_order_history.id;
 
--- Guards.  They bind every writer, superuser and replication role included.
+-- Guards.  They bind every writer, superuser and replication role included, but
+-- for the one that settles: it writes rows without firing triggers, and sees to
+-- the same itself (src/order_outcome.c).
 -- On INSERT nothing is derived: a restore inserts finished orders.
 
 CREATE FUNCTION payments.payment_order_guard() RETURNS trigger

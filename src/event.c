@@ -10,6 +10,9 @@
  * rows move to another cluster by dump and restore; the first event written
  * there begins a new generation (payments.cluster), and rows of older
  * generations are all final.
+ *
+ * Rows are written directly (table.c).  Kinds are literals of ours, and the
+ * row of payments.cluster that a generation names never changes or goes.
  */
 #include "postgres.h"
 
@@ -18,7 +21,9 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
@@ -29,12 +34,39 @@
 #include "db.h"
 #include "errors.h"
 #include "event.h"
+#include "table.h"
 
 #define MAX_FETCH	10000
+
+enum
+{
+	ID,
+	KIND,
+	ORDER_ID,
+	PAYLOAD,
+	OCCURRED_AT,
+	GENERATION,
+	XID
+};
+
+static PayTable outbox = {
+	"event",
+	{
+		[ID] = "id",
+		[KIND] = "kind",
+		[ORDER_ID] = "order_id",
+		[PAYLOAD] = "payload",
+		[OCCURRED_AT] = "occurred_at",
+		[GENERATION] = "generation",
+		[XID] = "xid",
+	}
+};
 
 PG_FUNCTION_INFO_V1(payments_fetch_events);
 PG_FUNCTION_INFO_V1(payments_ack_events);
 
+static void fill_row(int row, const PayEvent *event, int64 id,
+					 int generation, TimestampTz now);
 static int	current_generation(TimestampTz now);
 static int	newest_generation(bool *is_ours);
 static void lock_consumer(const char *consumer, TimestampTz now);
@@ -47,35 +79,45 @@ static char *consumer_argument(FunctionCallInfo fcinfo);
 void
 pay_event_write(const PayEvent *events, int n, TimestampTz now)
 {
-	static PayStatement insert = {
-		"INSERT INTO payments.event (id, kind, order_id, payload, occurred_at, generation, xid)"
-		" SELECT r.id, r.kind, r.order_id, r.payload::pg_catalog.jsonb, $5, $6, $7"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-		" pg_catalog.unnest($3), pg_catalog.unnest($4)) AS r (id, kind, order_id, payload)",
-		7, {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-		TIMESTAMPTZOID, INT4OID, XID8OID}
-	};
-	char	  **kinds = palloc(sizeof(char *) * Max(n, 1));
-	char	  **order_ids = palloc(sizeof(char *) * Max(n, 1));
-	char	  **payloads = palloc(sizeof(char *) * Max(n, 1));
-	Datum		values[7];
+	int			generation;
+	int64	   *ids;
 
 	if (n == 0)
 		return;
-	for (int i = 0; i < n; i++)
+	PreventCommandIfReadOnly("writing an event");
+	generation = current_generation(now);
+	ids = pay_db_draw_ids("event_id_seq", n);
+
+	pay_table_open(&outbox);
+	for (int first = 0; first < n; first += PAY_TABLE_ROWS)
 	{
-		kinds[i] = unconstify(char *, events[i].kind);
-		order_ids[i] = unconstify(char *, events[i].order_id);
-		payloads[i] = events[i].payload;
+		int			rows = Min(n - first, PAY_TABLE_ROWS);
+
+		for (int i = 0; i < rows; i++)
+			fill_row(i, &events[first + i], ids[first + i], generation, now);
+		pay_table_insert_rows(&outbox, rows);
 	}
-	values[5] = Int32GetDatum(current_generation(now));
-	values[0] = pay_db_int64_array(pay_db_draw_ids("event_id_seq", n), n);
-	values[1] = pay_db_text_array(kinds, n);
-	values[2] = pay_db_text_array(order_ids, n);
-	values[3] = pay_db_text_array(payloads, n);
-	values[4] = TimestampTzGetDatum(now);
-	values[6] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	pay_db_run(&insert, values, NULL);
+	pay_table_close(&outbox);
+	CommandCounterIncrement();
+}
+
+static void
+fill_row(int row, const PayEvent *event, int64 id, int generation,
+		 TimestampTz now)
+{
+	pay_table_begin_row(&outbox, row);
+	pay_table_set(&outbox, row, ID, Int64GetDatum(id));
+	pay_table_set(&outbox, row, KIND, CStringGetTextDatum(event->kind));
+	if (event->order_id != NULL)
+		pay_table_set(&outbox, row, ORDER_ID,
+					  CStringGetTextDatum(event->order_id));
+	pay_table_set(&outbox, row, PAYLOAD,
+				  DirectFunctionCall1(jsonb_in,
+									  CStringGetDatum(event->payload)));
+	pay_table_set(&outbox, row, OCCURRED_AT, TimestampTzGetDatum(now));
+	pay_table_set(&outbox, row, GENERATION, Int32GetDatum(generation));
+	pay_table_set(&outbox, row, XID,
+				  FullTransactionIdGetDatum(GetTopFullTransactionId()));
 }
 
 void

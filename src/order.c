@@ -17,8 +17,6 @@
 #include "order.h"
 #include "toss.h"
 
-const char *pay_order_actor = NULL;
-
 static void insert_parties(const PayOrder *order,
 						   const char *new_customer_key);
 static void insert_lines(const PayOrder *order);

@@ -2,8 +2,9 @@
  * order.h
  *		Orders: buyers, sellers, payment events and payment orders.
  *
- * order.c and order_outcome.c alone write these tables; the history and
- * is_payment_done are written by the triggers of order_trigger.c.
+ * order.c and order_outcome.c alone write these tables.  Behind order.c, as
+ * behind every other writer but order_outcome.c, history and is_payment_done
+ * are written by the triggers of order_trigger.c.
  * All functions need pay_db_connect.  Locks are taken in one order everywhere:
  * payment event, its orders, its call, balances by account, wallets by seller.
  */
@@ -14,6 +15,7 @@
 
 #include "compat.h"
 #include "order_state.h"
+#include "storage/itemptr.h"
 #include "utils/timestamp.h"
 
 #define PAY_MAX_LINES		1000
@@ -46,6 +48,7 @@ typedef struct PayOrder
 	TimestampTz expires_at;
 	int			n_lines;
 	PayOrderLine *lines;		/* when they were asked for */
+	ItemPointerData place;		/* of the row, by pay_order_lock_many */
 } PayOrder;
 
 /* Raises 22004 or 22023 unless text can be an order id of ours. */
@@ -103,6 +106,7 @@ extern uint64 pay_order_abandon(const char *order_id, const char *code,
 /* The result of a call for one event, for pay_order_apply. */
 typedef struct PayOrderOutcome
 {
+	const PayOrder *order;		/* as pay_order_lock_many locked it */
 	const char *order_id;
 	PayOrderState state;		/* EXECUTING: leave the orders as they are */
 	const char *reason;
@@ -127,24 +131,24 @@ typedef struct PayOrderSale
 
 /*
  * Lock the events of these orders, in order_id order, and read them into
- * orders.  Those that another session has locked are passed over: their id is
- * 0.  Returns the number of those that were locked.
+ * locked: what does not change, but for name, metadata and times.  Those that
+ * another session has locked are passed over: their id is 0.  Returns the
+ * number of those that were locked.
  */
 extern int	pay_order_lock_many(char *const *order_ids, int n,
-								PayOrder *orders);
+								PayOrder *locked);
 
 /* The lines, not yet booked, of the outcomes that are SUCCESS. */
 extern int	pay_order_read_sales(const PayOrderOutcome *outcomes, int n,
 								 PayOrderSale **sales);
 
 /*
- * Write the outcomes: events first, then orders (SUCCESS with both flags,
- * since ledger and wallets were written before, in this transaction).
+ * Write the outcomes: orders (SUCCESS with both flags, since ledger and wallets
+ * were written before, in this transaction), history, events, and
+ * is_payment_done with its event of the outbox.  At most one outcome per order
+ * and command.
  */
 extern void pay_order_apply(const PayOrderOutcome *outcomes, int n,
 							TimestampTz now);
-
-/* Set in the worker, so that the history names it as the actor. */
-extern const char *pay_order_actor;
 
 #endif							/* PAY_ORDER_H */

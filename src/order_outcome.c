@@ -3,174 +3,436 @@
  *		What the PSP's answers do to events and orders, many at a time.
  *
  * The second half of order.h: order.c has the one-order functions.
+ *
+ * Rows are changed directly (table.c), so the triggers of order_trigger.c,
+ * which bind every other writer, are not fired.  What they see to is done here:
+ *
+ *	- identity, amounts and payment key stay: a new version is a copy in which
+ *	  only state, reason, flags and the PSP's answer are set;
+ *	- the state machine is asked (pay_order_must_allow), about the very version
+ *	  of the order that is replaced: when another one got in between, nothing
+ *	  is written, and the transaction is taken again (40001);
+ *	- flags are only ever set, and with SUCCESS;
+ *	- every transition goes into the history (order_history.c);
+ *	- an event is done with its last order.  Its row is locked from the
+ *	  beginning, its orders are read afterwards and changed by nobody else
+ *	  without that lock, so they can be counted here.  An event that is not done
+ *	  yet gets a new version as well, for whoever finishes it in a transaction
+ *	  with an older snapshot: that fails with 40001 at its lock, instead of
+ *	  overlooking what was finished here.
+ *
+ * test/t/037_direct_settling.pl
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
+#include "access/xact.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "amount.h"
-#include "db.h"
+#include "event.h"
 #include "order.h"
+#include "order_history.h"
+#include "order_status.h"
+#include "table.h"
+#include "table_scan.h"
 
-static void apply_to_events(const PayOrderOutcome *outcomes, int n);
-static void apply_to_orders(const PayOrderOutcome *outcomes, int n,
-							TimestampTz now);
+enum
+{
+	EVENT_ID,
+	EVENT_ORDER_ID,
+	EVENT_PAYMENT_KEY,
+	EVENT_IS_DONE,
+	EVENT_MERCHANT,
+	EVENT_BUYER_ID,
+	EVENT_CURRENCY,
+	EVENT_AMOUNT,
+	EVENT_METHOD,
+	EVENT_PSP_STATUS,
+	EVENT_PSP_RESPONSE,
+	EVENT_APPROVED_AT
+};
+
+static PayTable events = {
+	"payment_event",
+	{
+		[EVENT_ID] = "id",
+		[EVENT_ORDER_ID] = "order_id",
+		[EVENT_PAYMENT_KEY] = "payment_key",
+		[EVENT_IS_DONE] = "is_payment_done",
+		[EVENT_MERCHANT] = "merchant",
+		[EVENT_BUYER_ID] = "buyer_id",
+		[EVENT_CURRENCY] = "currency",
+		[EVENT_AMOUNT] = "amount",
+		[EVENT_METHOD] = "method",
+		[EVENT_PSP_STATUS] = "psp_status",
+		[EVENT_PSP_RESPONSE] = "psp_response",
+		[EVENT_APPROVED_AT] = "approved_at",
+	}
+};
+
+enum
+{
+	ORDER_ID,
+	ORDER_STATUS,
+	ORDER_AMOUNT,
+	ORDER_LEDGER_UPDATED,
+	ORDER_WALLET_UPDATED,
+	ORDER_BUYER_ID,
+	ORDER_SELLER_ID,
+	ORDER_ORDER_ID,
+	ORDER_LINE_NO,
+	ORDER_COMMISSION,
+	ORDER_REASON,
+	ORDER_FAILURE_CODE,
+	ORDER_UPDATED_AT
+};
+
+static PayTable orders = {
+	"payment_order",
+	{
+		[ORDER_ID] = "id",
+		[ORDER_STATUS] = "payment_order_status",
+		[ORDER_AMOUNT] = "amount",
+		[ORDER_LEDGER_UPDATED] = "ledger_updated",
+		[ORDER_WALLET_UPDATED] = "wallet_updated",
+		[ORDER_BUYER_ID] = "buyer_id",
+		[ORDER_SELLER_ID] = "seller_id",
+		[ORDER_ORDER_ID] = "order_id",
+		[ORDER_LINE_NO] = "line_no",
+		[ORDER_COMMISSION] = "commission",
+		[ORDER_REASON] = "status_reason",
+		[ORDER_FAILURE_CODE] = "failure_code",
+		[ORDER_UPDATED_AT] = "updated_at",
+	}
+};
+
+/* What becomes of the orders of all outcomes. */
+typedef struct Changes
+{
+	TimestampTz now;
+	PayOrderTransition *transitions;
+	int			n;
+	int			size;
+} Changes;
+
+/* What became of the orders of one of them. */
+typedef struct Progress
+{
+	bool		flagged;		/* some got their flags */
+	bool		done;			/* and now all have them */
+} Progress;
+
+static int	order_of_ids(const void *a, const void *b);
+static void fill_order(TupleTableSlot *row, PayOrder *order);
+static void begin_lines(PayTableScan *scan);
+static TupleTableSlot *first_line(PayTableScan *scan, const char *order_id);
+static Datum get(const PayTable *table, TupleTableSlot *row, int column);
+static char *get_text(const PayTable *table, TupleTableSlot *row, int column);
+static void apply_to_lines(const PayOrderOutcome *outcome, PayTableScan *scan,
+						   Progress *progress, Changes *changes);
+static void change_line(const PayOrderOutcome *outcome, TupleTableSlot *row,
+						PayOrderState from, Changes *changes);
+static void add_transition(Changes *changes, const PayOrderOutcome *outcome,
+						   int64 payment_order_id, PayOrderState from);
+static bool apply_to_event(const PayOrderOutcome *outcome,
+						   const Progress *progress, TupleTableSlot *row);
+static void set_text(int column, const char *value);
 
 int
-pay_order_lock_many(char *const *order_ids, int n, PayOrder *orders)
+pay_order_lock_many(char *const *order_ids, int n, PayOrder *locked)
 {
-	static PayStatement lock = {
-		"SELECT " PAY_ORDER_COLUMNS ", r.n::pg_catalog.int4"
-		" FROM pg_catalog.unnest($1) WITH ORDINALITY r (order_id, n)"
-		" JOIN payments.payment_event e ON e.order_id OPERATOR(pg_catalog.=) r.order_id"
-		" JOIN payments.currency c ON c.code OPERATOR(pg_catalog.=) e.currency"
-		" ORDER BY e.order_id FOR NO KEY UPDATE OF e SKIP LOCKED",
-		1, {TEXTARRAYOID}
-	};
-	Datum		values[1] = {pay_db_text_array(order_ids, n)};
-	int			n_locked = (int) pay_db_run(&lock, values, NULL);
+	static const int key[] = {EVENT_ORDER_ID};
+	char	   *const **sorted = palloc(sizeof(char *const *) * Max(n, 1));
+	PayTableScan scan;
+	int			n_locked = 0;
 
-	memset(orders, 0, sizeof(PayOrder) * n);
-	for (int i = 0; i < n_locked; i++)
-		pay_order_fill(i, &orders[pay_db_int32(i, 14) - 1]);
+	memset(locked, 0, sizeof(PayOrder) * n);
+	for (int i = 0; i < n; i++)
+		sorted[i] = &order_ids[i];
+	qsort(sorted, n, sizeof(sorted[0]), order_of_ids);
+
+	pay_table_open(&events);
+	pay_table_scan_begin(&scan, &events, key, lengthof(key), 1);
+	for (int i = 0; i < n; i++)
+	{
+		Datum		order_id = CStringGetTextDatum(*sorted[i]);
+
+		if (pay_table_scan_first(&scan, &order_id) == NULL ||
+			!pay_table_scan_lock(&scan))
+			continue;
+		fill_order(scan.row, &locked[sorted[i] - order_ids]);
+		n_locked++;
+	}
+	pay_table_scan_end(&scan);
+	pay_table_close(&events);
 	return n_locked;
 }
+
+static int
+order_of_ids(const void *a, const void *b)
+{
+	return strcmp(**(char *const *const *) a, **(char *const *const *) b);
+}
+
+static void
+fill_order(TupleTableSlot *row, PayOrder *order)
+{
+	order->id = DatumGetInt64(get(&events, row, EVENT_ID));
+	order->order_id = get_text(&events, row, EVENT_ORDER_ID);
+	order->payment_key = get_text(&events, row, EVENT_PAYMENT_KEY);
+	order->merchant = get_text(&events, row, EVENT_MERCHANT);
+	order->buyer_id = DatumGetInt64(get(&events, row, EVENT_BUYER_ID));
+	order->currency = get_text(&events, row, EVENT_CURRENCY);
+	order->amount = pay_amount_from_table(get(&events, row, EVENT_AMOUNT));
+	order->place = row->tts_tid;
+}
+
+/* A column that cannot be null by its table's definition. */
+static Datum
+get(const PayTable *table, TupleTableSlot *row, int column)
+{
+	bool		is_null;
+	Datum		value = pay_table_get(table, row, column, &is_null);
+
+	if (is_null)
+		elog(ERROR, "unexpected null in payments.%s", table->name);
+	return value;
+}
+
+/* NULL when null */
+static char *
+get_text(const PayTable *table, TupleTableSlot *row, int column)
+{
+	bool		is_null;
+	Datum		value = pay_table_get(table, row, column, &is_null);
+
+	return is_null ? NULL : TextDatumGetCString(value);
+}
+
+/*
+ * Lines
+ */
 
 int
 pay_order_read_sales(const PayOrderOutcome *outcomes, int n,
 					 PayOrderSale **sales)
 {
-	static PayStatement read = {
-		"SELECT r.n::pg_catalog.int4, o.id, o.buyer_id, o.seller_id, o.amount, o.commission, e.currency"
-		" FROM pg_catalog.unnest($1) WITH ORDINALITY r (order_id, n)"
-		" JOIN payments.payment_event e ON e.order_id OPERATOR(pg_catalog.=) r.order_id"
-		" JOIN payments.payment_order o ON o.order_id OPERATOR(pg_catalog.=) r.order_id"
-		" WHERE NOT o.ledger_updated AND NOT o.wallet_updated"
-		" AND o.payment_order_status OPERATOR(pg_catalog.<>) 'FAILURE'"
-		" ORDER BY r.n, o.line_no",
-		1, {TEXTARRAYOID}
-	};
-	char	  **ids = palloc(sizeof(char *) * Max(n, 1));
-	int			n_sales;
-	Datum		values[1];
+	PayTableScan scan;
+	int			size = Max(n, 1);
+	int			n_sales = 0;
 
+	*sales = palloc(sizeof(PayOrderSale) * size);
+	pay_table_open(&orders);
+	begin_lines(&scan);
 	for (int i = 0; i < n; i++)
-		ids[i] = outcomes[i].state == PAY_ORDER_SUCCESS ?
-			unconstify(char *, outcomes[i].order_id) : NULL;
-	values[0] = pay_db_text_array(ids, n);
-	n_sales = (int) pay_db_run(&read, values, NULL);
-	*sales = palloc(sizeof(PayOrderSale) * Max(n_sales, 1));
-	for (int i = 0; i < n_sales; i++)
 	{
-		PayOrderSale *sale = &(*sales)[i];
+		TupleTableSlot *row = outcomes[i].state != PAY_ORDER_SUCCESS ? NULL :
+		first_line(&scan, outcomes[i].order_id);
 
-		sale->outcome = pay_db_int32(i, 1) - 1;
-		sale->payment_order_id = pay_db_int64(i, 2);
-		sale->buyer_id = pay_db_int64(i, 3);
-		sale->seller_id = pay_db_int64(i, 4);
-		sale->amount = pay_db_mills(i, 5);
-		sale->commission = pay_db_mills(i, 6);
-		sale->currency = pay_db_text(i, 7);
+		for (; row != NULL; row = pay_table_scan_next(&scan))
+		{
+			PayOrderSale *sale;
+
+			if (DatumGetBool(get(&orders, row, ORDER_LEDGER_UPDATED)) ||
+				DatumGetBool(get(&orders, row, ORDER_WALLET_UPDATED)) ||
+				pay_order_status_from_datum(get(&orders, row, ORDER_STATUS)) ==
+				PAY_ORDER_FAILURE)
+				continue;
+			if (n_sales == size)
+				*sales = repalloc(*sales, sizeof(PayOrderSale) * (size *= 2));
+			sale = &(*sales)[n_sales++];
+			sale->outcome = i;
+			sale->payment_order_id = DatumGetInt64(get(&orders, row, ORDER_ID));
+			sale->buyer_id = DatumGetInt64(get(&orders, row, ORDER_BUYER_ID));
+			sale->seller_id = DatumGetInt64(get(&orders, row, ORDER_SELLER_ID));
+			sale->amount =
+				pay_amount_from_table(get(&orders, row, ORDER_AMOUNT));
+			sale->commission =
+				pay_amount_from_table(get(&orders, row, ORDER_COMMISSION));
+			sale->currency = outcomes[i].order->currency;
+		}
 	}
+	pay_table_scan_end(&scan);
+	pay_table_close(&orders);
 	return n_sales;
 }
+
+/* A scan over the lines of orders, in the order of their numbers. */
+static void
+begin_lines(PayTableScan *scan)
+{
+	static const int key[] = {ORDER_ORDER_ID, ORDER_LINE_NO};
+
+	pay_table_scan_begin(scan, &orders, key, lengthof(key), 1);
+}
+
+static TupleTableSlot *
+first_line(PayTableScan *scan, const char *order_id)
+{
+	Datum		key = CStringGetTextDatum(order_id);
+
+	return pay_table_scan_first(scan, &key);
+}
+
+/*
+ * Outcomes
+ */
 
 void
 pay_order_apply(const PayOrderOutcome *outcomes, int n, TimestampTz now)
 {
-	apply_to_events(outcomes, n);
-	apply_to_orders(outcomes, n, now);
+	Changes		changes = {now};
+	Progress   *progress = palloc0(sizeof(Progress) * Max(n, 1));
+	PayEvent   *completed = palloc(sizeof(PayEvent) * Max(n, 1));
+	int			n_completed = 0;
+	PayTableScan scan;
+	TupleTableSlot *row;
+
+	changes.size = Max(n, 1);
+	changes.transitions = palloc(sizeof(PayOrderTransition) * changes.size);
+	pay_table_open(&orders);
+	begin_lines(&scan);
+	for (int i = 0; i < n; i++)
+		if (outcomes[i].state != PAY_ORDER_EXECUTING)
+			apply_to_lines(&outcomes[i], &scan, &progress[i], &changes);
+	pay_table_scan_end(&scan);
+	pay_table_close(&orders);
+	pay_order_history_write(changes.transitions, changes.n, now);
+
+	pay_table_open(&events);
+	row = table_slot_create(pay_table_relation(&events), NULL);
+	for (int i = 0; i < n; i++)
+	{
+		if (!apply_to_event(&outcomes[i], &progress[i], row))
+			continue;
+		completed[n_completed].kind = "payment.completed";
+		completed[n_completed].order_id = outcomes[i].order_id;
+		completed[n_completed].payload =
+			pay_event_payment_payload(outcomes[i].order, NULL);
+		n_completed++;
+	}
+	ExecDropSingleTupleTableSlot(row);
+	pay_table_close(&events);
+	CommandCounterIncrement();
+	pay_event_write(completed, n_completed, now);
+}
+
+/* Change the orders of one outcome that are not in its state already. */
+static void
+apply_to_lines(const PayOrderOutcome *outcome, PayTableScan *scan,
+			   Progress *progress, Changes *changes)
+{
+	TupleTableSlot *row = first_line(scan, outcome->order_id);
+
+	progress->done = row != NULL;
+	for (; row != NULL; row = pay_table_scan_next(scan))
+	{
+		PayOrderState from =
+		pay_order_status_from_datum(get(&orders, row, ORDER_STATUS));
+
+		if (from == outcome->state)
+		{
+			if (!DatumGetBool(get(&orders, row, ORDER_LEDGER_UPDATED)) ||
+				!DatumGetBool(get(&orders, row, ORDER_WALLET_UPDATED)))
+				progress->done = false;
+			continue;
+		}
+		change_line(outcome, row, from, changes);
+		if (outcome->state == PAY_ORDER_SUCCESS)
+			progress->flagged = true;
+		else
+			progress->done = false;
+	}
 }
 
 static void
-apply_to_events(const PayOrderOutcome *outcomes, int n)
+change_line(const PayOrderOutcome *outcome, TupleTableSlot *row,
+			PayOrderState from, Changes *changes)
 {
-	static PayStatement update = {
-		"UPDATE payments.payment_event e SET"
-		" method = COALESCE(r.method, e.method),"
-		" psp_status = COALESCE(r.psp_status, e.psp_status),"
-		" psp_response = COALESCE(r.response::pg_catalog.jsonb, e.psp_response),"
-		" approved_at = COALESCE(r.approved_at, e.approved_at)"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-		" pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5))"
-		" AS r (order_id, method, psp_status, response, approved_at)"
-		" WHERE e.order_id OPERATOR(pg_catalog.=) r.order_id",
-		5, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-		TIMESTAMPTZARRAYOID}
-	};
-	char	  **ids = palloc(sizeof(char *) * n);
-	char	  **methods = palloc(sizeof(char *) * n);
-	char	  **statuses = palloc(sizeof(char *) * n);
-	char	  **responses = palloc(sizeof(char *) * n);
-	TimestampTz *approvals = palloc(sizeof(TimestampTz) * n);
-	int			m = 0;
-	Datum		values[5];
-
-	/* only those that say something about the event */
-	for (int i = 0; i < n; i++)
+	pay_order_must_allow(outcome->order_id, from, outcome->state);
+	pay_table_copy_row(&orders, row);
+	pay_table_set(&orders, 0, ORDER_STATUS,
+				  pay_order_status_datum(outcome->state));
+	pay_table_set(&orders, 0, ORDER_REASON,
+				  CStringGetTextDatum(outcome->reason));
+	if (outcome->code != NULL)
+		pay_table_set(&orders, 0, ORDER_FAILURE_CODE,
+					  CStringGetTextDatum(outcome->code));
+	else
+		pay_table_set_null(&orders, 0, ORDER_FAILURE_CODE);
+	if (outcome->state == PAY_ORDER_SUCCESS)
 	{
-		if (outcomes[i].psp_status == NULL && outcomes[i].response == NULL)
-			continue;
-		ids[m] = unconstify(char *, outcomes[i].order_id);
-		methods[m] = unconstify(char *, outcomes[i].method);
-		statuses[m] = unconstify(char *, outcomes[i].psp_status);
-		responses[m] = unconstify(char *, outcomes[i].response);
-		approvals[m] = outcomes[i].approved_at;
-		m++;
+		pay_table_set(&orders, 0, ORDER_LEDGER_UPDATED, BoolGetDatum(true));
+		pay_table_set(&orders, 0, ORDER_WALLET_UPDATED, BoolGetDatum(true));
 	}
-	if (m == 0)
-		return;
-	values[0] = pay_db_text_array(ids, m);
-	values[1] = pay_db_text_array(methods, m);
-	values[2] = pay_db_text_array(statuses, m);
-	values[3] = pay_db_text_array(responses, m);
-	values[4] = pay_db_time_array(approvals, m);	/* 0 is NULL there */
-	pay_db_run(&update, values, NULL);
+	pay_table_set(&orders, 0, ORDER_UPDATED_AT,
+				  TimestampTzGetDatum(changes->now));
+	if (!pay_table_replace_row(&orders, row))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update"),
+				 errdetail("Order \"%s\" was changed by somebody who had not locked its payment event.",
+						   outcome->order_id),
+				 errhint("Repeat the transaction.")));
+	add_transition(changes, outcome,
+				   DatumGetInt64(get(&orders, row, ORDER_ID)), from);
 }
 
 static void
-apply_to_orders(const PayOrderOutcome *outcomes, int n, TimestampTz now)
+add_transition(Changes *changes, const PayOrderOutcome *outcome,
+			   int64 payment_order_id, PayOrderState from)
 {
-	static PayStatement update = {
-		"UPDATE payments.payment_order o SET"
-		" payment_order_status = r.state::payments.payment_order_status,"
-		" status_reason = r.reason, failure_code = r.code,"
-		" ledger_updated = r.success, wallet_updated = r.success, updated_at = $5"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-		" pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($6))"
-		" AS r (order_id, state, reason, code, success)"
-		" WHERE o.order_id OPERATOR(pg_catalog.=) r.order_id"
-		" AND o.payment_order_status OPERATOR(pg_catalog.<>) r.state::payments.payment_order_status",
-		6, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-		TIMESTAMPTZOID, BOOLARRAYOID}
-	};
-	char	  **ids = palloc(sizeof(char *) * n);
-	char	  **states = palloc(sizeof(char *) * n);
-	char	  **reasons = palloc(sizeof(char *) * n);
-	char	  **codes = palloc(sizeof(char *) * n);
-	bool	   *successes = palloc(sizeof(bool) * n);
-	int			m = 0;
-	Datum		values[6];
+	PayOrderTransition *transition;
 
-	for (int i = 0; i < n; i++)
-	{
-		if (outcomes[i].state == PAY_ORDER_EXECUTING)
-			continue;
-		ids[m] = unconstify(char *, outcomes[i].order_id);
-		states[m] = unconstify(char *, pay_order_state_name(outcomes[i].state));
-		reasons[m] = unconstify(char *, outcomes[i].reason);
-		codes[m] = unconstify(char *, outcomes[i].code);
-		successes[m] = outcomes[i].state == PAY_ORDER_SUCCESS;
-		m++;
-	}
-	if (m == 0)
-		return;
-	values[0] = pay_db_text_array(ids, m);
-	values[1] = pay_db_text_array(states, m);
-	values[2] = pay_db_text_array(reasons, m);
-	values[3] = pay_db_text_array(codes, m);
-	values[4] = TimestampTzGetDatum(now);
-	values[5] = pay_db_bool_array(successes, m);
-	pay_db_run(&update, values, NULL);
+	if (changes->n == changes->size)
+		changes->transitions = repalloc(changes->transitions,
+										sizeof(PayOrderTransition) *
+										(changes->size *= 2));
+	transition = &changes->transitions[changes->n++];
+	transition->order_id = outcome->order_id;
+	transition->payment_order_id = payment_order_id;
+	transition->from = from;
+	transition->to = outcome->state;
+	transition->reason = outcome->reason;
+}
+
+/* Returns whether the event is done now, and was not before. */
+static bool
+apply_to_event(const PayOrderOutcome *outcome, const Progress *progress,
+			   TupleTableSlot *row)
+{
+	ItemPointerData place = outcome->order->place;
+	bool		completes;
+
+	if (outcome->psp_status == NULL && outcome->response == NULL &&
+		!progress->flagged)
+		return false;
+
+	pay_table_read_locked(&events, &place, row);
+	completes = progress->flagged && progress->done &&
+		!DatumGetBool(get(&events, row, EVENT_IS_DONE));
+	pay_table_copy_row(&events, row);
+	set_text(EVENT_METHOD, outcome->method);
+	set_text(EVENT_PSP_STATUS, outcome->psp_status);
+	if (outcome->response != NULL)
+		pay_table_set(&events, 0, EVENT_PSP_RESPONSE,
+					  DirectFunctionCall1(jsonb_in,
+										  CStringGetDatum(outcome->response)));
+	if (outcome->approved_at != 0)
+		pay_table_set(&events, 0, EVENT_APPROVED_AT,
+					  TimestampTzGetDatum(outcome->approved_at));
+	if (completes)
+		pay_table_set(&events, 0, EVENT_IS_DONE, BoolGetDatum(true));
+	if (!pay_table_replace_row(&events, row))
+		elog(ERROR, "payment event of order \"%s\" changed under its lock",
+			 outcome->order_id);
+	return completes;
+}
+
+static void
+set_text(int column, const char *value)
+{
+	if (value != NULL)
+		pay_table_set(&events, 0, column, CStringGetTextDatum(value));
 }

@@ -60,3 +60,19 @@ pay_order_must_be_open(const PayOrder *order, PayOrderState state,
 						   timestamptz_to_str(order->expires_at)),
 				 errhint("No money has moved; a new attempt is a new checkout.")));
 }
+
+void
+pay_order_must_allow(const char *order_id, PayOrderState from,
+					 PayOrderState to)
+{
+	if (!pay_order_state_allows(from, to))
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_INVALID_TRANSITION),
+				 errmsg("payment order of \"%s\" cannot go from %s to %s",
+						order_id, pay_order_state_name(from),
+						pay_order_state_name(to)),
+				 errdetail("%s.", pay_order_state_is_final(from) ?
+						   "The state is final" :
+						   "The state machine has no such transition"),
+				 errhint("Corrections are new rows: refunds and reversing ledger transactions.")));
+}

@@ -15,4 +15,8 @@ extern PayOrderState pay_order_status_from_datum(Datum status);
 extern void pay_order_must_be_open(const PayOrder *order, PayOrderState state,
 								   TimestampTz now);
 
+/* PY008... unless the state machine has this transition. */
+extern void pay_order_must_allow(const char *order_id, PayOrderState from,
+								 PayOrderState to);
+
 #endif							/* PAY_ORDER_STATUS_H */

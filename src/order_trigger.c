@@ -1,6 +1,7 @@
 /*
  * order_trigger.c
- *		Guards of payment events and orders: every writer passes them.
+ *		Guards of payment events and orders: every writer passes them, but
+ *		for order_outcome.c, which does the same without being triggered.
  *
  * The BEFORE triggers check (state machine, identity, completion), the AFTER
  * triggers record (history) and complete (is_payment_done).  They are ENABLE
@@ -27,6 +28,7 @@
 #include "errors.h"
 #include "event.h"
 #include "order.h"
+#include "order_history.h"
 #include "order_status.h"
 #include "trigger.h"
 
@@ -51,7 +53,7 @@ static const char *const event_identity[] = {
 static int	orders_with_both_flags(TriggerData *trigger, char ***order_ids);
 static char *order_id_of(TriggerData *trigger);
 static bool flag_of(TriggerData *trigger, HeapTuple row, const char *column);
-static Datum state_text_of(TriggerData *trigger, HeapTuple row);
+static PayOrderState state_of(TriggerData *trigger, HeapTuple row);
 pg_noreturn static void refuse_change(TriggerData *trigger,
 									  const char *column);
 static void check_flags(TriggerData *trigger);
@@ -71,28 +73,14 @@ payments_payment_order_guard(PG_FUNCTION_ARGS)
 		refuse_change(trigger, changed);
 	check_flags(trigger);
 
-	from = pay_order_status_from_datum(pay_trigger_column(trigger,
-														  trigger->tg_trigtuple,
-														  "payment_order_status",
-														  &is_null));
+	from = state_of(trigger, trigger->tg_trigtuple);
 	(void) pay_trigger_column(trigger, trigger->tg_newtuple,
 							  "payment_order_status", &is_null);
 	if (is_null)				/* the NOT NULL constraint will say so */
 		return PointerGetDatum(trigger->tg_newtuple);
-	to = pay_order_status_from_datum(pay_trigger_column(trigger,
-														trigger->tg_newtuple,
-														"payment_order_status",
-														&is_null));
-	if (from != to && !pay_order_state_allows(from, to))
-		ereport(ERROR,
-				(errcode(ERRCODE_PAY_INVALID_TRANSITION),
-				 errmsg("payment order of \"%s\" cannot go from %s to %s",
-						order_id_of(trigger), pay_order_state_name(from),
-						pay_order_state_name(to)),
-				 errdetail("%s.", pay_order_state_is_final(from) ?
-						   "The state is final" :
-						   "The state machine has no such transition"),
-				 errhint("Corrections are new rows: refunds and reversing ledger transactions.")));
+	to = state_of(trigger, trigger->tg_newtuple);
+	if (from != to)
+		pay_order_must_allow(order_id_of(trigger), from, to);
 	return PointerGetDatum(trigger->tg_newtuple);
 }
 
@@ -111,38 +99,22 @@ check_flags(TriggerData *trigger)
 Datum
 payments_payment_order_record(PG_FUNCTION_ARGS)
 {
-	static PayStatement insert = {
-		"INSERT INTO payments.payment_order_history (id, order_id,"
-		" payment_order_id, from_status, to_status, reason, actor, changed_at)"
-		" VALUES (pg_catalog.nextval('payments.payment_order_history_id_seq'), $1, $2,"
-		" $3::payments.payment_order_status, $4::payments.payment_order_status,"
-		" $5, $6, $7)",
-		7, {TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
-		TIMESTAMPTZOID}
-	};
 	TriggerData *trigger = pay_trigger_on_update(fcinfo, false);
-	HeapTuple	old_row = trigger->tg_trigtuple;
 	HeapTuple	new_row = trigger->tg_newtuple;
+	PayOrderTransition transition = {order_id_of(trigger)};
 	bool		is_null;
-	bool		no_reason;
-	const char *actor = pay_order_actor;
-	Datum		values[7];
+	Datum		reason;
 
-	if (actor == NULL)
-		actor = GetUserNameFromId(GetSessionUserId(), false);
+	transition.payment_order_id =
+		DatumGetInt64(pay_trigger_column(trigger, new_row, "id", &is_null));
+	transition.from = state_of(trigger, trigger->tg_trigtuple);
+	transition.to = state_of(trigger, new_row);
+	reason = pay_trigger_column(trigger, new_row, "status_reason", &is_null);
+	if (!is_null)
+		transition.reason = TextDatumGetCString(reason);
 
-	values[0] = CStringGetTextDatum(order_id_of(trigger));
-	values[1] = pay_trigger_column(trigger, new_row, "id", &is_null);
-	values[2] = state_text_of(trigger, old_row);
-	values[3] = state_text_of(trigger, new_row);
-	values[4] = pay_trigger_column(trigger, new_row, "status_reason",
-								   &no_reason);
-	values[5] = CStringGetTextDatum(actor);
-	values[6] = TimestampTzGetDatum(GetCurrentTimestamp());
-
-	pay_db_connect();
-	pay_db_run(&insert, values, no_reason ? "    n  " : NULL);
-	pay_db_finish();
+	/* Not the statement's time: one may change an order twice. */
+	pay_order_history_write(&transition, 1, GetCurrentTimestamp());
 	return PointerGetDatum(NULL);
 }
 
@@ -323,14 +295,14 @@ flag_of(TriggerData *trigger, HeapTuple row, const char *column)
 	return !is_null && DatumGetBool(value);
 }
 
-static Datum
-state_text_of(TriggerData *trigger, HeapTuple row)
+static PayOrderState
+state_of(TriggerData *trigger, HeapTuple row)
 {
 	bool		is_null;
-	Datum		status = pay_trigger_column(trigger, row,
-											"payment_order_status", &is_null);
 
-	return CStringGetTextDatum(pay_order_state_name(pay_order_status_from_datum(status)));
+	return pay_order_status_from_datum(pay_trigger_column(trigger, row,
+														  "payment_order_status",
+														  &is_null));
 }
 
 static void

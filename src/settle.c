@@ -71,6 +71,7 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 		for (int i = 0; i < n; i++)
 		{
 			outcome_of(&results[i], counts[i], &outcomes[i]);
+			outcomes[i].order = &orders[i];
 			if (pay_order_state_is_final(outcomes[i].state))
 				ended++;
 		}

@@ -31,7 +31,7 @@
 #include "compat.h"
 #include "table.h"
 
-#define MAX_TABLES 8
+#define MAX_TABLES 16
 
 typedef struct PayTableState
 {
@@ -65,7 +65,9 @@ pay_table_open(PayTable *table)
 	Relation	relation;
 
 	if (!OidIsValid(oid))
-		elog(ERROR, "table payments.%s does not exist", table->name);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table payments.%s does not exist", table->name)));
 
 	/* the lock takes in what others have changed about the table */
 	relation = table_open(oid, RowExclusiveLock);
@@ -143,8 +145,10 @@ find_attributes(PayTable *table, PayTableState *state)
 		AttrNumber	number = get_attnum(state->oid, table->columns[i]);
 
 		if (number == InvalidAttrNumber)
-			elog(ERROR, "table payments.%s has no column \"%s\"",
-				 table->name, table->columns[i]);
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("table payments.%s has no column \"%s\"",
+							table->name, table->columns[i])));
 		state->attributes[i] = number;
 	}
 }
@@ -239,6 +243,13 @@ pay_table_set(PayTable *table, int i, int column, Datum value)
 }
 
 void
+pay_table_set_null(PayTable *table, int i, int column)
+{
+	table->state->rows[i]->tts_isnull[table->state->attributes[column] - 1] =
+		true;
+}
+
+void
 pay_table_write_rows(PayTable *table, int n)
 {
 	PayTableState *state = table->state;
@@ -258,6 +269,14 @@ void
 pay_table_index_row(PayTable *table, int i)
 {
 	index_row(table->state, i, PAY_INDEXES_ALL);
+}
+
+void
+pay_table_insert_rows(PayTable *table, int n)
+{
+	pay_table_write_rows(table, n);
+	for (int i = 0; i < n; i++)
+		pay_table_index_row(table, i);
 }
 
 static void
@@ -301,7 +320,10 @@ pay_table_unique_index(const PayTable *table, const int *columns, int n)
 		if (same && index->rd_index->indisvalid)
 			return index;
 	}
-	elog(ERROR, "table payments.%s has lost a unique index", table->name);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("table payments.%s has lost a unique index",
+					table->name)));
 	return NULL;				/* keep compiler quiet */
 }
 

@@ -17,7 +17,7 @@
 #include "utils/relcache.h"
 
 /* Columns that a table may have here */
-#define PAY_TABLE_MAX_COLUMNS 16
+#define PAY_TABLE_MAX_COLUMNS 32
 
 typedef struct PayTable
 {
@@ -44,9 +44,13 @@ extern Relation pay_table_relation(const PayTable *table);
 #define PAY_TABLE_ROWS 128
 extern void pay_table_begin_row(PayTable *table, int i);
 extern void pay_table_set(PayTable *table, int i, int column, Datum value);
+extern void pay_table_set_null(PayTable *table, int i, int column);
 extern void pay_table_write_rows(PayTable *table, int n);
 extern void pay_table_index_row(PayTable *table, int i);
 extern void pay_table_discard_row(PayTable *table, int i);
+
+/* Both at once, for rows that nobody can have written before us */
+extern void pay_table_insert_rows(PayTable *table, int n);
 
 /*
  * The unique index over these columns (places in PayTable.columns), which has

@@ -5,104 +5,271 @@
  * A wallet's balance is the sum of its journal and the credit of its seller's
  * ledger account: all three are written in one transaction, and
  * payments.verify() compares them.
+ *
+ * Rows are written directly (table.c).  What the tables' constraints would say
+ * is said here: a balance stays within its bounds, in the version that is
+ * replaced; when another one got in between, it is read again.  A journal row
+ * points at a wallet that this transaction has changed, and at a payment order
+ * whose event it has locked; neither can go before it ends.  That an order is
+ * credited once is up to the journal's unique index, as for every writer.
+ * test/t/037_direct_settling.pl
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "amount.h"
 #include "db.h"
+#include "table.h"
+#include "table_scan.h"
 #include "wallet.h"
 
-static void change_balances(const PayWalletChange *changes, int n,
-							TimestampTz now);
+enum
+{
+	WALLET_SELLER_ID,
+	WALLET_CURRENCY,
+	WALLET_BALANCE,
+	WALLET_VERSION,
+	WALLET_UPDATED_AT
+};
+
+static PayTable wallets = {
+	"wallet",
+	{
+		[WALLET_SELLER_ID] = "seller_id",
+		[WALLET_CURRENCY] = "currency",
+		[WALLET_BALANCE] = "balance",
+		[WALLET_VERSION] = "version",
+		[WALLET_UPDATED_AT] = "updated_at",
+	}
+};
+
+enum
+{
+	JOURNAL_ID,
+	JOURNAL_SELLER_ID,
+	JOURNAL_CURRENCY,
+	JOURNAL_KIND,
+	JOURNAL_AMOUNT,
+	JOURNAL_ORDER_ID,
+	JOURNAL_PAYMENT_ORDER_ID,
+	JOURNAL_CREATED_AT
+};
+
+static PayTable journal = {
+	"wallet_transaction",
+	{
+		[JOURNAL_ID] = "id",
+		[JOURNAL_SELLER_ID] = "seller_id",
+		[JOURNAL_CURRENCY] = "currency",
+		[JOURNAL_KIND] = "kind",
+		[JOURNAL_AMOUNT] = "amount",
+		[JOURNAL_ORDER_ID] = "order_id",
+		[JOURNAL_PAYMENT_ORDER_ID] = "payment_order_id",
+		[JOURNAL_CREATED_AT] = "created_at",
+	}
+};
+
+/* What a call does to one wallet. */
+typedef struct Net
+{
+	int64		seller_id;
+	const char *currency;
+	int64		amount;
+} Net;
+
+static int	net_changes(const PayWalletChange *changes, int n, Net *nets);
+static int	order_of_wallets(const void *a, const void *b);
+static void change_balances(const Net *nets, int n, TimestampTz now);
+static bool change_balance(const Net *net, TupleTableSlot *row,
+						   TimestampTz now);
+static void open_wallet(const Net *net, TimestampTz now);
 static void write_journal(const PayWalletChange *changes, int n,
 						  TimestampTz now);
+static void fill_journal(int row, const PayWalletChange *change, int64 id,
+						 TimestampTz now);
 
 /* The journal points at the wallets, so these come first. */
 void
 pay_wallet_apply(const PayWalletChange *changes, int n, TimestampTz now)
 {
+	Net		   *nets;
+
 	if (n == 0)
 		return;
-	change_balances(changes, n, now);
+	nets = palloc(sizeof(Net) * n);
+	change_balances(nets, net_changes(changes, n, nets), now);
 	write_journal(changes, n, now);
+	CommandCounterIncrement();
 }
 
-/* One update per wallet, in the order of the key: no deadlock. */
-static void
-change_balances(const PayWalletChange *changes, int n, TimestampTz now)
+/* One change per wallet, in the order of the key: no deadlock. */
+static int
+net_changes(const PayWalletChange *changes, int n, Net *nets)
 {
-	static PayStatement upsert = {
-		"INSERT INTO payments.wallet AS w (seller_id, currency, balance, version, updated_at)"
-		" SELECT r.seller_id, r.currency, pg_catalog.sum(r.amount), 1, $4"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS r (seller_id, currency, amount)"
-		" GROUP BY r.seller_id, r.currency ORDER BY r.seller_id, r.currency"
-		" ON CONFLICT ON CONSTRAINT wallet_pkey DO UPDATE SET"
-		" balance = w.balance OPERATOR(pg_catalog.+) EXCLUDED.balance,"
-		" version = w.version OPERATOR(pg_catalog.+) 1, updated_at = EXCLUDED.updated_at",
-		4, {INT8ARRAYOID, TEXTARRAYOID, NUMERICARRAYOID, TIMESTAMPTZOID}
-	};
-	int64	   *sellers = palloc(sizeof(int64) * n);
-	char	  **currencies = palloc(sizeof(char *) * n);
-	int64	   *amounts = palloc(sizeof(int64) * n);
-	Datum		values[4];
+	int			n_nets = 0;
 
 	for (int i = 0; i < n; i++)
+		nets[i] = (Net)
 	{
-		sellers[i] = changes[i].seller_id;
-		currencies[i] = unconstify(char *, changes[i].currency);
-		amounts[i] = changes[i].amount;
+		changes[i].seller_id, changes[i].currency,
+			changes[i].amount
+	};
+	qsort(nets, n, sizeof(Net), order_of_wallets);
+	for (int i = 0; i < n; i++)
+	{
+		Net		   *last = &nets[Max(n_nets - 1, 0)];
+
+		if (n_nets == 0 || order_of_wallets(last, &nets[i]) != 0)
+			nets[n_nets++] = nets[i];
+		else if (pg_add_s64_overflow(last->amount, nets[i].amount,
+									 &last->amount))
+			elog(ERROR, "wallet of seller " INT64_FORMAT " cannot change by so much at once",
+				 last->seller_id);
 	}
-	values[0] = pay_db_int64_array(sellers, n);
-	values[1] = pay_db_text_array(currencies, n);
-	values[2] = pay_db_mills_array(amounts, n);
-	values[3] = TimestampTzGetDatum(now);
-	pay_db_run(&upsert, values, NULL);
+	return n_nets;
+}
+
+static int
+order_of_wallets(const void *a, const void *b)
+{
+	const Net  *left = a;
+	const Net  *right = b;
+
+	if (left->seller_id != right->seller_id)
+		return left->seller_id < right->seller_id ? -1 : 1;
+	return strcmp(left->currency, right->currency);
+}
+
+/*
+ * Change the balances.  A row that was not there, or was replaced by somebody
+ * else, is looked for again with a new snapshot.
+ */
+static void
+change_balances(const Net *nets, int n, TimestampTz now)
+{
+	static const int key[] = {WALLET_SELLER_ID, WALLET_CURRENCY};
+	int			done = 0;
+
+	while (done < n)
+	{
+		PayTableScan scan;
+		TupleTableSlot *row = NULL;
+
+		pay_table_open(&wallets);
+		pay_table_scan_begin(&scan, &wallets, key, lengthof(key),
+							 lengthof(key));
+		for (; done < n; done++)
+		{
+			Datum		values[] = {Int64GetDatum(nets[done].seller_id),
+				CStringGetTextDatum(nets[done].currency)
+			};
+
+			row = pay_table_scan_first(&scan, values);
+			if (row == NULL || !change_balance(&nets[done], row, now))
+				break;
+		}
+		pay_table_scan_end(&scan);
+		pay_table_close(&wallets);
+		if (done == n)
+			break;
+		CHECK_FOR_INTERRUPTS();
+		if (row == NULL)
+			open_wallet(&nets[done], now);
+		else if (IsolationUsesXactSnapshot())
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access due to concurrent update"),
+					 errdetail("The wallet of seller " INT64_FORMAT " has changed since this transaction began.",
+							   nets[done].seller_id),
+					 errhint("Repeat the transaction.")));
+	}
+}
+
+/* Put the next version in a wallet's place; false: it is not the newest. */
+static bool
+change_balance(const Net *net, TupleTableSlot *row, TimestampTz now)
+{
+	bool		is_null;
+	Datum		before = pay_table_get(&wallets, row, WALLET_BALANCE, &is_null);
+	Datum		version = pay_table_get(&wallets, row, WALLET_VERSION, &is_null);
+	int64		balance;
+
+	if (pg_add_s64_overflow(pay_amount_from_balance(before), net->amount,
+							&balance) || balance < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("wallet of seller " INT64_FORMAT " in %s cannot change by %s",
+						net->seller_id, net->currency,
+						pay_amount_text(net->amount)),
+				 errdetail("A balance is not negative, and below 9.2 * 10^15."),
+				 errtableconstraint(pay_table_relation(&wallets),
+									"wallet_balance_not_negative")));
+	pay_table_copy_row(&wallets, row);
+	pay_table_set(&wallets, 0, WALLET_BALANCE, pay_amount_to_numeric(balance));
+	pay_table_set(&wallets, 0, WALLET_VERSION,
+				  Int64GetDatum(DatumGetInt64(version) + 1));
+	pay_table_set(&wallets, 0, WALLET_UPDATED_AT, TimestampTzGetDatum(now));
+	return pay_table_replace_row(&wallets, row);
+}
+
+/* Once per seller and currency, by a statement: whoever comes second waits. */
+static void
+open_wallet(const Net *net, TimestampTz now)
+{
+	static PayStatement insert = {
+		"INSERT INTO payments.wallet (seller_id, currency, updated_at)"
+		" VALUES ($1, $2, $3) ON CONFLICT ON CONSTRAINT wallet_pkey DO NOTHING",
+		3, {INT8OID, TEXTOID, TIMESTAMPTZOID}
+	};
+	Datum		values[3] = {Int64GetDatum(net->seller_id),
+	CStringGetTextDatum(net->currency), TimestampTzGetDatum(now)};
+
+	pay_db_run(&insert, values, NULL);
 }
 
 static void
 write_journal(const PayWalletChange *changes, int n, TimestampTz now)
 {
-	static PayStatement insert = {
-		"INSERT INTO payments.wallet_transaction (id, seller_id, currency, kind,"
-		" amount, order_id, payment_order_id, created_at)"
-		" SELECT r.id, r.seller_id, r.currency, r.kind, r.amount, r.order_id, r.payment_order_id, $8"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-		" pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5),"
-		" pg_catalog.unnest($6), pg_catalog.unnest($7))"
-		" AS r (id, seller_id, currency, kind, amount, order_id, payment_order_id)",
-		8, {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-			NUMERICARRAYOID, TEXTARRAYOID, INT8ARRAYOID,
-		TIMESTAMPTZOID}
-	};
-	int64	   *sellers = palloc(sizeof(int64) * n);
-	char	  **currencies = palloc(sizeof(char *) * n);
-	char	  **kinds = palloc(sizeof(char *) * n);
-	int64	   *amounts = palloc(sizeof(int64) * n);
-	char	  **order_ids = palloc(sizeof(char *) * n);
-	int64	   *orders = palloc(sizeof(int64) * n);
-	Datum		values[8];
+	int64	   *ids = pay_db_draw_ids("wallet_transaction_id_seq", n);
 
-	for (int i = 0; i < n; i++)
+	pay_table_open(&journal);
+	for (int first = 0; first < n; first += PAY_TABLE_ROWS)
 	{
-		sellers[i] = changes[i].seller_id;
-		currencies[i] = unconstify(char *, changes[i].currency);
-		kinds[i] = unconstify(char *, changes[i].kind);
-		amounts[i] = changes[i].amount;
-		order_ids[i] = unconstify(char *, changes[i].order_id);
-		orders[i] = changes[i].payment_order_id;
+		int			rows = Min(n - first, PAY_TABLE_ROWS);
+
+		for (int i = 0; i < rows; i++)
+			fill_journal(i, &changes[first + i], ids[first + i], now);
+		pay_table_insert_rows(&journal, rows);
 	}
-	values[0] = pay_db_int64_array(pay_db_draw_ids("wallet_transaction_id_seq",
-												   n), n);
-	values[1] = pay_db_int64_array(sellers, n);
-	values[2] = pay_db_text_array(currencies, n);
-	values[3] = pay_db_text_array(kinds, n);
-	values[4] = pay_db_mills_array(amounts, n);
-	values[5] = pay_db_text_array(order_ids, n);
-	values[6] = pay_db_int64_array(orders, n);
-	values[7] = TimestampTzGetDatum(now);
-	pay_db_run(&insert, values, NULL);
+	pay_table_close(&journal);
+}
+
+static void
+fill_journal(int row, const PayWalletChange *change, int64 id,
+			 TimestampTz now)
+{
+	if (change->amount == 0 || !pay_money_in_range(change->amount))
+		elog(ERROR, "amount of a change of wallet " INT64_FORMAT " is out of range",
+			 change->seller_id);
+	pay_table_begin_row(&journal, row);
+	pay_table_set(&journal, row, JOURNAL_ID, Int64GetDatum(id));
+	pay_table_set(&journal, row, JOURNAL_SELLER_ID,
+				  Int64GetDatum(change->seller_id));
+	pay_table_set(&journal, row, JOURNAL_CURRENCY,
+				  CStringGetTextDatum(change->currency));
+	pay_table_set(&journal, row, JOURNAL_KIND,
+				  CStringGetTextDatum(change->kind));
+	pay_table_set(&journal, row, JOURNAL_AMOUNT,
+				  pay_amount_to_numeric(change->amount));
+	pay_table_set(&journal, row, JOURNAL_ORDER_ID,
+				  CStringGetTextDatum(change->order_id));
+	pay_table_set(&journal, row, JOURNAL_PAYMENT_ORDER_ID,
+				  Int64GetDatum(change->payment_order_id));
+	pay_table_set(&journal, row, JOURNAL_CREATED_AT,
+				  TimestampTzGetDatum(now));
 }

@@ -29,7 +29,7 @@
 #include "clock.h"
 #include "db.h"
 #include "fault.h"
-#include "order.h"
+#include "order_history.h"
 #include "worker.h"
 
 /*

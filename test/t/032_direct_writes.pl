@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use Audit;
+use Constraints;
 use IPC::Run ();
 use PaymentsTest;
 use PostgreSQL::Test::Utils;
@@ -48,29 +49,11 @@ $shop->sql('VACUUM (FULL) payments.ledger_balance');
 ok($posting->finish, 'posting went on meanwhile');
 cmp_ok($shop->sql('SELECT count(*) FROM payments.ledger_transaction'), '>', 200, 'and wrote a lot');
 
-is($shop->sql(q(SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-		WHERE relnamespace = 'payments'::regnamespace AND NOT (indisvalid AND indisready))), 0, 'every index is valid');
-is($shop->sql(q(SELECT count(bt_index_parent_check(i.indexrelid, heapallindexed => true)) > 5
-		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
-		WHERE amname = 'btree' AND relname ~ '^(ledger_|on_)')), 't', 'and has every row, amcheck says');
-is($shop->sql(q(SELECT count(*) FROM pg_class c, verify_heapam(c.oid) v
-		WHERE relnamespace = 'payments'::regnamespace AND relname ~ '^ledger_' AND relkind = 'r')), 0, 'tables are sound');
+indexes_are_sound($shop, '^(ledger_|on_)');
 is(counted('kind', "kind = 'test'", 'hash'), counted('kind', "kind || '' = 'test'", 'none'), 'the hash index too');
 
 # the constraints that posting does not ask
-for my $constraint (split /\n/, $shop->sql(q(
-	SELECT conrelid::regclass || '|' || conname || '|' || pg_get_expr(conbin, conrelid)
-	FROM pg_constraint WHERE contype = 'c' AND conrelid::regclass::text ~ '^payments.ledger_')))
-{
-	my ($table, $name, $expression) = split /\|/, $constraint, 3;
-	is($shop->sql("SELECT count(*) FROM $table WHERE NOT ($expression)"), 0, "$name holds");
-}
-for my $key (split /\n/, $shop->sql(q(
-	SELECT conrelid::regclass || '|' || conname FROM pg_constraint WHERE contype = 'f' AND conrelid::regclass::text ~ '^payments.ledger_')))
-{
-	my ($table, $name) = split /\|/, $key;
-	is(orphans($name), 0, "$name holds");
-}
+constraints_hold($shop, '^ledger_');
 is($shop->sql('SELECT count(*) FROM payments.verify() WHERE NOT holds'), 0, 'the books are right');
 
 $shop->{node}->stop;
@@ -90,20 +73,4 @@ sub counted
 	my ($column, $condition) = @_;
 
 	return $shop->sql("SET enable_seqscan = off; SELECT count(*) FROM payments.ledger_transaction WHERE $condition");
-}
-
-# Rows of a foreign key's table without their counterpart, looked for by hand
-sub orphans
-{
-	my ($name) = @_;
-	my $query = $shop->sql(qq(
-		SELECT format('SELECT count(*) FROM %s a WHERE %s AND NOT EXISTS (SELECT FROM %s b WHERE %s)', conrelid::regclass,
-			string_agg(format('a.%I IS NOT NULL', x.attname), ' AND '), confrelid::regclass,
-			string_agg(format('a.%I = b.%I', x.attname, y.attname), ' AND '))
-		FROM pg_constraint, ROWS FROM (unnest(conkey), unnest(confkey)) k (f, t)
-			JOIN pg_attribute x ON true JOIN pg_attribute y ON true
-		WHERE conname = '$name' AND x.attrelid = conrelid AND x.attnum = f AND y.attrelid = confrelid AND y.attnum = t
-		GROUP BY conrelid, confrelid));
-
-	return $shop->sql($query);
 }
