@@ -99,7 +99,8 @@ read_arguments(FunctionCallInfo fcinfo, PayOrder *order)
 		if (!JB_ROOT_IS_OBJECT(metadata))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("metadata is not a JSON object")));
+					 errmsg("metadata is not a JSON object"),
+					 errhint("Give an object, for example {\"cart\": 17}.")));
 		order->metadata = JsonbToCString(NULL, &metadata->root,
 										 VARSIZE(metadata));
 	}
@@ -129,7 +130,8 @@ check_names(const PayOrder *order)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("buyer_id is not positive"),
-				 errdetail("The value is " INT64_FORMAT ".", order->buyer_id)));
+				 errdetail("The value is " INT64_FORMAT ".", order->buyer_id),
+				 errhint("Give the number that the buyer has in your own tables.")));
 	if (name_length < 1 || name_length > PAY_MAX_ORDER_NAME)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

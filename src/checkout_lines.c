@@ -83,7 +83,8 @@ pay_checkout_lines_read(Jsonb *lines, PayOrder *order)
 			!JsonContainerIsObject(element->val.binary.data))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("line %d is not a JSON object", i + 1)));
+					 errmsg("line %d is not a JSON object", i + 1),
+					 errhint("Give an array of objects with seller_id and amount, or unit_price and quantity.")));
 		read_line(element->val.binary.data, i + 1, order, &order->lines[i]);
 	}
 }

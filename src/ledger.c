@@ -143,6 +143,7 @@ check_posting(const PayLedgerPosting *posting)
 					 errmsg("ledger transaction \"%s\" has entries in more than %d currencies",
 							posting->transaction_key,
 							PAY_ZERO_SUM_CURRENCIES),
+					 errhint("Post them as several ledger transactions."),
 					 pay_zero_sum_errconstraint()));
 	}
 

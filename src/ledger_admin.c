@@ -101,7 +101,8 @@ payments_set_account_limits(PG_FUNCTION_ARGS)
 		DatumGetBool(DirectFunctionCall2(numeric_gt, values[1], values[2])))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("floor is above ceiling")));
+				 errmsg("floor is above ceiling"),
+				 errhint("Give a floor up to the ceiling, or NULL for no limit.")));
 
 	if (pay_db_run(&set, values, nulls) > 0)
 	{

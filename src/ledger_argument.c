@@ -55,7 +55,8 @@ pay_ledger_argument_text(FunctionCallInfo fcinfo, int n, const char *name)
 	if (value[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is empty", name)));
+				 errmsg("%s is empty", name),
+				 errhint("Give a text of at least one character.")));
 	return value;
 }
 
@@ -129,7 +130,8 @@ check_length(const char *value, int max_length, const char *name,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s%s is empty", pay_ledger_place_text(place),
-						name)));
+						name),
+				 errhint("Give a text of 1 to %d characters.", max_length)));
 	if (length > max_length)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

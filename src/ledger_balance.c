@@ -320,7 +320,8 @@ decide(PayLedgerAccount *account, Relation key, TupleTableSlot *row,
 				 errmsg("balance of account \"%s\" is out of range",
 						account->code),
 				 errdetail("A balance and what is held of it stay below 9.2 * 10^15 %s.",
-						   account->currency)));
+						   account->currency),
+				 errhint("Use several accounts.")));
 	if (account->fact)
 		return true;
 

@@ -130,7 +130,8 @@ taken(const Hold *hold, const PayLedgerPosting *posting)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("account \"%s\" cannot change by so much at once",
-							hold->account)));
+							hold->account),
+					 errhint("A hold is posted by entries that take what is held, or a part of it.")));
 	}
 	if (hold->debit)
 		net = -net;

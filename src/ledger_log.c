@@ -256,6 +256,7 @@ check_sums(const LoggedTransaction *transaction)
 					(errcode(ERRCODE_CHECK_VIOLATION),
 					 errmsg("ledger transaction " INT64_FORMAT " has entries in more than %d currencies",
 							transaction->id, PAY_ZERO_SUM_CURRENCIES),
+					 errhint("Post them as several ledger transactions."),
 					 pay_zero_sum_errconstraint()));
 	}
 

@@ -196,7 +196,8 @@ choose_limits(FunctionCallInfo fcinfo, Opening *opening)
 										 opening->ceiling)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("floor is above ceiling")));
+				 errmsg("floor is above ceiling"),
+				 errhint("Give a floor up to the ceiling, or NULL for no limit.")));
 }
 
 /*

@@ -179,6 +179,7 @@ currency_code(Datum currency)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("currency of a ledger entry is not three capital letters"),
+				 errhint("It is the currency of the account, a code of payments.currency."),
 				 pay_zero_sum_errconstraint()));
 	return code;
 }
