@@ -19,13 +19,9 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/relscan.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "common/int.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/numeric.h"
@@ -33,13 +29,13 @@
 #include "utils/timestamp.h"
 
 #include "amount.h"
-#include "compat.h"
 #include "errors.h"
 #include "ledger_account_cache.h"
 #include "ledger_balance.h"
 #include "ledger_hold.h"
 #include "ledger_state.h"
 #include "table.h"
+#include "table_lookup.h"
 
 enum
 {
@@ -81,23 +77,21 @@ typedef struct Balance
 	int64		balance;
 } Balance;
 
-static void change_one(PayLedgerAccount *account, Relation key);
-static bool find_row(PayLedgerAccount *account, int stripe, Relation key,
-					 TupleTableSlot *row);
-static bool find_in_place(const PayLedgerAccount *account, int stripe,
-						  Snapshot snapshot, TupleTableSlot *row);
-static bool find_by_key(PayLedgerAccount *account, int stripe, Relation key,
-						Snapshot snapshot, TupleTableSlot *row);
+static void change_one(PayLedgerAccount *account, PayTableLookup *lookup);
+static bool find_row(PayLedgerAccount *account, int stripe,
+					 PayTableLookup *lookup);
+static bool find_at(PayLedgerAccount *account, int stripe,
+					PayTableLookup *lookup);
+static bool is_row(const PayLedgerAccount *account, int stripe,
+				   TupleTableSlot *row);
 static void read_row(TupleTableSlot *row, Balance *balance);
 static int64 limit(TupleTableSlot *row, int column, bool *is_there);
 static void learn_stripes(PayLedgerAccount *account, const Balance *balance);
 static bool replace_row(TupleTableSlot *row, const Balance *before,
 						const Balance *after);
-static bool decide(PayLedgerAccount *account, Relation key,
-				   TupleTableSlot *row, const Balance *before,
-				   Balance *after);
-static bool is_newest(PayLedgerAccount *account, Relation key,
-					  TupleTableSlot *row);
+static bool decide(PayLedgerAccount *account, PayTableLookup *lookup,
+				   const Balance *before, Balance *after);
+static bool is_newest(PayLedgerAccount *account, PayTableLookup *lookup);
 static void check_until(const PayLedgerAccount *account);
 static void release_due(PayLedgerAccount *account, Balance *after);
 static bool falls_below_floor(const PayLedgerAccount *account,
@@ -113,25 +107,25 @@ pay_ledger_balance_change(PayLedgerAccount *accounts, int n)
 {
 	static const int key_columns[] = {ACCOUNT_ID, STRIPE};
 	PayLedgerAccount **sorted = palloc(sizeof(PayLedgerAccount *) * n);
-	Relation	key;
+	PayTableLookup lookup;
 
 	for (int i = 0; i < n; i++)
 		sorted[i] = &accounts[i];
 	qsort(sorted, n, sizeof(sorted[0]), compare_ids);
 
 	pay_table_open(&balances);
-	key = pay_table_unique_index(&balances, key_columns, 2);
+	pay_table_lookup_begin(&lookup, &balances,
+						   pay_table_unique_index(&balances, key_columns, 2));
 	for (int i = 0; i < n; i++)
-		change_one(sorted[i], key);
+		change_one(sorted[i], &lookup);
+	pay_table_lookup_end(&lookup);
 	pay_table_close(&balances);
 }
 
 /* Change one account's balance, however often others come in between. */
 static void
-change_one(PayLedgerAccount *account, Relation key)
+change_one(PayLedgerAccount *account, PayTableLookup *lookup)
 {
-	TupleTableSlot *row = table_slot_create(pay_table_relation(&balances),
-											NULL);
 	bool		done = false;
 	int			missing = 0;
 
@@ -141,11 +135,11 @@ change_one(PayLedgerAccount *account, Relation key)
 		Balance		after;
 
 		if (account->stripes > 0 &&
-			find_row(account, MyProcPid % account->stripes, key, row))
+			find_row(account, MyProcPid % account->stripes, lookup))
 		{
-			read_row(row, &before);
-			done = decide(account, key, row, &before, &after) &&
-				replace_row(row, &before, &after);
+			read_row(lookup->row, &before);
+			done = decide(account, lookup, &before, &after) &&
+				replace_row(lookup->row, &before, &after);
 			learn_stripes(account, &before);
 			if (!done && IsolationUsesXactSnapshot())
 				ereport(ERROR,
@@ -158,96 +152,64 @@ change_one(PayLedgerAccount *account, Relation key)
 		else
 		{
 			/* once it may have been added between the two looks */
-			if (!find_row(account, 0, key, row) || ++missing > 3)
+			if (!find_row(account, 0, lookup) || ++missing > 3)
 				pay_ledger_state_rows_missing(account->code);
-			read_row(row, &before);
+			read_row(lookup->row, &before);
 			learn_stripes(account, &before);
 		}
 		CHECK_FOR_INTERRUPTS();
 	}
-	ExecDropSingleTupleTableSlot(row);
 }
 
-/*
- * Find the newest version of a row and copy it, so that no buffer stays pinned
- * while its writer is waited for: a pin would keep old versions from being
- * pruned, and they are many where many wait.
- */
+/* Find the newest version of a row. */
 static bool
-find_row(PayLedgerAccount *account, int stripe, Relation key,
-		 TupleTableSlot *row)
+find_row(PayLedgerAccount *account, int stripe, PayTableLookup *lookup)
 {
 	Snapshot	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ?
 											GetTransactionSnapshot() :
 											GetLatestSnapshot());
-	bool		found = find_in_place(account, stripe, snapshot, row) ||
-	find_by_key(account, stripe, key, snapshot, row);
+	bool		found;
 
-	if (found)
-		ExecMaterializeSlot(row);
+	pay_table_lookup_with(lookup, snapshot);
+	found = find_at(account, stripe, lookup);
+	pay_table_lookup_with(lookup, NULL);
 	UnregisterSnapshot(snapshot);
 	return found;
 }
 
 /*
  * Where it was the last time: an update leaves the root of its chain in place
- * as long as the page has room.  Anything else may be there by now, so what is
- * found is looked at.
+ * as long as the page has room.  Else by its key.
  */
 static bool
-find_in_place(const PayLedgerAccount *account, int stripe, Snapshot snapshot,
-			  TupleTableSlot *row)
+find_at(PayLedgerAccount *account, int stripe, PayTableLookup *lookup)
 {
-	Relation	table = pay_table_relation(&balances);
-	ItemPointerData place = account->place;
-	IndexFetchTableData *fetch;
-	bool		again = false;
-	bool		found;
-	bool		is_null;
-
-	if (!ItemPointerIsValid(&place) ||
-		ItemPointerGetBlockNumber(&place) >= RelationGetNumberOfBlocks(table))
-		return false;
-	fetch = table_index_fetch_begin(table);
-	found = table_index_fetch_tuple(fetch, &place, snapshot, row, &again,
-									NULL);
-	table_index_fetch_end(fetch);
-	return found &&
-		DatumGetInt64(pay_table_get(&balances, row, ACCOUNT_ID,
-									&is_null)) == account->id &&
-		DatumGetInt16(pay_table_get(&balances, row, STRIPE,
-									&is_null)) == stripe;
-}
-
-static bool
-find_by_key(PayLedgerAccount *account, int stripe, Relation key,
-			Snapshot snapshot, TupleTableSlot *row)
-{
-	IndexScanDesc scan = pay_index_beginscan(pay_table_relation(&balances),
-											 key, snapshot, 2);
 	ScanKeyData keys[2];
-	ItemPointer tid;
-	bool		found = false;
+
+	if (pay_table_lookup_place(lookup, &account->place) &&
+		is_row(account, stripe, lookup->row))
+		return true;
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(account->id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT2EQ,
 				Int16GetDatum(stripe));
-	index_rescan(scan, keys, 2, NULL, 0);
-	while (!found &&
-		   (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
-	{
-		ItemPointerData place = *tid;
+	pay_table_lookup_key(lookup, keys, 2);
+	if (!pay_table_lookup_next(lookup, &account->place))
+		return false;
+	pay_ledger_account_remember(account);
+	return true;
+}
 
-		found = index_fetch_heap(scan, row);
-		if (found)
-		{
-			account->place = place;
-			pay_ledger_account_remember(account);
-		}
-	}
-	index_endscan(scan);
-	return found;
+static bool
+is_row(const PayLedgerAccount *account, int stripe, TupleTableSlot *row)
+{
+	bool		is_null;
+
+	return DatumGetInt64(pay_table_get(&balances, row, ACCOUNT_ID,
+									   &is_null)) == account->id &&
+		DatumGetInt16(pay_table_get(&balances, row, STRIPE,
+									&is_null)) == stripe;
 }
 
 static void
@@ -308,7 +270,7 @@ replace_row(TupleTableSlot *row, const Balance *before, const Balance *after)
  * not what it was, and has to be read again.
  */
 static bool
-decide(PayLedgerAccount *account, Relation key, TupleTableSlot *row,
+decide(PayLedgerAccount *account, PayTableLookup *lookup,
 	   const Balance *before, Balance *after)
 {
 	*after = *before;
@@ -346,7 +308,7 @@ decide(PayLedgerAccount *account, Relation key, TupleTableSlot *row,
 		 * test/specs/race_hold_overdue.spec
 		 */
 		if (falls_below_floor(account, before, after) &&
-			!is_newest(account, key, row))
+			!is_newest(account, lookup))
 			return false;
 	}
 	check_limits(account, before, after);
@@ -355,15 +317,12 @@ decide(PayLedgerAccount *account, Relation key, TupleTableSlot *row,
 
 /* Has nobody changed the only row of an account since it was read? */
 static bool
-is_newest(PayLedgerAccount *account, Relation key, TupleTableSlot *row)
+is_newest(PayLedgerAccount *account, PayTableLookup *lookup)
 {
-	TupleTableSlot *newest = table_slot_create(pay_table_relation(&balances),
-											   NULL);
-	bool		same = find_row(account, 0, key, newest) &&
-	ItemPointerEquals(&newest->tts_tid, &row->tts_tid);
+	ItemPointerData version = lookup->row->tts_tid;
 
-	ExecDropSingleTupleTableSlot(newest);
-	return same;
+	return find_row(account, 0, lookup) &&
+		ItemPointerEquals(&lookup->row->tts_tid, &version);
 }
 
 /*
