@@ -58,7 +58,10 @@ static const struct
 	{CURLOPT_TCP_KEEPALIVE, 1},
 	{CURLOPT_TCP_NODELAY, 1},
 
-	{CURLOPT_BUFFERSIZE, 16 * 1024},
+	/*
+	 * Not CURLOPT_BUFFERSIZE: libcurl refuses it to a handle whose look-up of
+	 * a name has failed, and nothing could be sent by it any more.
+	 */
 	{CURLOPT_MAXFILESIZE, PAY_HTTP_MAX_BODY},
 };
 

@@ -307,6 +307,14 @@ test_not_sent(void)
 	check_not_sent(&(HttpsServerOptions) {0}, "none.test",
 				   "a name that does not exist");
 
+	/* Whatever a failed look-up leaves behind, the next request goes out. */
+	fresh(&(HttpsServerOptions) {0});
+	start_at(client, "none.test", https_server_port(server), "/ok", "x", 2000, 1);
+	fetch(client);
+	exchange("/ok", "x");
+	ok(got.result.outcome == PAY_HTTP_ANSWERED,
+	   "and the next request goes out (%s)", outcome_name());
+
 	fresh(&(HttpsServerOptions) {.tls_1_2 = true});
 	exchange("/ok", "x");
 	ok(got.result.outcome == PAY_HTTP_ANSWERED, "TLS 1.2 is good enough");
