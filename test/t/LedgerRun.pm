@@ -68,10 +68,33 @@ sub raw
 			RETURNING id)
 		INSERT INTO payments.ledger_entry (transaction_id, account_id, entry_no, entry_count, currency, amount)
 		SELECT id, $a, 1, 2, 'KRW', $amount FROM header UNION ALL SELECT id, $b, 2, 2, 'KRW', -$amount FROM header;
-		UPDATE payments.ledger_balance b SET balance = e.total
+		) . balances_sql($a, $b) . '; COMMIT';
+}
+
+sub balances_sql
+{
+	my ($a, $b) = @_;
+	return qq(UPDATE payments.ledger_balance b SET balance = e.total
 		FROM (SELECT account_id, sum(amount) AS total FROM payments.ledger_entry GROUP BY account_id) e
-		WHERE e.account_id = b.account_id AND b.account_id IN ($a, $b) AND b.balance <> e.total;
-		COMMIT);
+		WHERE e.account_id = b.account_id AND b.account_id IN ($a, $b) AND b.balance <> e.total);
+}
+
+# The same by COPY, which writes many rows with one record: three headers, with
+# twelve entries each.  The ids are those that the sequence draws.
+sub copied
+{
+	my ($key, $from, $to) = @_;
+	my ($a, $b) = map { account_of($_) } $from, $to;
+
+	return qq(SELECT current_setting('data_directory') || '/run.copy' AS file \\gset
+		BEGIN;
+		COPY (SELECT nextval('payments.ledger_transaction_id_seq'), '$key ' || n, 'run.copy', '2020-01-01 00:00+00', now()
+			FROM generate_series(1, 3) n) TO :'file';
+		COPY payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at) FROM :'file';
+		COPY (SELECT t.id, CASE WHEN n <= 6 THEN $a ELSE $b END, n, 12, 'KRW', CASE WHEN n <= 6 THEN 5 ELSE -5 END
+			FROM payments.ledger_transaction t, generate_series(1, 12) n WHERE t.kind = 'run.copy' ORDER BY t.id, n) TO :'file';
+		COPY payments.ledger_entry (transaction_id, account_id, entry_no, entry_count, currency, amount) FROM :'file';
+		) . balances_sql($a, $b) . '; COMMIT';
 }
 
 # Posts that a handler undoes, three levels deep
@@ -127,7 +150,7 @@ my @steps = (
 	{ name => 'another session begins', session => 1, again => '',
 		sql => 'BEGIN; ' . post('slow 1', 'asset:s1', 21, 'asset:s2', -21) },
 	{ name => 'a post meanwhile', sql => post('meanwhile', 'asset:a', 2, 'asset:new', -2) },
-	{ name => 'reversed', once => 1,
+	{ name => 'reversed',
 		sql => 'SELECT payments.reverse(' . id_of('plain') . q{, 'a mistake')} },
 	{ name => 'another session goes on', session => 1, again => '',
 		sql => post('slow 2', 'asset:s1', 22, 'asset:s3', -22) },
@@ -135,6 +158,7 @@ my @steps = (
 	{ name => 'prepared: committed', finishes => 'run 1',
 		again => post('prepared', 'asset:p1', 11, 'asset:p2', -11), sql => q(COMMIT PREPARED 'run 1') },
 	{ name => 'raw rows', once => 1, sql => raw('raw 1', 'asset:a', 'asset:b', 31) },
+	{ name => 'copied rows', once => 1, sql => copied('copied', 'asset:a', 'asset:b') },
 	{ name => 'another session commits', session => 1,
 		again => 'BEGIN; ' . post('slow 1', 'asset:s1', 21, 'asset:s2', -21) . '; '
 		  . post('slow 2', 'asset:s1', 22, 'asset:s3', -22) . '; COMMIT',
@@ -154,7 +178,7 @@ my @steps = (
 			ARRAY['batch 50', 'batch 51'], ARRAY['run.batch', 'run.batch'], ARRAY[2, 2],
 			ARRAY['asset:hot', 'asset:batch1', 'asset:a', 'asset:hot'], ARRAY[50, -50, 1, -1],
 			effective_ats => array_fill('2020-01-01 00:00+00'::timestamptz, ARRAY[2]))) },
-	{ name => 'a part reversed', once => 1,
+	{ name => 'a part reversed',
 		sql => 'SELECT payments.reverse(' . id_of('twenty') . q{, 'a part', } . entries('asset:t1', -2, 'asset:t20', 2) . ')' },
 	{ name => 'an account with limits',
 		sql => q(SELECT payments.open_account('wallet:7', kind => 'liability', currency => 'KRW', floor => 0, ceiling => 10000, reason => 'run')) },
