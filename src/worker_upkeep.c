@@ -6,7 +6,7 @@
  * In short transactions of its own, and only while no result waits to be
  * saved.  Nothing depends on it: reads are right without snapshots, and a hold
  * past its time counts as released.  So when it fails people are told once, and
- * it is tried again with the next sweep.  test/t/037_worker_upkeep.pl
+ * it is tried again with the next sweep.  test/t/039_worker_upkeep.pl
  *
  * Snapshots take three steps, each after the other's commit: a round.  While
  * the ledger moves there is one every second, otherwise one every sweep.
