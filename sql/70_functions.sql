@@ -140,12 +140,25 @@ COMMENT ON FUNCTION payments.ack_events(text, bigint) IS
 
 -- Operators
 
-CREATE FUNCTION payments.retry(order_id text)
+CREATE FUNCTION payments.retry(order_id text, note text DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_retry';
-COMMENT ON FUNCTION payments.retry(text) IS
-'Makes the open call of an order due now: the worker asks the PSP what became of it';
+COMMENT ON FUNCTION payments.retry(text, text) IS
+'Makes the open call of an order due now: the worker asks the PSP what became of it; recorded with the note';
+
+CREATE FUNCTION payments.resolve(
+	order_id text,
+	outcome text,
+	note text,
+	amount numeric DEFAULT NULL,
+	payment_key text DEFAULT NULL,
+	approved_at timestamptz DEFAULT NULL)
+	RETURNS payments.payment_order_status
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_resolve';
+COMMENT ON FUNCTION payments.resolve(text, text, text, numeric, text, timestamptz) IS
+'Closes an order that evidence could not decide, as succeeded (with the amount and payment key that the PSP shows) or failed; recorded with the note';
 
 CREATE FUNCTION payments.set_node(node integer, nodes integer)
 	RETURNS void

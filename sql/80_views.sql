@@ -51,7 +51,7 @@ COMMENT ON VIEW payments.open_calls IS
 CREATE VIEW payments.stuck_orders WITH (security_barrier) AS
 	SELECT c.order_id, p.status, c.state, c.next_operation, c.attempts, c.last_meaning, c.last_code, c.age,
 		CASE
-			WHEN c.state = 'waits for a person' THEN 'the evidence does not decide: look at psp_answer and the PSP''s dashboard, then payments.retry'
+			WHEN c.state = 'waits for a person' THEN 'the evidence does not decide: look at psp_answer and the PSP''s dashboard, then payments.retry or payments.resolve'
 			WHEN c.attempts = 0 THEN 'nothing was sent: is the worker running? see payments.worker_status'
 			WHEN c.last_meaning = 'waiting' THEN 'the buyer has not paid into the virtual account yet'
 			ELSE 'the worker keeps asking the PSP; see psp_answer'

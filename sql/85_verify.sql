@@ -132,13 +132,16 @@ CREATE FUNCTION payments.verify(
 			FROM ONLY payments.psp_answer GROUP BY order_id) a
 
 		UNION ALL
-		SELECT 11, 'every success is proved by an answer with our key, order, currency and amount',
+		SELECT 11, 'every success is proved, by an answer or by a person, with our key and amount',
 			count(*),
 			min(format('order "%s"', e.order_id)) FILTER (WHERE NOT EXISTS (
 				SELECT FROM ONLY payments.psp_answer a
 				WHERE a.order_id = e.order_id AND a.action = 'succeed' AND a.meaning = 'approved'
 					AND a.payment_key = e.payment_key AND a.psp_order_id = e.order_id
-					AND a.currency = e.currency AND a.amount = e.amount))
+					AND a.currency = e.currency AND a.amount = e.amount)
+				AND NOT EXISTS (SELECT FROM ONLY payments.operator_action o
+				WHERE o.order_id = e.order_id AND o.outcome = 'succeeded'
+					AND o.payment_key = e.payment_key AND o.currency = e.currency AND o.amount = e.amount))
 		FROM ONLY payments.payment_event e
 		WHERE EXISTS (SELECT FROM ONLY payments.payment_order o
 			WHERE o.payment_event_id = e.id AND o.payment_order_status = 'SUCCESS')
@@ -347,6 +350,21 @@ CREATE FUNCTION payments.verify(
 				FROM ONLY payments.schema_record r ORDER BY r.id DESC LIMIT 1))),
 			CASE WHEN p.n > 0 THEN format('%s%s', p.first, CASE WHEN p.n > 1 THEN format(' (and %s more)', p.n - 1) END) END
 		FROM (SELECT count(*) AS n, min(s.problem) AS first FROM payments.schema_problems() s) p
+
+		UNION ALL
+		SELECT 27, 'orders that a person resolved are what he said, and no answer settled them',
+			count(*),
+			min(format('order "%s": resolved as %s, status %s%s', o.order_id, o.outcome, coalesce(p.status, 'none'),
+				CASE WHEN a.order_id IS NOT NULL THEN format(', answer %s settled it', a.action) END))
+				FILTER (WHERE p.status IS DISTINCT FROM CASE o.outcome WHEN 'succeeded' THEN 'SUCCESS' ELSE 'FAILURE' END
+					OR a.order_id IS NOT NULL)
+		FROM ONLY payments.operator_action o
+			LEFT JOIN LATERAL (SELECT CASE WHEN min(l.payment_order_status) = max(l.payment_order_status)
+					THEN min(l.payment_order_status)::text ELSE 'mixed' END AS status
+				FROM ONLY payments.payment_order l WHERE l.order_id = o.order_id) p ON true
+			LEFT JOIN LATERAL (SELECT a.order_id, a.action FROM ONLY payments.psp_answer a
+				WHERE a.order_id = o.order_id AND a.action IN ('succeed', 'fail') LIMIT 1) a ON true
+		WHERE o.action = 'resolve'
 	) v
 	ORDER BY v.n
 	$$;

@@ -1,24 +1,19 @@
 /*
  * admin.c
- *		What operators and DBAs call: rights, node numbers, retries.
+ *		What operators and DBAs call: rights, node numbers, merchants.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 #include "args.h"
 #include "db.h"
-#include "errors.h"
-#include "order.h"
-#include "wake.h"
 
 PG_FUNCTION_INFO_V1(payments_grant_to);
 PG_FUNCTION_INFO_V1(payments_set_merchant);
 PG_FUNCTION_INFO_V1(payments_set_node);
-PG_FUNCTION_INFO_V1(payments_retry);
 
 static bool is_client_key(const char *text);
 static void set_sequence(const char *name, int64 node, int64 nodes);
@@ -195,42 +190,4 @@ set_sequence(const char *name, int64 node, int64 nodes)
 							quote_identifier(name),
 							first + ((node - first) % nodes + nodes) % nodes,
 							called ? "true" : "false"));
-}
-
-/*
- * payments.retry: an operator's push.  It only ever asks the PSP: the next
- * attempt is a query, whatever it would have been.
- */
-Datum
-payments_retry(PG_FUNCTION_ARGS)
-{
-	static PayStatement push = {
-		"UPDATE payments.psp_call_queue SET due_at = $2, failures = 0,"
-		" next_operation = CASE WHEN attempt_no OPERATOR(pg_catalog.=) 0 THEN next_operation ELSE 'Q' END,"
-		" phase = CASE WHEN phase OPERATOR(pg_catalog.=) 'X' THEN 'R' ELSE phase END,"
-		" state = 'P' WHERE order_id OPERATOR(pg_catalog.=) $1"
-		" AND state OPERATOR(pg_catalog.<>) 'S'",
-		2, {TEXTOID, TIMESTAMPTZOID}
-	};
-	char	   *order_id;
-	PayOrder	order;
-	Datum		values[2];
-
-	pay_args_require(fcinfo, 0, "order_id");
-	order_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
-
-	pay_db_connect();
-	if (!pay_order_lock(order_id, &order))
-		pay_order_unknown(order_id);
-	values[0] = CStringGetTextDatum(order_id);
-	values[1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	if (pay_db_run(&push, values, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_PAY_NO_OPEN_CALL),
-				 errmsg("order \"%s\" has no call that could be retried",
-						order_id),
-				 errhint("A call is open while the order is EXECUTING or UNKNOWN, and cannot be pushed while it is in flight; see payments.open_calls.")));
-	pay_wake_enqueued();
-	pay_db_finish();
-	PG_RETURN_VOID();
 }

@@ -51,9 +51,7 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 {
 	PayOrderOutcome *outcomes;
 	PayOrder   *orders;
-	PayOrderSale *sales;
 	bool	   *counts;
-	int			n_sales;
 	int			ended = 0;
 
 	pay_db_connect();
@@ -75,16 +73,26 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 			if (pay_order_state_is_final(outcomes[i].state))
 				ended++;
 		}
-		n_sales = pay_order_read_sales(outcomes, n, &sales);
-		post_sales(outcomes, n, sales, n_sales, now);
-		PAY_FAULT("result-posted");
-		write_events(orders, outcomes, n, now);
-		pay_order_apply(outcomes, n, now);
-		PAY_FAULT("result-applied");
+		pay_settle_outcomes(orders, outcomes, n, now);
 		pay_psp_call_move(results, n, counts, now);
 	}
 	pay_db_finish();
 	return ended;
+}
+
+/* The books before the flags that say so; also what a person resolved. */
+void
+pay_settle_outcomes(const PayOrder *orders, const PayOrderOutcome *outcomes,
+					int n, TimestampTz now)
+{
+	PayOrderSale *sales;
+	int			n_sales = pay_order_read_sales(outcomes, n, &sales);
+
+	post_sales(outcomes, n, sales, n_sales, now);
+	PAY_FAULT("result-posted");
+	write_events(orders, outcomes, n, now);
+	pay_order_apply(outcomes, n, now);
+	PAY_FAULT("result-applied");
 }
 
 /*

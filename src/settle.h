@@ -6,6 +6,7 @@
 #ifndef PAY_SETTLE_H
 #define PAY_SETTLE_H
 
+#include "order.h"
 #include "psp_call.h"
 
 /*
@@ -19,5 +20,13 @@
  */
 extern int	pay_settle(PayResult *results, int n, int64 epoch,
 					   TimestampTz now, int *n_settled);
+
+/*
+ * What outcomes change, but for calls: ledger, wallets, events, orders.  The
+ * events are locked, and orders[i] is the order of outcomes[i].
+ */
+extern void pay_settle_outcomes(const PayOrder *orders,
+								const PayOrderOutcome *outcomes, int n,
+								TimestampTz now);
 
 #endif							/* PAY_SETTLE_H */

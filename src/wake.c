@@ -34,6 +34,14 @@
  */
 static int	queued_level = 0;
 
+/*
+ * Those who wait for orders that this transaction ends, one bit for each of
+ * their buckets.  A bit of a savepoint that was rolled back wakes for nothing.
+ */
+static uint64 settled_buckets = 0;
+
+StaticAssertDecl(PAY_WAITER_BUCKETS <= 64, "a bucket has a bit");
+
 /* An extension was created or dropped in this transaction: perhaps ours. */
 static bool extension_changed = false;
 
@@ -45,6 +53,7 @@ static void at_subtransaction_end(SubXactEvent event,
 								  SubTransactionId parentSubid, void *arg);
 static void at_object_access(ObjectAccessType access, Oid classId,
 							 Oid objectId, int subId, void *arg);
+static int	bucket_of(const char *order_id);
 static ConditionVariable *waiters_of(const char *order_id);
 
 void
@@ -84,7 +93,7 @@ pay_wake_uncommitted(void)
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (queued_level == 0 && !extension_changed)
+	if (queued_level == 0 && !extension_changed && settled_buckets == 0)
 		return;
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_PREPARE &&
 		event != XACT_EVENT_ABORT)
@@ -98,9 +107,13 @@ at_transaction_end(XactEvent event, void *arg)
 			pay_worker_slot_knock(MyDatabaseId, event == XACT_EVENT_PREPARE);
 		if (extension_changed)
 			pay_worker_slot_knock_launcher();
+		for (int i = 0; settled_buckets != 0; i++, settled_buckets >>= 1)
+			if (settled_buckets & 1)
+				ConditionVariableBroadcast(&pay_worker_shared->waiters[i]);
 	}
 	queued_level = 0;
 	extension_changed = false;
+	settled_buckets = 0;
 }
 
 static void
@@ -139,14 +152,20 @@ at_object_access(ObjectAccessType access, Oid classId, Oid objectId,
  * Those who wait.  Orders share a few condition variables, so a waiter may be
  * woken for another's news; it looks at its order and sleeps again.
  */
-static ConditionVariable *
-waiters_of(const char *order_id)
+static int
+bucket_of(const char *order_id)
 {
 	uint32		hash = hash_bytes((const unsigned char *) order_id,
 								  strlen(order_id));
 
 	hash = hash_combine(hash, murmurhash32(MyDatabaseId));
-	return &pay_worker_shared->waiters[hash % PAY_WAITER_BUCKETS];
+	return hash % PAY_WAITER_BUCKETS;
+}
+
+static ConditionVariable *
+waiters_of(const char *order_id)
+{
+	return &pay_worker_shared->waiters[bucket_of(order_id)];
 }
 
 void
@@ -185,4 +204,10 @@ pay_wake_settled(const char *order_id)
 {
 	if (pay_worker_shared != NULL)
 		ConditionVariableBroadcast(waiters_of(order_id));
+}
+
+void
+pay_wake_settled_at_commit(const char *order_id)
+{
+	settled_buckets |= UINT64CONST(1) << bucket_of(order_id);
 }

@@ -37,7 +37,11 @@ extern void pay_wake_wait_prepare(const char *order_id);
 extern bool pay_wake_wait_sleep(const char *order_id, long timeout_ms);
 extern void pay_wake_wait_cancel(void);
 
-/* After commit: this order has a new state. */
+/*
+ * After commit: this order has a new state.  The second is for use before the
+ * commit, and wakes when it happens.
+ */
 extern void pay_wake_settled(const char *order_id);
+extern void pay_wake_settled_at_commit(const char *order_id);
 
 #endif							/* PAY_WAKE_H */

@@ -34,6 +34,12 @@ UPDATE payments.psp_call_queue SET state = 'S', due_at = 'infinity' WHERE order_
 SELECT t.code, t.message FROM test.try($$SELECT payments.retry('retry-1')$$) t;
 SELECT * FROM pg_temp.call;
 
+-- who pushed, and why; the refused one left nothing
+SELECT t.code, t.message, t.hint FROM test.try($$SELECT payments.retry('retry-1', note => ' ')$$) t;
+UPDATE payments.psp_call_queue SET state = 'P' WHERE order_id = 'retry-1';
+SELECT payments.retry('retry-1', note => 'the key was renewed');
+SELECT action, outcome, note, actor = session_user AS by_us FROM payments.operator_action WHERE order_id = 'retry-1' ORDER BY id;
+
 -- the queue itself: a second open call of an order is impossible, and truncating too
 SELECT t.code, t.message FROM test.try($$WITH second AS (INSERT INTO payments.psp_call
 		SELECT nextval('payments.psp_call_id_seq'), order_id, payment_event_id, merchant, operation, payment_key, currency, amount,

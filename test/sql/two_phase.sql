@@ -172,11 +172,29 @@ SELECT invariant, counterexample FROM payments.verify() WHERE NOT holds;
 DROP FUNCTION test.two_phase_accounts();
 DROP PROCEDURE test.two_phase_accounts_change();
 
+-- a resolution that is prepared, forgotten, and committed by another session
+SELECT (payments.checkout(802, '[{"seller_id": 801, "amount": 10}]', order_id => 'two-phase-resolve')).amount;
+SELECT payments.confirm('two-phase-resolve', 'pay_two_resolve', 10);
+UPDATE payments.psp_call_queue SET state = 'D', attempt_no = 1, first_sent_at = now() WHERE order_id = 'two-phase-resolve';
+BEGIN;
+SELECT payments.resolve('two-phase-resolve', 'succeeded', 'prepared', 10, 'pay_two_resolve');
+PREPARE TRANSACTION 'regress_two_phase_resolve';
+\c
+ROLLBACK PREPARED 'regress_two_phase_resolve';
+SELECT test.order_line('two-phase-resolve');
+BEGIN;
+SELECT payments.resolve('two-phase-resolve', 'succeeded', 'prepared', 10, 'pay_two_resolve');
+PREPARE TRANSACTION 'regress_two_phase_resolve';
+\c
+COMMIT PREPARED 'regress_two_phase_resolve';
+SELECT test.order_line('two-phase-resolve');
+SELECT invariant, counterexample FROM payments.verify() WHERE NOT holds;
+
 -- every function is in this file, or has a reason not to be
 SELECT p.oid::regprocedure FROM pg_proc p
 	WHERE pronamespace = 'payments'::regnamespace AND prorettype <> 'trigger'::regtype AND prokind = 'f'
 		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'post_entries', 'post_batch', 'reverse', 'balance',
-			'fetch_events', 'ack_events', 'retry', 'set_node', 'set_merchant', 'set_seller', 'version', 'worker_slots',
+			'fetch_events', 'ack_events', 'retry', 'resolve', 'set_node', 'set_merchant', 'set_seller', 'version', 'worker_slots',
 			'verify', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
 			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds',
 			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at',

@@ -18,6 +18,10 @@ SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 6}]',
 SELECT payments.confirm('verify-paid', 'pay_verify_1', 1530), payments.confirm('verify-usd', 'pay_verify_2', 19.90),
 	payments.confirm('verify-open', 'pay_verify_3', 7), payments.fail('verify-failed', 'CODE', 'message');
 SELECT test.settle('verify-paid'), test.settle('verify-usd');
+SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 77}]', order_id => 'verify-resolved');
+SELECT payments.confirm('verify-resolved', 'pay_verify_4', 77);
+UPDATE payments.psp_call_queue SET state = 'D', attempt_no = 1, first_sent_at = now() WHERE order_id = 'verify-resolved';
+SELECT payments.resolve('verify-resolved', 'succeeded', 'note', 77, 'pay_verify_4');
 SELECT payments.post('verify-post', 'test', '[{"account": "asset:verify", "amount": 5}, {"account": "revenue:verify", "amount": -5},
 	{"account": "asset:verify", "amount": 3}, {"account": "revenue:verify", "amount": -3}]') > 0 AS posted;
 SELECT payments.reverse(payments.post_entries('verify-reversed', 'test', '{asset:verify,revenue:verify}', '{50,-50}'), 'in part',
@@ -159,6 +163,9 @@ SELECT x.change, b.* FROM unnest(ARRAY['payment_key = ''pay_verify_2''', 'psp_or
 		'amount = 1529', 'amount = NULL', 'meaning = ''waiting''']) WITH ORDINALITY x (change, n),
 	pg_temp.broken_by(format('UPDATE payments.psp_answer SET %s WHERE order_id = ''verify-paid''', change)) b ORDER BY n;
 SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.psp_answer WHERE order_id = 'verify-paid'$$);
+SELECT x.change, b.* FROM unnest(ARRAY['payment_key = ''pay_verify_1''', 'currency = ''USD''', 'amount = 78']) WITH ORDINALITY x (change, n),
+	pg_temp.broken_by(format('UPDATE payments.operator_action SET %s WHERE order_id = ''verify-resolved''', change)) b ORDER BY n;
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.operator_action WHERE order_id = 'verify-resolved'$$);
 -- 12: nobody works on it; somebody works on what is over
 SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.psp_call_queue WHERE order_id = 'verify-open'$$);
 SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call_queue (call_id, order_id, due_at)
@@ -247,6 +254,15 @@ SELECT * FROM pg_temp.broken_by($$WITH a AS (SELECT id FROM payments.ledger_acco
 	INSERT INTO payments.ledger_snapshot SELECT a.id, 1, 2, now(), now(), now(), now(), 1, 0, 2, 0 FROM a$$);
 SELECT invariant FROM pg_temp.broken_by('UPDATE payments.ledger_horizon SET done_id = 0');
 SELECT * FROM pg_temp.broken_by('DELETE FROM payments.ledger_horizon');
+
+-- 27: resolved, and not so; resolved, and settled by an answer as well
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.operator_action SELECT -1, order_id, call_id, 'resolve', 'failed', NULL, NULL, NULL, NULL, 'note', 'me', now()
+	FROM payments.psp_call_queue WHERE order_id = 'verify-open'$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_attempt SELECT call_id, 1, order_id, 'confirm', 1, acted_at
+		FROM payments.operator_action WHERE order_id = 'verify-resolved';
+	INSERT INTO payments.psp_answer (call_id, attempt_no, order_id, operation, transport, meaning, suspect, action, body_size, received_at)
+		SELECT call_id, 1, order_id, 'confirm', 'answered', 'refused', false, 'fail', 0, now()
+		FROM payments.operator_action WHERE order_id = 'verify-resolved'$$);
 
 -- all of it is forgotten
 SELECT count(*) AS broken FROM payments.verify() WHERE NOT holds;

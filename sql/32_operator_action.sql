@@ -1,0 +1,46 @@
+-- What people did about calls: a retry, or an outcome that evidence could not
+-- decide.  Only ever appended.
+
+CREATE SEQUENCE payments.operator_action_id_seq;
+
+CREATE TABLE payments.operator_action (
+	id bigint NOT NULL,
+	order_id text COLLATE "C" NOT NULL,
+	call_id bigint NOT NULL,
+	action text NOT NULL,
+	outcome text,
+	payment_key text COLLATE "C",
+	currency text COLLATE "C",
+	amount numeric,
+	approved_at timestamptz,
+	note text,
+	actor text NOT NULL,
+	acted_at timestamptz NOT NULL,
+	CONSTRAINT operator_action_pkey PRIMARY KEY (id),
+	CONSTRAINT operator_action_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
+	CONSTRAINT operator_action_known CHECK (action IN ('retry', 'resolve')),
+	CONSTRAINT operator_action_outcome_known CHECK (outcome IN ('succeeded', 'failed')),
+	CONSTRAINT operator_action_outcome_of_a_resolution CHECK ((action = 'resolve') = (outcome IS NOT NULL)),
+	CONSTRAINT operator_action_resolution_has_a_note CHECK (action <> 'resolve' OR note IS NOT NULL),
+	CONSTRAINT operator_action_success_has_proof CHECK (outcome IS DISTINCT FROM 'succeeded'
+		OR payment_key IS NOT NULL AND currency IS NOT NULL AND amount IS NOT NULL),
+	CONSTRAINT operator_action_note_length CHECK (pg_catalog.length(note) BETWEEN 1 AND 1000)
+);
+CREATE INDEX operator_action_order_id_idx ON payments.operator_action (order_id);
+CREATE INDEX operator_action_call_id_idx ON payments.operator_action (call_id);
+CREATE UNIQUE INDEX operator_action_one_resolution ON payments.operator_action (order_id) WHERE action = 'resolve';
+COMMENT ON TABLE payments.operator_action IS
+'What people did about calls to the PSP: retries, and outcomes that evidence could not decide';
+COMMENT ON COLUMN payments.operator_action.outcome IS 'What the order was resolved to: succeeded or failed; NULL for a retry';
+COMMENT ON COLUMN payments.operator_action.payment_key IS 'With amount and approved_at: what the operator read at the PSP; NULL unless succeeded';
+COMMENT ON COLUMN payments.operator_action.actor IS 'The session''s role';
+COMMENT ON INDEX payments.operator_action_one_resolution IS 'An order is resolved once';
+
+ALTER SEQUENCE payments.operator_action_id_seq OWNED BY payments.operator_action.id;
+
+CREATE TRIGGER operator_action_forbid_change BEFORE UPDATE OR DELETE ON payments.operator_action
+	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER operator_action_forbid_truncate BEFORE TRUNCATE ON payments.operator_action
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+ALTER TABLE payments.operator_action ENABLE ALWAYS TRIGGER operator_action_forbid_change;
+ALTER TABLE payments.operator_action ENABLE ALWAYS TRIGGER operator_action_forbid_truncate;

@@ -1,0 +1,87 @@
+/*
+ * operator_action.c
+ *		What people did about calls: payments.operator_action.
+ *
+ * The only writer of that table, and in the transaction that does what it
+ * says.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "amount.h"
+#include "db.h"
+#include "operator_action.h"
+
+void
+pay_operator_action_record(const PayOperatorAction *action, TimestampTz now)
+{
+	static PayStatement insert = {
+		"INSERT INTO payments.operator_action (id, order_id, call_id, action, outcome,"
+		" payment_key, currency, amount, approved_at, note, actor, acted_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, SESSION_USER, $11)",
+		11, {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+		NUMERICOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID}
+	};
+	bool		has_proof = action->payment_key != NULL;
+	char		nulls[] = "           ";
+	Datum		values[11] = {0};
+
+	values[0] = Int64GetDatum(pay_db_draw_ids("operator_action_id_seq", 1)[0]);
+	values[1] = CStringGetTextDatum(action->order_id);
+	values[2] = Int64GetDatum(action->call_id);
+	values[3] = CStringGetTextDatum(action->action);
+	if (action->outcome != NULL)
+		values[4] = CStringGetTextDatum(action->outcome);
+	else
+		nulls[4] = 'n';
+	if (has_proof)
+	{
+		values[5] = CStringGetTextDatum(action->payment_key);
+		values[6] = CStringGetTextDatum(action->currency);
+		values[7] = pay_amount_to_numeric(action->amount);
+	}
+	else
+		nulls[5] = nulls[6] = nulls[7] = 'n';
+	if (action->approved_at != 0)
+		values[8] = TimestampTzGetDatum(action->approved_at);
+	else
+		nulls[8] = 'n';
+	if (action->note != NULL)
+		values[9] = CStringGetTextDatum(action->note);
+	else
+		nulls[9] = 'n';
+	values[10] = TimestampTzGetDatum(now);
+	pay_db_run(&insert, values, nulls);
+}
+
+bool
+pay_operator_action_find(const char *order_id, PayOperatorAction *action)
+{
+	static PayStatement read = {
+		"SELECT order_id, call_id, outcome, payment_key, currency, amount,"
+		" COALESCE(approved_at, $2), note, actor, acted_at FROM ONLY payments.operator_action"
+		" WHERE order_id OPERATOR(pg_catalog.=) $1 AND action OPERATOR(pg_catalog.=) 'resolve'",
+		2, {TEXTOID, TIMESTAMPTZOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(order_id),
+	TimestampTzGetDatum((TimestampTz) 0)};
+
+	if (pay_db_run(&read, values, NULL) == 0)
+		return false;
+	memset(action, 0, sizeof(PayOperatorAction));
+	action->order_id = pay_db_text(0, 1);
+	action->call_id = pay_db_int64(0, 2);
+	action->action = "resolve";
+	action->outcome = pay_db_text(0, 3);
+	action->payment_key = pay_db_text(0, 4);
+	action->currency = pay_db_text(0, 5);
+	if (action->payment_key != NULL)
+		action->amount = pay_db_mills(0, 6);
+	action->approved_at = pay_db_time(0, 7);
+	action->note = pay_db_text(0, 8);
+	action->actor = pay_db_text(0, 9);
+	action->acted_at = pay_db_time(0, 10);
+	return true;
+}

@@ -1,0 +1,37 @@
+/*
+ * operator_action.h
+ *		What people did about calls; operator_action.c alone writes the table.
+ *
+ * All functions need pay_db_connect.
+ */
+#ifndef PAY_OPERATOR_ACTION_H
+#define PAY_OPERATOR_ACTION_H
+
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+typedef struct PayOperatorAction
+{
+	const char *order_id;
+	int64		call_id;
+	const char *action;			/* "retry", "resolve" */
+	const char *outcome;		/* "succeeded", "failed"; NULL: a retry */
+	const char *payment_key;	/* these three when succeeded */
+	const char *currency;
+	int64		amount;			/* mills */
+	TimestampTz approved_at;	/* 0: was not given */
+	const char *note;			/* or NULL */
+	const char *actor;			/* results, of find */
+	TimestampTz acted_at;
+} PayOperatorAction;
+
+/* Append it, with the session's role as its actor. */
+extern void pay_operator_action_record(const PayOperatorAction *action,
+									   TimestampTz now);
+
+/* How this order was resolved; false when it was not. */
+extern bool pay_operator_action_find(const char *order_id,
+									 PayOperatorAction *action);
+
+#endif							/* PAY_OPERATOR_ACTION_H */
