@@ -60,6 +60,7 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'FUNCTION', 'payments.set_node(integer, integer)'),
 		('operator', 'FUNCTION', 'payments.set_seller(bigint, numeric)'),
 		('operator', 'FUNCTION', 'payments.status(text)'),
+		('operator', 'FUNCTION', 'payments.explain(text)'),
 		('operator', 'FUNCTION', 'payments.version()'),
 		('operator', 'FUNCTION', 'payments.verify()'),
 		('operator', 'FUNCTION', 'payments.worker_slots()'),
@@ -86,6 +87,7 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'TABLE', 'payments.maintenance_log'),
 
 		('auditor', 'FUNCTION', 'payments.verify()'),
+		('auditor', 'FUNCTION', 'payments.explain(text)'),
 		('auditor', 'FUNCTION', 'payments.balance(text, timestamptz, timestamptz)'),
 		('auditor', 'FUNCTION', 'payments.statement(text, timestamptz, timestamptz, text, timestamptz)'),
 		('auditor', 'FUNCTION', 'payments.trial_balance_at(timestamptz, timestamptz)'),

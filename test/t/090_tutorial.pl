@@ -4,9 +4,10 @@
 #
 # A block whose text has a line that begins with "ERROR:" must fail, any other
 # must not.  When an SQLSTATE follows, it is compared too.  Before the comparison
-# times and hexadecimal strings of 32 and more digits become one word each, and
-# runs of blanks and of dashes shrink to one, since they are as wide as the
-# values; empty lines at the end do not count.
+# times, durations, how a connection was made or broke, roles that acted, and
+# hexadecimal strings of 32 and more digits become one word each; runs of blanks
+# and of dashes shrink to one, since they are as wide as the values; and empty
+# lines at the end do not count.
 
 use strict;
 use warnings;
@@ -111,6 +112,10 @@ sub plain
 	$text =~ s/^(?:LOCATION|[A-Z]+ NAME):.*\n//mg;
 	$text =~ s/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::\d\d)?|Z)?/<time>/g;
 	$text =~ s/[0-9a-f]{32,}/<hex>/g;
+	$text =~ s/\b\d+\.\d ms\b/<ms>/g;
+	$text =~ s/\bby "\w+"/by <role>/g;
+	$text =~ s/\bno answer \([^)]*\)/no answer (<why>)/g;
+	$text =~ s/\(on a kept connection,|\(connected after <ms>,/(<connection>,/g;
 	$text =~ s/-{2,}/--/g;
 	$text =~ s/[ \t]+/ /g;
 	$text =~ s/ $//mg;

@@ -1,0 +1,99 @@
+-- The story of one order, from everything that was written down about it.
+--
+-- payments.status, in the last line, also refuses an order that there is not.
+-- Of a payment key only the ends are told: who may see it finds it in
+-- payments.payment.
+
+CREATE FUNCTION payments.explain(order_id text,
+	OUT at timestamptz, OUT after interval, OUT story text)
+	RETURNS SETOF record
+	LANGUAGE sql STABLE SECURITY DEFINER ROWS 30 SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH call AS MATERIALIZED (
+		SELECT c.id, c.created_at, c.payment_key, c.renews_call_id,
+			CASE WHEN row_number() OVER w > 1 THEN format('renewal %s, ', row_number() OVER w - 1) ELSE '' END AS name
+		FROM ONLY payments.psp_call c WHERE c.order_id = explain.order_id
+		WINDOW w AS (ORDER BY c.id)),
+	told (at, place, n, sub, story) AS (
+		SELECT e.created_at, 1, 0::bigint, 0, format('checked out by buyer %s: %s %s, merchant "%s"%s', e.buyer_id, e.amount, e.currency, e.merchant,
+			CASE WHEN e.payment_key IS NULL THEN format(', to be confirmed before %s', to_char(e.expires_at, 'YYYY-MM-DD HH24:MI:SSOF')) END)
+		FROM ONLY payments.payment_event e WHERE e.order_id = explain.order_id
+
+		UNION ALL
+		SELECT o.created_at, 2, o.line_no, 0, format('    line %s: %s to seller %s%s%s', o.line_no, o.amount, o.seller_id,
+			CASE WHEN o.product_name IS NOT NULL THEN format(' for %s x %s', o.quantity, o.product_name) END,
+			CASE WHEN o.commission > 0 THEN format(', of which %s are commission', o.commission) END)
+		FROM ONLY payments.payment_order o WHERE o.order_id = explain.order_id
+
+		UNION ALL
+		SELECT c.created_at, 3, c.id, 0, CASE WHEN c.renews_call_id IS NULL
+			THEN format('call queued: confirm payment %s', CASE WHEN length(c.payment_key) > 16
+				THEN concat(left(c.payment_key, 6), '...', right(c.payment_key, 4)) ELSE concat(left(c.payment_key, length(c.payment_key) / 3), '...') END)
+			ELSE format('%scall queued: the same with a new idempotency key, since the old one''s answer was an error and nothing had been processed', c.name) END
+		FROM call c
+
+		UNION ALL
+		SELECT a.claimed_at, 4, a.call_id, a.attempt_no, format('%sattempt %s: %s, begun by run %s of the worker', c.name, a.attempt_no, a.operation, a.epoch)
+		FROM ONLY payments.psp_attempt a JOIN call c ON c.id = a.call_id WHERE a.order_id = explain.order_id
+
+		UNION ALL
+		SELECT a.received_at, 5, a.call_id, a.attempt_no, concat(c.name, 'attempt ', a.attempt_no, ': ',
+			CASE a.transport WHEN 'answered' THEN format('HTTP %s in %s ms (%s, first byte after %s ms): ', a.http_status, round(a.total_us / 1000.0, 1),
+					CASE WHEN a.connect_us > 0 THEN format('connected after %s ms', round(a.connect_us / 1000.0, 1)) ELSE 'on a kept connection' END,
+					round(a.first_byte_us / 1000.0, 1))
+				ELSE '' END,
+			a.meaning, ' (' || nullif(concat_ws(', ', nullif(a.code, upper(replace(a.meaning, ' ', '_'))), a.amount || ' ' || a.currency, a.detail,
+				CASE WHEN a.suspect THEN 'SUSPECT: not what we asked for' END), '') || ')',
+			' -> ', a.action)
+		FROM ONLY payments.psp_answer a JOIN call c ON c.id = a.call_id WHERE a.order_id = explain.order_id
+
+		UNION ALL
+		SELECT min(h.changed_at), 8, min(h.id), 0, format('%s -> %s by "%s"%s%s', h.from_status, h.to_status, h.actor, ': ' || h.reason,
+			CASE WHEN count(*) > 1 THEN format(' (%s lines)', count(*)) END)
+		FROM ONLY payments.payment_order_history h WHERE h.order_id = explain.order_id
+		GROUP BY h.from_status, h.to_status, h.actor, h.reason
+
+		UNION ALL
+		SELECT t.recorded_at, 6, t.id, 0, format('ledger transaction "%s"%s%s', t.transaction_key,
+			CASE WHEN t.reverses_id IS NOT NULL THEN format(', reverses %s', t.reverses_id) END,
+			CASE WHEN t.effective_at <> t.recorded_at THEN format(', effective %s', to_char(t.effective_at, 'YYYY-MM-DD HH24:MI:SSOF')) END)
+		FROM ONLY payments.ledger_transaction t WHERE t.order_id = explain.order_id
+
+		UNION ALL
+		SELECT t.recorded_at, 6, t.id, e.entry_no, format('    %s %s %s', CASE WHEN e.amount > 0 THEN 'debit ' ELSE 'credit' END, a.code, abs(e.amount))
+		FROM ONLY payments.ledger_transaction t
+			JOIN ONLY payments.ledger_entry e ON e.transaction_id = t.id
+			JOIN ONLY payments.ledger_account a ON a.id = e.account_id
+		WHERE t.order_id = explain.order_id
+
+		UNION ALL
+		SELECT w.created_at, 7, w.id, 0, format('wallet of seller %s: %s %s %s (%s)', w.seller_id, CASE WHEN w.amount > 0 THEN 'plus' ELSE 'minus' END,
+			abs(w.amount), w.currency, w.kind)
+		FROM ONLY payments.wallet_transaction w WHERE w.order_id = explain.order_id
+
+		UNION ALL
+		SELECT v.occurred_at, 9, v.id, 0, format('event %s%s', v.kind, ', code ' || (v.payload ->> 'code'))
+		FROM ONLY payments.event v WHERE v.order_id = explain.order_id
+
+		UNION ALL
+		SELECT o.acted_at, 0, o.id, 0, format('%s by "%s"%s', CASE o.action WHEN 'retry' THEN 'pushed'
+			ELSE format('resolved as %s', o.outcome) END, o.actor, ': ' || o.note)
+		FROM ONLY payments.operator_action o WHERE o.order_id = explain.order_id
+
+		UNION ALL
+		SELECT now.now, 99, 0, 0, format('now %s: %s', now.status, CASE
+			WHEN now.status IN ('SUCCESS', 'FAILURE') THEN 'final'
+			WHEN q.state = 'S' THEN format('attempt %s is in flight', q.attempt_no)
+			WHEN q.state = 'D' THEN 'waits for a person: payments.retry, or payments.resolve'
+			WHEN q.state = 'P' THEN format('%s%s', CASE WHEN q.phase = 'D' THEN 'waits for the buyer''s deposit; ' END,
+				CASE WHEN q.due_at <= now.now THEN format('a %s is due since %s', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF'))
+					ELSE format('a %s comes at %s, after %s failures', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF'), q.failures) END)
+			ELSE 'nobody has confirmed it' END)
+		FROM (SELECT clock_timestamp(), payments.status(explain.order_id)) now (now, status)
+			LEFT JOIN ONLY payments.psp_call_queue q ON q.order_id = explain.order_id
+			LEFT JOIN LATERAL (SELECT CASE q.next_operation WHEN 'C' THEN 'confirm' ELSE 'query' END) o (operation) ON true)
+	SELECT t.at, t.at - min(t.at) OVER (), t.story FROM told t
+		ORDER BY t.place = 99, t.at, t.place, t.n, t.sub
+	$$;
+COMMENT ON FUNCTION payments.explain(text) IS
+'The story of one order in the order of time: lines, calls, attempts and answers with durations, transitions, bookings, events, operators, and what happens next';
