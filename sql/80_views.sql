@@ -28,17 +28,27 @@ CREATE VIEW payments.payment WITH (security_barrier) AS
 COMMENT ON VIEW payments.payment IS
 'One row per order with everything';
 
+-- resolvable_at knows what resolve.c does: the test open_calls compares them.
 CREATE VIEW payments.open_calls WITH (security_barrier) AS
 	SELECT q.order_id, q.call_id, c.merchant, c.operation,
 		CASE q.state WHEN 'P' THEN 'pending' WHEN 'S' THEN 'in flight' ELSE 'waits for a person' END AS state,
 		CASE q.next_operation WHEN 'Q' THEN 'query' ELSE 'confirm' END AS next_operation,
 		q.attempt_no AS attempts, q.failures, q.outcome_unknown, q.due_at, q.first_sent_at,
 		c.created_at, pg_catalog.clock_timestamp() - c.created_at AS age,
-		l.meaning AS last_meaning, l.code AS last_code, l.received_at AS last_answer_at
+		l.meaning AS last_meaning, l.code AS last_code, l.received_at AS last_answer_at,
+		CASE
+			WHEN q.state = 'D' AND l.action = 'quarantine' THEN 'quarantined'
+			WHEN q.state = 'D' THEN 'dead'
+			WHEN q.phase = 'D' THEN 'deposit'
+			WHEN q.first_sent_at IS NULL THEN 'unsent'
+			WHEN q.outcome_unknown THEN 'unknown'
+			ELSE 'trying'
+		END AS kind,
+		CASE WHEN q.state = 'D' OR q.state = 'P' AND q.phase <> 'D' THEN q.first_sent_at + '15 min' END AS resolvable_at
 	FROM ONLY payments.psp_call_queue q
 		JOIN ONLY payments.psp_call c ON c.id = q.call_id
 		LEFT JOIN LATERAL (
-			SELECT a.meaning, a.code, a.received_at
+			SELECT a.meaning, a.code, a.received_at, a.action
 			FROM ONLY payments.psp_answer a
 			WHERE a.call_id = q.call_id AND a.order_id = q.order_id
 			ORDER BY a.attempt_no DESC LIMIT 1) l ON true;
@@ -50,12 +60,15 @@ COMMENT ON VIEW payments.open_calls IS
 -- verify() looks for it.
 CREATE VIEW payments.stuck_orders WITH (security_barrier) AS
 	SELECT c.order_id, p.status, c.state, c.next_operation, c.attempts, c.last_meaning, c.last_code, c.age,
-		CASE
-			WHEN c.state = 'waits for a person' THEN 'the evidence does not decide: look at psp_answer and the PSP''s dashboard, then payments.retry or payments.resolve'
-			WHEN c.attempts = 0 THEN 'nothing was sent: is the worker running? see payments.worker_status'
-			WHEN c.last_meaning = 'waiting' THEN 'the buyer has not paid into the virtual account yet'
-			ELSE 'the worker keeps asking the PSP; see psp_answer'
-		END AS what_to_do
+		CASE c.kind
+			WHEN 'quarantined' THEN 'an answer could not be applied: the server''s log says why; remove the cause, then payments.retry'
+			WHEN 'dead' THEN 'the evidence does not decide: look at payments.explain and the PSP''s dashboard, then payments.retry or payments.resolve'
+			WHEN 'deposit' THEN 'the buyer has not paid into the virtual account yet'
+			WHEN 'unsent' THEN 'nothing was sent: is the worker running? see payments.worker_status'
+			WHEN 'unknown' THEN 'an attempt may have been executed, and the worker keeps asking the PSP: see payments.explain; payments.resolve if it never finds out'
+			ELSE 'the worker keeps trying: see payments.explain'
+		END AS what_to_do,
+		c.kind, c.resolvable_at
 	FROM payments.open_calls c
 		JOIN payments.payment p ON p.order_id = c.order_id
 	WHERE c.state = 'waits for a person' OR c.age > '5 min';
