@@ -203,3 +203,19 @@ CREATE FUNCTION payments.worker_slots(
 	AS 'MODULE_PATHNAME', 'payments_worker_slots';
 COMMENT ON FUNCTION payments.worker_slots() IS
 'State and counters of the workers, from shared memory; no row when the library is not preloaded';
+
+CREATE FUNCTION payments.worker_counters(
+	OUT database name, OUT counter text, OUT label text, OUT value bigint)
+	RETURNS SETOF record
+	LANGUAGE c ROWS 60 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_worker_counters';
+COMMENT ON FUNCTION payments.worker_counters() IS
+'What the workers have counted since the server''s start, from shared memory';
+
+CREATE FUNCTION payments.worker_histograms(
+	OUT database name, OUT histogram text, OUT le_us bigint, OUT count bigint, OUT sum_us bigint)
+	RETURNS SETOF record
+	LANGUAGE c ROWS 200 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_worker_histograms';
+COMMENT ON FUNCTION payments.worker_histograms() IS
+'How long things took since the server''s start, in buckets of microseconds, from shared memory';

@@ -81,3 +81,16 @@ CREATE VIEW payments.worker_status WITH (security_barrier) AS
 	FROM payments.worker_slots();
 COMMENT ON VIEW payments.worker_status IS
 'One row per database that the server''s workers serve; empty when the library is not preloaded';
+
+CREATE VIEW payments.worker_stats WITH (security_barrier) AS
+	SELECT database, counter, label, value
+	FROM payments.worker_counters();
+COMMENT ON VIEW payments.worker_stats IS
+'What the workers have counted since the server''s start: results by meaning, by action and by code, connections, turns';
+
+CREATE VIEW payments.worker_histogram WITH (security_barrier) AS
+	SELECT database, histogram, COALESCE(pg_catalog.trim_scale(le_us / 1000000.0), 'Infinity') AS le, count,
+		pg_catalog.trim_scale(sum_us / 1000000.0) AS sum
+	FROM payments.worker_histograms();
+COMMENT ON VIEW payments.worker_histogram IS
+'How many things took le seconds or less since the server''s start, by histogram; sum is that of all of them, in seconds';

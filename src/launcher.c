@@ -31,6 +31,7 @@
 #include "guc.h"
 #include "launcher.h"
 #include "worker_slot.h"
+#include "worker_stats.h"
 
 /* Milliseconds */
 #define RESTART_FIRST		200 /* before a worker is started again */
@@ -198,6 +199,7 @@ assign_slots(void)
 		n = pay_worker_slot_assign(name);
 		if (n < 0)
 			return;
+		pay_worker_stats_clear(n);
 		memset(&charges[n], 0, sizeof(Charge));
 	}
 }

@@ -21,6 +21,7 @@
 #include "ledger_log.h"
 #include "wake.h"
 #include "worker_slot.h"
+#include "worker_stats.h"
 
 #ifndef PAYMENTS_VERSION
 #error "PAYMENTS_VERSION is not defined; build with the Makefile"
@@ -46,6 +47,7 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress)
 	{
 		pay_worker_slot_init();
+		pay_worker_stats_init();
 		pay_launcher_register();
 		pay_guard_install();
 	}

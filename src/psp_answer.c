@@ -155,8 +155,11 @@ pay_psp_call_record(PayResult *results, int n, const bool *owned)
 	const char **actions = palloc(sizeof(char *) * n);
 
 	for (int i = 0; i < n; i++)
+	{
+		results[i].is_late = !owned[i];
 		actions[i] = owned[i] ?
 			pay_action_name(results[i].decision.action) : "late";
+	}
 	insert_answers(results, n, actions);
 }
 

@@ -146,7 +146,7 @@ pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
 		" SELECT q.call_id, q.attempt_no, c.payment_event_id, q.order_id, c.merchant,"
 		" c.idempotency_key, c.request_body, c.payment_key, c.currency, c.amount,"
 		" y.minor_units::pg_catalog.int4, q.next_operation, q.outcome_unknown, q.key_answered,"
-		" q.failures, q.first_sent_at, q.phase, q.key_changed"
+		" q.failures, q.first_sent_at, q.phase, q.key_changed, q.due_at"
 		" FROM claimed q JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
 		" AND c.order_id OPERATOR(pg_catalog.=) q.order_id"
 		" JOIN payments.currency y ON y.code OPERATOR(pg_catalog.=) c.currency"
@@ -224,6 +224,7 @@ make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 	claim->state.reached_psp = !pay_db_is_null(row, 16);
 	claim->state.first_sent_at = claim->state.reached_psp ?
 		pay_db_time(row, 16) : 0;
+	claim->due_at = pay_db_time(row, 19);
 	claim->is_first_send = claim->state.first_sent_at == now;
 	MemoryContextSwitchTo(caller);
 	return claim;

@@ -54,6 +54,7 @@ typedef struct PayClaim
 	char	   *currency;
 	PayTossRequest request;		/* points at the strings above */
 	bool		is_first_send;	/* no confirm of this event went out before */
+	TimestampTz due_at;
 	PayCallState state;
 } PayClaim;
 
@@ -103,6 +104,8 @@ typedef struct PayResult
 	int64		first_byte_us;
 	int64		total_us;
 	TimestampTz received_at;
+	bool		is_late;		/* recorded as evidence only */
+	bool		is_quarantined;
 } PayResult;
 
 /*

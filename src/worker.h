@@ -10,6 +10,7 @@
  *		worker_send.c	claims to requests, answers to results
  *		worker_upkeep.c	snapshots and holds of the ledger
  *		worker_status.c	what people see of it
+ *		worker_count.c	what it counts
  *
  * A claim is in exactly one place: in flight (worker_send.c), or in results,
  * answered or given up and not yet saved, or among the results that were put
@@ -101,6 +102,7 @@ typedef struct PayTurn
 	int			n_saved;		/* these first results; the others are locked */
 	int			settled;		/* orders that ended */
 	int			entries;		/* that upkeep took in */
+	int64		commit_us;		/* how long the commit took */
 	TimestampTz due_at;			/* of the next call; DT_NOEND: none */
 } PayTurn;
 
@@ -140,6 +142,13 @@ extern void pay_worker_give_up(PayWorker *worker);
 extern int	pay_worker_send_capacity(void);
 extern long pay_worker_send_timeout_ms(void);
 extern int	pay_worker_send_fds(int fds[2]);
+
+/* worker_count.c */
+extern void pay_worker_count_result(PayWorker *worker,
+									const PayResult *result);
+extern void pay_worker_count_claim(PayWorker *worker, const PayClaim *claim,
+								   TimestampTz now);
+extern void pay_worker_count_turn(PayWorker *worker, int64 commit_us);
 
 /* worker_upkeep.c */
 extern int64 pay_worker_upkeep_at(const PayWorker *worker);

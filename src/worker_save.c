@@ -149,6 +149,7 @@ static bool
 take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 {
 	PayTurn		turn = {PAY_TURN_ORDINARY, worker->results, worker->n_results, limit};
+	TimestampTz now;
 
 	if (turn.n > 0)
 		PAY_FAULT("result-received");
@@ -176,8 +177,10 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 	/* The claims are durable now, and only now may they be sent. */
 	if (turn.n_claims > 0)
 		PAY_FAULT("claim-committed");
+	now = GetCurrentTimestamp();
 	for (int i = 0; i < turn.n_claims; i++)
 	{
+		pay_worker_count_claim(worker, turn.claims[i], now);
 		MemoryContextSetParent(turn.claims[i]->context, worker->context);
 		pay_worker_send(worker, turn.claims[i]);
 	}
@@ -279,6 +282,7 @@ save_alone(PayWorker *worker, Saving *saving, int i,
 	if (turn.done)
 	{
 		saving->fates[i] = FATE_SAVED;
+		result->is_quarantined = true;
 		count(worker, PAY_COUNT_QUARANTINED, 1);
 	}
 	else if (is_of_a_row(turn.failure.sqlstate))
@@ -354,6 +358,7 @@ finish_result(PayWorker *worker, PayResult *result)
 {
 	count(worker, result->transport == PAY_TRANSPORT_ANSWERED ?
 		  PAY_COUNT_ANSWERED : PAY_COUNT_UNANSWERED, 1);
+	pay_worker_count_result(worker, result);
 	if (result->decision.action == PAY_ACTION_SUCCEED ||
 		result->decision.action == PAY_ACTION_FAIL ||
 		result->decision.action == PAY_ACTION_AWAIT_DEPOSIT)

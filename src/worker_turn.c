@@ -14,6 +14,7 @@
 #include "commands/async.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
@@ -36,7 +37,7 @@ volatile sig_atomic_t pay_worker_is_committing = false;
 static void count_turn(PayWorkerSlot *slot);
 static void begin_turn(PayTurnKind kind);
 static void work(PayWorker *worker, PayTurn *turn);
-static void commit_turn(void);
+static void commit_turn(PayTurn *turn);
 static void before_commit(XactEvent event, void *arg);
 static void fail_turn(PayTurnFailure *failure);
 static void look_for_prepared(PayWorker *worker);
@@ -73,7 +74,7 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 			PAY_FAULT("claim-written");
 		if (turn->n > 0)
 			PAY_FAULT("result-written");
-		commit_turn();
+		commit_turn(turn);
 	}
 	PG_CATCH();
 	{
@@ -85,7 +86,12 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 
 	MemoryContextSwitchTo(worker->turn_context);
 	if (turn->done && turn->kind != PAY_TURN_UPKEEP)
+	{
 		count_turn(worker->slot);
+		pay_worker_count_turn(worker, turn->commit_us);
+	}
+	else if (!turn->done && worker->gone[0] == '\0')
+		pay_worker_count_turn(worker, 0);
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return turn->done;
@@ -188,10 +194,17 @@ work(PayWorker *worker, PayTurn *turn)
  * SIGINT is ignored from before_commit on.  test/t/016_worker_standby.pl
  */
 static void
-commit_turn(void)
+commit_turn(PayTurn *turn)
 {
+	instr_time	start;
+	instr_time	end;
+
 	PopActiveSnapshot();
+	INSTR_TIME_SET_CURRENT(start);
 	CommitTransactionCommand();
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+	turn->commit_us = Max((int64) INSTR_TIME_GET_MICROSEC(end), 1);
 	pay_worker_is_committing = false;
 
 	if (ProcDiePending && !ShutdownRequestPending)
