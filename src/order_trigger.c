@@ -11,7 +11,7 @@
  * an event each see the other's as unfinished.  So the event's row is locked
  * first, and the orders are counted by a later statement, whose snapshot sees
  * what the other transaction committed meanwhile
- * (test/specs/order_completion.spec).
+ * (test/specs/race_completion.spec).
  */
 #include "postgres.h"
 
