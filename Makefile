@@ -9,7 +9,7 @@
 # bash: their scripts install what is missing first, and come back here.
 
 OURS = help packages check demo demo-stop dev dev-stop bench bench-ledger fuzz \
-	soak crash crash-wal model valgrind coverage lint indent clean-build
+	soak crash crash-double crash-wal mutations model valgrind coverage lint indent clean-build
 
 PG_CONFIG ?= pg_config
 export PG_CONFIG
@@ -84,6 +84,15 @@ soak:
 #: make crash         every fault point with every end, and every fault of the PSP, half an hour
 crash:
 	@LONG=$@ test/setup/check tap crash
+
+#: make crash-double  two faults at once and a rain of others, drawn from seeds (SECONDS=600)
+crash-double:
+	@LONG=$@ CRASH_SECONDS=$(SECONDS) test/setup/check crash
+
+#: make mutations     break the code in every way of test/mutations, and demand that a test sees it
+mutations:
+	@test/setup/packages build test
+	@test/mutations/run
 
 #: make model         the ledger beside a model of it (SEEDS=100 SECONDS=600: how much)
 model:

@@ -4,6 +4,7 @@
 #	my $what = $crash->run(point => 'claim-committed', strike => 'kill');
 #	my $what = $crash->run(point => 'answer-read', fault => 'cut, done');
 #	die $what if $what;			# what is wrong, as text
+#	$what = $crash->storm(...);	# several of these at once
 #
 # Points are those of ../../src (PAY_FAULT); strikes are what ends or stops a
 # process there; faults are what the simulator does to the first order.  One
@@ -77,7 +78,8 @@ our %strikes = (
 	'kill another' => { act => sub {
 			my ($shop, $pid, $go) = @_;
 			my $session = $shop->{node}->background_psql('postgres', on_error_stop => 0);
-			kill 'KILL', $session->query('SELECT pg_backend_pid()');
+			my $other = $session->query('SELECT pg_backend_pid()');
+			kill 'KILL', $other;
 			sleep 0.1;
 			$go->();
 			eval { $session->{run}->finish };
@@ -88,9 +90,18 @@ our %strikes = (
 			sleep 0.1;
 			$go->();
 		} },
-	'kill the postmaster' => { act => sub { stop_server('KILL', @_) } },
-	'stop -m immediate' => { act => sub { stop_server('QUIT', @_) } },
-	'stop -m fast' => { act => sub { stop_server('INT', @_) } });
+	'kill the postmaster' => { act => sub { restart('KILL', @_) } },
+	'stop -m immediate' => { act => sub { restart('QUIT', @_) } },
+	'stop -m fast' => { act => sub { restart('INT', @_) } },
+	'promote a standby' => { prepare => \&make_standby, act => sub {
+			my ($shop, $pid, $go, $self) = @_;
+			my $old = $shop->{node};
+			end_server('KILL', $shop, $go);
+			$old->{_pid} = undef;
+			$shop->{node} = delete $self->{standby};
+			$shop->{node}->promote;
+			$old->clean_node;
+		} });
 
 # The faults of the simulator: those that change what is true afterwards, and
 # those that only change the answer.
@@ -148,7 +159,8 @@ sub new
 	  // die 'FAULTS_LIBRARY does not say where the library with fault points is';
 
 	# the server quotes statements of clients, with their payment keys
-	my $shop = $self->{shop} = PaymentsTest->new(%options, conf => qq(
+	my $shop = $self->{shop} = PaymentsTest->new(%options,
+		init => { allows_streaming => 1 }, conf => qq(
 dynamic_library_path = '$faults:\$libdir'
 payments.fault_dir = '$self->{dir}'
 payments.request_timeout = 1s
@@ -171,10 +183,10 @@ sub run
 	my $shop = $self->{shop};
 	my $point = $points{ $pair{point} };
 	my $strike = $strikes{ $pair{strike} };
-	my @orders = $shop->orders(3, 1000 + $self->{runs}++);
 	my ($problem, $client) = ('');
 
-	$self->{pair} = \%pair;
+	$strike->{prepare}->($self) if $strike->{prepare};
+	my @orders = $shop->orders(3, 1000 + $self->{runs}++);
 	if ($point->{by} ne 'confirm')
 	{
 		$shop->fault($_, kind => 'hang', on => 'confirm', after => 'done') for @orders;
@@ -202,10 +214,30 @@ sub run
 		sleep 0.1 if $waits;
 		$problem .= $self->holding($pid) if $point->{free};
 		($strike->{act} // sub { kill $strike->{plan} =~ /kill/ ? 'KILL' : 'TERM', $pid })
-		  ->($shop, $pid, sub { $self->unplan });
+		  ->($shop, $pid, sub { $self->unplan }, $self);
 		$self->unplan;
 	}
 	return $problem . $self->heal($client, @orders);
+}
+
+# Several things at once: plans for some points, a rain of faults from the
+# simulator, and after a while a strike at the worker, wherever it is then.
+sub storm
+{
+	my ($self, %what) = @_;
+	my $shop = $self->{shop};
+	my @orders = $shop->orders(6, 1000 + $self->{runs}++);
+
+	$shop->settings(randomFaults => $what{rain}) if $what{rain};
+	$self->plan($_, $what{plans}{$_}) for sort keys %{ $what{plans} };
+	my $client = $self->confirm(@orders);
+	sleep $what{seconds};
+	if (my $strike = $strikes{ $what{strike} // '' })
+	{
+		my $pid = eval { $shop->worker('pid') };
+		eval { $strike->{act}->($shop, $pid, sub { }, $self) } if $pid;
+	}
+	return $self->heal($client, @orders);
 }
 
 # Confirm in a session of its own, which may never come back.  Every other run
@@ -251,12 +283,18 @@ sub heal
 	push @problems, 'the server is not back' if !server_is_back($shop);
 	kill 'TERM', $client;
 	waitpid $client, 0;
-	$shop->toss('POST', '/faults/clear', {});
-	$shop->release;
 	push @problems, 'no worker runs' if !$self->await(30,
 		sub { $shop->worker("state") eq 'running' });
 	push @problems, 'orders cannot be confirmed'
 	  if !eval { $shop->confirm(@orders); 1 };
+
+	# a fault that was planned happens, unless there is no need to ask any more
+	$self->await(6, sub {
+			$shop->release;
+			!@{ $shop->toss('GET', '/faults') }
+			  || $shop->sql("SELECT count(*) FROM payments.psp_call_queue
+				WHERE order_id = '$orders[0]{order_id}'") == 0 });
+	$shop->toss('POST', '/faults/clear', {});
 	push @problems, "calls stay open:\n" . $shop->sql('TABLE payments.open_calls')
 	  if !$self->becomes_quiet;
 	return join "\n", @problems, $shop->offences if @problems;
@@ -272,7 +310,8 @@ sub becomes_quiet
 	my $open = 'SELECT count(*) FROM payments.psp_call_queue';
 	my $is_quiet = sub { $shop->release; $shop->sql("$open WHERE phase <> 'R'") == 0 };
 
-	return 0 if !$self->await(20, $is_quiet);
+	$shop->sql("SELECT payments.retry(order_id) FROM payments.psp_call_queue WHERE state = 'D'");
+	return 0 if !$self->await(30, $is_quiet);
 	return 1 if $shop->sql($open) == 0;
 	$shop->toss('POST', '/clock', { advance => 1900 });
 	$shop->sql('SELECT payments.retry(order_id) FROM payments.psp_call_queue');
@@ -327,19 +366,43 @@ sub unplan { my ($self) = @_; unlink glob "$self->{dir}/*" }
 # Ends of the server.  What is stopped at a point goes on meanwhile, or it would
 # be waited for.
 #
-sub stop_server
+sub end_server
 {
-	my ($signal, $shop, $pid, $go) = @_;
-	my $node = $shop->{node};
-	my $postmaster = $node->{_pid};
+	my ($signal, $shop, $go) = @_;
+	my $postmaster = $shop->{node}{_pid};
 	my @children = split ' ', `ps -o pid= --ppid $postmaster`;
 
 	kill $signal, $postmaster;
 	sleep 0.1;
 	$go->();
-	$shop->poll(sub { !grep { is_alive($_) } $postmaster, @children },
+	return $shop->poll(sub { !grep { is_alive($_) } $postmaster, @children },
 		'the server is gone', 30);
+}
+
+sub restart
+{
+	my ($signal, $shop, $pid, $go) = @_;
+
+	end_server($signal, $shop, $go);
 	return start_again($shop);
+}
+
+# A standby that every commit waits for.
+sub make_standby
+{
+	my ($self) = @_;
+	my $primary = $self->{shop}{node};
+	my $name = 'standby' . ++$self->{standbys};
+	my $standby = $self->{standby} = PostgreSQL::Test::Cluster->new($primary->name . $name);
+
+	$primary->backup($name);
+	$standby->init_from_backup($primary, $name, has_streaming => 1);
+	$standby->start;
+	$primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'\n");
+	$primary->reload;
+	$self->await(10, sub { $self->{shop}->sql(
+				q(SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync')) == 1 })
+	  or die 'the standby does not follow';
 }
 
 1;

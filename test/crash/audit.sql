@@ -60,6 +60,11 @@ SELECT 'I2 a success of ours, and not charged', s.order_id
 	FROM sale s
 	WHERE s.paid > 0 AND NOT EXISTS (SELECT FROM charge c WHERE c.order_id = s.order_id)
 UNION ALL
+SELECT 'I2 believed what is about another payment', concat_ws(' ', w.order_id, w.psp_order_id, w.payment_key, w.amount, w.currency)
+	FROM payments.psp_answer w JOIN sale s USING (order_id)
+	WHERE w.action = 'succeed' AND (w.psp_order_id, w.payment_key, w.amount, w.currency)
+		IS DISTINCT FROM (s.order_id, s.payment_key, s.amount, s.currency)
+UNION ALL
 SELECT 'I2 calls that are open', format('%s instead of %s', count(*), :open)
 	FROM payments.psp_call_queue HAVING count(*) <> :open
 UNION ALL

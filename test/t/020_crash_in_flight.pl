@@ -61,23 +61,25 @@ for (@violence)
 	audit($shop, $name, secrets => $name =~ /postmaster/);
 }
 
-# An answer to a run that no longer owns the call: as if another had adopted it
-# meanwhile and was asking.  It is kept as evidence, and changes nothing.
-my $order = $shop->order(1000);
-$shop->fault($order, kind => 'hang', on => 'confirm');
-$shop->confirm($order);
-in_flight($shop, 1);
-$shop->sql("UPDATE payments.psp_call_queue SET epoch = epoch + 1, attempt_no = attempt_no + 1
-	WHERE order_id = '$order->{order_id}'");
-$shop->release;
-my $action = "SELECT string_agg(action, ' ') FROM payments.psp_answer
-	WHERE order_id = '$order->{order_id}'";
-$shop->poll_sql($action, 'late', 'a late answer is kept');
-is($shop->status($order), 'EXECUTING', 'and does not count');
-$shop->sql("UPDATE payments.psp_call_queue SET state = 'P', next_operation = 'Q'
-	WHERE order_id = '$order->{order_id}'");
-$shop->sql("SELECT payments.retry('$order->{order_id}')");
-is($shop->wait_for($order), 'SUCCESS', 'a query ends it');
+# An answer to a run that no longer owns the call: as if another run, another
+# attempt or a person had taken it over meanwhile.  It is kept as evidence, and
+# changes nothing.
+for my $other ('epoch = epoch + 1', 'attempt_no = attempt_no + 1', "state = 'P', due_at = 'infinity'")
+{
+	my $order = $shop->order(1000);
+	$shop->fault($order, kind => 'hang', on => 'confirm');
+	$shop->confirm($order);
+	in_flight($shop, 1);
+	$shop->sql("UPDATE payments.psp_call_queue SET $other WHERE order_id = '$order->{order_id}'");
+	$shop->release;
+	$shop->poll_sql("SELECT string_agg(action, ' ') FROM payments.psp_answer
+		WHERE order_id = '$order->{order_id}'", 'late', "$other: a late answer is kept");
+	is($shop->status($order), 'EXECUTING', "$other: and does not count");
+	$shop->sql("UPDATE payments.psp_call_queue SET state = 'P', next_operation = 'Q',
+			epoch = 0, attempt_no = 2 WHERE order_id = '$order->{order_id}'");
+	$shop->sql("SELECT payments.retry('$order->{order_id}')");
+	is($shop->wait_for($order), 'SUCCESS', "$other: a query ends it");
+}
 audit($shop, 'a late answer', secrets => 0);
 
 $shop->{node}->stop;
