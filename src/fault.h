@@ -6,7 +6,7 @@
  * other: elsewhere it is nothing, and its name is not in the library.  This
  * header includes none of the server's, so that every file may have points.
  *
- * test/t/036_crash_points.pl strikes at every one of them.
+ * test/crash/matrix strikes at every one of them.
  */
 #ifndef PAY_FAULT_H
 #define PAY_FAULT_H

@@ -280,13 +280,14 @@ sub heal
 	my @problems;
 
 	$self->unplan;
+	sleep 0.1;					# whoever is dying is dead by then
 	push @problems, 'the server is not back' if !server_is_back($shop);
 	kill 'TERM', $client;
 	waitpid $client, 0;
 	push @problems, 'no worker runs' if !$self->await(30,
 		sub { $shop->worker("state") eq 'running' });
 	push @problems, 'orders cannot be confirmed'
-	  if !eval { $shop->confirm(@orders); 1 };
+	  if !$self->await(20, sub { $shop->confirm(@orders); 1 });
 
 	# a fault that was planned happens, unless there is no need to ask any more
 	$self->await(6, sub {

@@ -134,8 +134,8 @@ sub server_is_back
 {
 	my ($shop) = @_;
 	return $shop->poll(sub {
-			my ($status) = $shop->{node}->psql('postgres', 'SELECT 1');
-			return $status == 0;
+			my ($status) = eval { $shop->{node}->psql('postgres', 'SELECT 1') };
+			return defined $status && $status == 0;
 		}, 'the server is back');
 }
 

@@ -344,9 +344,10 @@ sub poll_sql
 	my $got;
 
 	return 1 if $self->poll(sub {
+			# psql may be gone before it has read the query
 			my ($status, $out) =
-			  $self->{node}->psql($self->{databases}[0], $sql);
-			$got = $status == 0 ? $out : undef;
+			  eval { $self->{node}->psql($self->{databases}[0], $sql) };
+			$got = defined $status && $status == 0 ? $out : undef;
 			return defined $got && $got eq $expected;
 		}, $what // $sql);
 	diag("expected \"$expected\", got \"" . ($got // 'no answer') . '"');
