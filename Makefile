@@ -8,7 +8,7 @@
 # installcheck, clean, ...) need pg_config.  Ours need nothing but make and
 # bash: their scripts install what is missing first, and come back here.
 
-OURS = help packages check demo demo-stop dev dev-stop bench bench-ledger fuzz \
+OURS = help packages check demo demo-stop dev dev-stop bench bench-ledger bench-worker fuzz \
 	soak crash crash-double crash-wal mutations model valgrind coverage lint indent clean-build
 
 PG_CONFIG ?= pg_config

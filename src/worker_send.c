@@ -26,6 +26,7 @@
 #define MAX_PATH			1024
 #define MAX_HEADER			400
 #define RETRY_AFTER_CAP_S	300
+#define SPARE_FDS			8	/* for what the server itself opens in us */
 
 /* A client and the settings it was made with. */
 typedef struct Client
@@ -123,11 +124,18 @@ reserve_fds(int n)
 	while (reserved_fds < n && AcquireExternalFD())
 		reserved_fds++;
 	if (reserved_fds < n)
+	{
+		for (int i = 0; i < SPARE_FDS && reserved_fds > 1; i++)
+		{
+			ReleaseExternalFD();
+			reserved_fds--;
+		}
 		ereport(LOG,
 				(errmsg("payments worker uses %d of %d payments.max_in_flight: there are not enough file descriptors",
 						Max(reserved_fds, 1), n),
 				 errhint("Raise max_files_per_process."),
 				 errhidestmt(true)));
+	}
 	return Max(reserved_fds, 1);
 }
 
