@@ -5,8 +5,9 @@
 -- 1 sums about 64 consecutive ones (a ledger transaction is never cut in two), a
 -- row of the next level 64 rows of this one.  Each knows the range
 -- of both clocks, so that a read at a time takes a row whole, skips it, or
--- looks below.  Rows are written once; an entry of last year only widens the
--- row it falls in.  All of it is a cache.  A dump leaves it out: a restored
+-- looks below.  What is effective long before or after the rest of its row, a
+-- stray, is left out of its amount and range, and stands in ledger_stray.  Rows
+-- are written once.  All of it is a cache.  A dump leaves it out: a restored
 -- database has neither snapshots nor marks, takes ids of any age, and builds
 -- both anew.
 CREATE TABLE payments.ledger_snapshot (
@@ -19,13 +20,14 @@ CREATE TABLE payments.ledger_snapshot (
 	max_recorded_at timestamptz NOT NULL,
 	entries bigint NOT NULL,
 	ordinal integer NOT NULL,
+	strays integer NOT NULL,
 	level smallint NOT NULL,
 	amount numeric NOT NULL,
 	CONSTRAINT ledger_snapshot_pkey PRIMARY KEY (account_id, level, ordinal),
 	CONSTRAINT ledger_snapshot_account_id_fkey FOREIGN KEY (account_id) REFERENCES payments.ledger_account (id),
-	CONSTRAINT ledger_snapshot_place_in_range CHECK (level >= 1 AND ordinal >= 0 AND entries >= 1),
-	CONSTRAINT ledger_snapshot_ranges_in_order CHECK (first_id <= last_id
-		AND min_effective_at <= max_effective_at AND min_recorded_at <= max_recorded_at)
+	CONSTRAINT ledger_snapshot_place_in_range CHECK (level >= 1 AND ordinal >= 0 AND entries >= 1 AND strays >= 0),
+	CONSTRAINT ledger_snapshot_ranges_in_order CHECK (first_id <= last_id AND min_recorded_at <= max_recorded_at
+		AND (min_effective_at <= max_effective_at OR min_effective_at = 'infinity' AND max_effective_at = '-infinity'))
 );
 COMMENT ON TABLE payments.ledger_snapshot IS
 'Sums over consecutive entries of an account, and over such sums: what makes reading at a time fast; a cache that can be built anew at any time';
@@ -33,6 +35,34 @@ COMMENT ON COLUMN payments.ledger_snapshot.ordinal IS
 'Counts the account''s rows of this level from 0; the row above is ordinal / 64';
 COMMENT ON COLUMN payments.ledger_snapshot.last_id IS
 'The newest ledger transaction in it; the next row of the level begins after it';
+COMMENT ON COLUMN payments.ledger_snapshot.entries IS
+'All between first_id and last_id, strays too';
+COMMENT ON COLUMN payments.ledger_snapshot.strays IS
+'Ledger transactions that are effective long before or after the rest: not in amount and the range of effective times';
+COMMENT ON COLUMN payments.ledger_snapshot.amount IS
+'Sum of what is in order: all but strays';
+
+-- The strays of a snapshot's row, of whatever level, in the order of effective
+-- times with running sums, 32 to a page.  A row with more than 32768 of them has
+-- no pages; they are in those of the rows below.
+CREATE TABLE payments.ledger_stray (
+	account_id bigint NOT NULL,
+	min_effective_at timestamptz NOT NULL,
+	ordinal integer NOT NULL,
+	page integer NOT NULL,
+	level smallint NOT NULL,
+	effective_ats timestamptz[] NOT NULL,
+	transaction_ids bigint[] NOT NULL,
+	sums numeric[] NOT NULL,
+	CONSTRAINT ledger_stray_pkey PRIMARY KEY (account_id, level, ordinal, min_effective_at, page),
+	CONSTRAINT ledger_stray_account_id_fkey FOREIGN KEY (account_id) REFERENCES payments.ledger_account (id)
+);
+COMMENT ON TABLE payments.ledger_stray IS
+'Strays: ledger transactions that are effective long before or after their neighbours, for each row of ledger_snapshot; a cache like that';
+COMMENT ON COLUMN payments.ledger_stray.ordinal IS
+'That of the row of ledger_snapshot whose strays these are';
+COMMENT ON COLUMN payments.ledger_stray.sums IS
+'Of all of the row''s strays up to this one, those of earlier pages too';
 
 -- How far ids are final: nothing at or below final_id can come any more.  Ids
 -- are drawn from a sequence and commit in any order, so "id > last" would lose
@@ -82,6 +112,7 @@ CREATE FUNCTION payments.rebuild_snapshots()
 	AS $$
 	UPDATE payments.ledger_horizon SET done_id = 0;
 	DELETE FROM payments.ledger_snapshot;
+	DELETE FROM payments.ledger_stray;
 	$$;
 COMMENT ON FUNCTION payments.rebuild_snapshots() IS
 'Throws all snapshots away, so that write_snapshots builds them anew; reads stay right meanwhile, but slow';

@@ -292,27 +292,58 @@ CREATE FUNCTION payments.verify(
 		SELECT 23, 'snapshots are the sums of their entries, without a gap',
 			count(*),
 			min(format('account %s: snapshot %s of level %s', a.code, s.ordinal, s.level))
-				FILTER (WHERE s.ordinal <> s.place OR s.found IS DISTINCT FROM
-					(s.first_id, s.last_id, s.entries, s.amount, s.min_effective_at, s.max_effective_at,
-						s.min_recorded_at, s.max_recorded_at))
-		FROM (SELECT s.*, f.found
+				FILTER (WHERE s.place IS NULL OR s.ordinal <> s.place OR s.found IS DISTINCT FROM
+					(s.first_id, s.last_id, s.entries, s.strays, s.amount, s.min_effective_at, s.max_effective_at,
+						s.min_recorded_at, s.max_recorded_at)
+					OR s.run IS DISTINCT FROM CASE WHEN s.strays BETWEEN 1 AND 32768 THEN s.sorted END
+					OR cardinality(s.run) <> s.strays OR NOT s.pages_right)
+		FROM (SELECT account_id, level, ordinal, s.first_id, s.last_id, s.entries, s.strays, s.amount, s.min_effective_at,
+				s.max_effective_at, s.min_recorded_at, s.max_recorded_at, s.place, f.found, r.run, r.pages_right, x.sorted
 			FROM (SELECT *, lag(last_id, 1, (-9223372036854775808)::bigint) OVER w AS previous_id, row_number() OVER w - 1 AS place
 				FROM ONLY payments.ledger_snapshot
 				WINDOW w AS (PARTITION BY account_id, level ORDER BY ordinal)) s
+				-- strays: the run that there is
+				FULL JOIN (SELECT account_id, level, ordinal, array_agg(ROW(s.at, s.id, s.sum) ORDER BY page, place) AS run,
+						array_agg(s.id) AS ids, bool_and(p.min_effective_at = p.effective_ats[1]) AS pages_right
+					FROM ONLY payments.ledger_stray p
+						CROSS JOIN LATERAL ROWS FROM (unnest(p.effective_ats), unnest(p.transaction_ids), unnest(p.sums))
+							WITH ORDINALITY AS s (at, id, sum, place)
+					GROUP BY account_id, level, ordinal) r USING (account_id, level, ordinal)
+				-- and as it should be: of level 1, their entries; above, the runs of the 64 rows below
+				LEFT JOIN (SELECT account_id, level, ordinal, array_agg(ROW(n.at, n.id, n.sum) ORDER BY n.at, n.id) AS sorted
+					FROM (SELECT *, sum(amount) OVER (PARTITION BY account_id, level, ordinal ORDER BY at, id) AS sum
+						FROM (SELECT p.account_id, p.level, p.ordinal, t.effective_at AS at, t.id,
+								(SELECT sum(e.amount) FROM ONLY payments.ledger_entry e
+									WHERE e.account_id = p.account_id AND e.transaction_id = t.id) AS amount
+							FROM (SELECT DISTINCT account_id, level, ordinal, unnest(transaction_ids) AS id
+								FROM ONLY payments.ledger_stray WHERE level = 1) p
+								JOIN ONLY payments.ledger_transaction t ON t.id = p.id
+							UNION ALL
+							SELECT p.account_id, p.level + 1, p.ordinal / 64, s.at, s.id,
+								s.sum - lag(s.sum, 1, 0.0) OVER (PARTITION BY account_id, level, ordinal ORDER BY page, place)
+							FROM ONLY payments.ledger_stray p
+								CROSS JOIN LATERAL ROWS FROM (unnest(p.effective_ats), unnest(p.transaction_ids), unnest(p.sums))
+									WITH ORDINALITY AS s (at, id, sum, place)) u) n
+					GROUP BY account_id, level, ordinal) x USING (account_id, level, ordinal)
 				CROSS JOIN LATERAL (
 					-- level 1: all entries since the row before; above: the 64 rows below
-					SELECT (min(x.first_id), max(x.last_id), sum(x.entries)::bigint, sum(x.amount), min(x.min_effective_at),
-						max(x.max_effective_at), min(x.min_recorded_at), max(x.max_recorded_at)) AS found
-					FROM (SELECT e.transaction_id AS first_id, e.transaction_id AS last_id, 1 AS entries, e.amount,
-							t.effective_at AS min_effective_at, t.effective_at AS max_effective_at,
+					SELECT (min(x.first_id), max(x.last_id), sum(x.entries)::bigint, sum(x.strays)::integer, coalesce(sum(x.amount), 0),
+						coalesce(min(x.min_effective_at), 'infinity'), coalesce(max(x.max_effective_at), '-infinity'),
+						min(x.min_recorded_at), max(x.max_recorded_at)) AS found
+					FROM (SELECT e.transaction_id AS first_id, e.transaction_id AS last_id, count(*) AS entries, o.stray::integer AS strays,
+							CASE WHEN NOT o.stray THEN sum(e.amount) END AS amount,
+							CASE WHEN NOT o.stray THEN t.effective_at END AS min_effective_at,
+							CASE WHEN NOT o.stray THEN t.effective_at END AS max_effective_at,
 							t.recorded_at AS min_recorded_at, t.recorded_at AS max_recorded_at
 						FROM (SELECT * FROM ONLY payments.ledger_entry e
 							WHERE s.level = 1 AND e.account_id = s.account_id AND e.transaction_id > s.previous_id
 								AND e.transaction_id <= s.last_id OFFSET 0) e
 							CROSS JOIN LATERAL (SELECT * FROM ONLY payments.ledger_transaction t
 								WHERE t.id = e.transaction_id OFFSET 0) t
+							CROSS JOIN LATERAL (SELECT coalesce(e.transaction_id = ANY (r.ids), false) AS stray) o
+						GROUP BY e.transaction_id, t.effective_at, t.recorded_at, o.stray
 						UNION ALL
-						SELECT b.first_id, b.last_id, b.entries, b.amount, b.min_effective_at, b.max_effective_at,
+						SELECT b.first_id, b.last_id, b.entries, b.strays, b.amount, b.min_effective_at, b.max_effective_at,
 							b.min_recorded_at, b.max_recorded_at
 						FROM ONLY payments.ledger_snapshot b
 						WHERE s.level > 1 AND b.account_id = s.account_id AND b.level = s.level - 1

@@ -111,6 +111,7 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('auditor', 'TABLE', 'payments.ledger_clearing'),
 		('auditor', 'TABLE', 'payments.balance_assertion'),
 		('auditor', 'TABLE', 'payments.ledger_snapshot'),
+		('auditor', 'TABLE', 'payments.ledger_stray'),
 		('auditor', 'TABLE', 'payments.ledger_horizon'),
 		('auditor', 'TABLE', 'payments.ledger_account_event'),
 		('auditor', 'TABLE', 'payments.ledger_hold'),

@@ -304,6 +304,18 @@ pay_db_mills_array(const int64 *mills, int n)
 	return varlena_array(datums, n, NUMERICOID, TYPALIGN_INT);
 }
 
+Datum
+pay_db_array(Datum *values, int n, Oid type)
+{
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	return PointerGetDatum(construct_array(values, n, type, length, by_value,
+										   align));
+}
+
 /*
  * The sequence's oid comes from the system cache each time: kept, it would go
  * stale with DROP EXTENSION.

@@ -69,6 +69,9 @@ extern Datum pay_db_time_array(const TimestampTz *values, int n);
 extern Datum pay_db_text_array(char *const *values, int n);
 extern Datum pay_db_mills_array(const int64 *mills, int n); /* numeric[] */
 
+/* Of values of any type, none of them null. */
+extern Datum pay_db_array(Datum *values, int n, Oid type);
+
 /* n ids from a sequence of schema payments, given by its bare name. */
 extern int64 *pay_db_draw_ids(const char *sequence, int n);
 

@@ -37,7 +37,7 @@ extern bool pay_ledger_horizon_advance(int64 *done_id, int64 *final_id);
 extern void pay_ledger_horizon_done(int64 done_id);
 
 /*
- * The tree, ledger_snapshot.c.
+ * The tree, ledger_snapshot.c; written by ledger_snapshot_write.c.
  */
 
 /*
@@ -54,14 +54,27 @@ typedef struct PayLedgerPart
 } PayLedgerPart;
 
 /*
- * Where to find a part: the sum of what snapshots have of it, and the ranges of
- * ids whose entries have to be read one by one, the end of the account among
- * them.  Without whole nothing is summed, and the ranges cover all of the part.
- * Needs pay_db_connect, and sees the caller's snapshot.
+ * Runs of strays, those of one row of the tree each, to be added (1) or taken
+ * off (-1): see ledger_stray.h.  integer[], all of the same length.
+ */
+typedef struct PayLedgerRuns
+{
+	Datum		levels;
+	Datum		ordinals;
+	Datum		signs;
+} PayLedgerRuns;
+
+/*
+ * Where to find a part: the sum of what snapshots have of it in order, the runs
+ * of strays that go with it, and the ranges of ids whose entries have to be
+ * read one by one, the end of the account among them.  Without whole nothing is
+ * summed, there are no runs, and the ranges cover all of the part; some may
+ * lie within others.  Needs pay_db_connect, and sees the caller's snapshot.
  */
 typedef struct PayLedgerRanges
 {
 	Datum		sum;			/* numeric */
+	PayLedgerRuns runs;
 	Datum		first_ids;		/* bigint[] */
 	Datum		last_ids;
 } PayLedgerRanges;

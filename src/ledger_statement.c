@@ -118,7 +118,10 @@ read_period(FunctionCallInfo fcinfo, Period *period)
 	}
 }
 
-/* Opening balance, entries and closing balance, as rows of the last result. */
+/*
+ * Opening balance, entries and closing balance, as rows of the last result.
+ * DISTINCT: ranges may overlap.
+ */
 static uint64
 read_lines(const Period *period)
 {
@@ -126,10 +129,11 @@ read_lines(const Period *period)
 		"WITH line AS MATERIALIZED (SELECT CASE WHEN $8 THEN t.recorded_at ELSE t.effective_at END AS at,"
 		" e.transaction_id, e.entry_no, e.amount,"
 		" t.transaction_key, t.kind, t.order_id, t.description, t.effective_at, t.recorded_at"
+		" FROM (SELECT DISTINCT e.transaction_id, e.entry_no, e.amount"
 		" FROM ROWS FROM (pg_catalog.unnest($6), pg_catalog.unnest($7)) AS r (first, last)"
 		" CROSS JOIN LATERAL (SELECT e.transaction_id, e.entry_no, e.amount FROM ONLY payments.ledger_entry e"
 		" WHERE e.account_id OPERATOR(pg_catalog.=) $1 AND e.transaction_id OPERATOR(pg_catalog.>=) r.first"
-		" AND e.transaction_id OPERATOR(pg_catalog.<=) r.last OFFSET 0) e"
+		" AND e.transaction_id OPERATOR(pg_catalog.<=) r.last OFFSET 0) e) e"
 		" CROSS JOIN LATERAL (SELECT * FROM ONLY payments.ledger_transaction t"
 		" WHERE t.id OPERATOR(pg_catalog.=) e.transaction_id OFFSET 0) t"
 		" WHERE t.effective_at OPERATOR(pg_catalog.>=) $2 AND t.effective_at OPERATOR(pg_catalog.<=) $3"

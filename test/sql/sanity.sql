@@ -46,7 +46,7 @@ SELECT oid::regprocedure AS open_to_public FROM pg_proc
 -- a dump carries every row: tables and sequences are marked
 SELECT c.oid::regclass AS not_dumped FROM pg_class c
 	WHERE relnamespace = 'payments'::regnamespace AND relkind IN ('r', 'S')
-		AND relname NOT IN ('ledger_snapshot', 'ledger_horizon',	-- built anew from the entries
+		AND relname NOT IN ('ledger_snapshot', 'ledger_stray', 'ledger_horizon',	-- built anew from the entries
 			'schema_record', 'schema_record_id_seq')	-- a copy records its own schema
 		AND NOT c.oid = ANY (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'payments') ORDER BY 1::text;
 -- with all of its rows, but those that CREATE EXTENSION itself inserts
@@ -72,7 +72,7 @@ SELECT c.oid::regclass AS lacks_order_id FROM pg_class c
 		AND relname NOT IN ('currency', 'merchant', 'buyer', 'seller', 'node', 'cluster',	-- reference
 			'schema_record', 'maintenance_log',	-- about the schema
 			'worker_epoch', 'event_consumer', 'ledger_account', 'ledger_account_event', 'ledger_balance', 'wallet',	-- of no order
-			'ledger_clearing', 'balance_assertion', 'ledger_snapshot', 'ledger_horizon',
+			'ledger_clearing', 'balance_assertion', 'ledger_snapshot', 'ledger_stray', 'ledger_horizon',
 			'ledger_hold_end', 'ledger_hold_open')	-- of a hold, which says it
 	ORDER BY 1::text;
 SELECT c.oid::regclass AS order_id_lacks_index FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'order_id'
@@ -121,13 +121,13 @@ SELECT c.oid::regclass AS can_be_deleted_from FROM pg_class c
 		AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & (2 | 8) = (2 | 8))
 		AND relname NOT IN ('merchant', 'buyer', 'seller', 'node', 'event_consumer',	-- reference, and offsets
 			'psp_call_queue', 'ledger_hold_open',	-- hot: rows come and go
-			'ledger_balance', 'ledger_snapshot', 'ledger_horizon', 'wallet')	-- sums that can be built anew
+			'ledger_balance', 'ledger_snapshot', 'ledger_stray', 'ledger_horizon', 'wallet')	-- sums that can be built anew
 	ORDER BY 1::text;
 SELECT c.oid::regclass AS can_be_truncated FROM pg_class c
 	WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
 		AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & 32 = 32)
 		AND relname NOT IN ('merchant', 'buyer', 'seller', 'node', 'event_consumer', 'ledger_balance', 'wallet',
-			'ledger_snapshot', 'ledger_horizon', 'ledger_hold_open', 'cluster', 'worker_epoch')
+			'ledger_snapshot', 'ledger_stray', 'ledger_horizon', 'ledger_hold_open', 'cluster', 'worker_epoch')
 	ORDER BY 1::text;
 SELECT tgrelid::regclass AS of_table, tgname AS derives_on_insert FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
 	WHERE relnamespace = 'payments'::regnamespace AND NOT tgisinternal AND tgtype & 4 = 4 AND tgtype & 2 = 2;

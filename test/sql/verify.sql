@@ -38,8 +38,9 @@ UPDATE payments.ledger_balance SET balance = CASE stripe WHEN 0 THEN 50 ELSE 0 E
 	WHERE account_id = (SELECT id FROM payments.ledger_account WHERE code = 'verify_hot:1');
 SELECT payments.freeze_account('verify_wallet:1', 'why');
 
-SELECT count(payments.post('verify-many:' || m, 'test', '[{"account": "asset:verify_many", "amount": 1}, {"account": "revenue:verify_many", "amount": -1}]'))
-	FROM generate_series(1, 200) m;
+-- one in ten is late by days: strays, in snapshots
+SELECT count(payments.post('verify-many:' || m, 'test', '[{"account": "asset:verify_many", "amount": 1}, {"account": "revenue:verify_many", "amount": -1}]',
+	effective_at => now() - (CASE WHEN m % 10 = 0 THEN m ELSE 0 END) * interval '1 day')) FROM generate_series(1, 200) m;
 DO $$
 BEGIN
 	WHILE (SELECT done_id < s.last_value FROM payments.ledger_horizon, payments.ledger_transaction_id_seq s) LOOP
@@ -245,13 +246,20 @@ SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.ledger_hold_end WHERE hol
 	(SELECT id FROM payments.ledger_hold WHERE hold_key = 'verify:voided')$$);
 -- snapshots: a wrong sum, count or time; one gone from the middle; a mark that is behind, or gone
 SELECT x.change, b.* FROM (VALUES ('amount = amount + 1'), ('entries = entries + 1'), ('first_id = first_id - 1'), ('max_effective_at = max_effective_at + interval ''1 us'''),
-		('min_recorded_at = min_recorded_at - interval ''1 us''')) x (change),
+		('min_recorded_at = min_recorded_at - interval ''1 us'''), ('strays = strays + 1')) x (change),
 	pg_temp.broken_by(format('UPDATE payments.ledger_snapshot SET %s WHERE level = 1 AND ordinal = 1 AND account_id =
 		(SELECT id FROM payments.ledger_account WHERE code = ''asset:verify_many'')', x.change)) b;
+-- a wrong time, transaction or sum of strays; all of them gone, or where none are
+SELECT x.change, b.* FROM (VALUES ('effective_ats[2] = effective_ats[2] + interval ''1 us'''), ('min_effective_at = min_effective_at - interval ''1 us'''),
+		('transaction_ids[2] = transaction_ids[1]'), ('sums[1] = sums[1] + 1'), ('sums[5] = sums[5] + 1'), ('ordinal = 7'), ('level = 2')) x (change),
+	pg_temp.broken_by(format('UPDATE payments.ledger_stray SET %s WHERE level = 1 AND ordinal = 1 AND account_id =
+		(SELECT id FROM payments.ledger_account WHERE code = ''asset:verify_many'')', x.change)) b;
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.ledger_stray WHERE level = 1 AND ordinal = 1 AND account_id =
+	(SELECT id FROM payments.ledger_account WHERE code = 'asset:verify_many')$$);
 SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.ledger_snapshot WHERE level = 1 AND ordinal = 1 AND account_id =
 	(SELECT id FROM payments.ledger_account WHERE code = 'asset:verify_many')$$);
 SELECT * FROM pg_temp.broken_by($$WITH a AS (SELECT id FROM payments.ledger_account WHERE code = 'asset:verify_many')
-	INSERT INTO payments.ledger_snapshot SELECT a.id, 1, 2, now(), now(), now(), now(), 1, 0, 2, 0 FROM a$$);
+	INSERT INTO payments.ledger_snapshot SELECT a.id, 1, 2, now(), now(), now(), now(), 1, 0, 0, 2, 0 FROM a$$);
 SELECT invariant FROM pg_temp.broken_by('UPDATE payments.ledger_horizon SET done_id = 0');
 SELECT * FROM pg_temp.broken_by('DELETE FROM payments.ledger_horizon');
 

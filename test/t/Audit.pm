@@ -114,7 +114,7 @@ sub tables_of
 	return split /\n/, $node->safe_psql($database, q(
 		SELECT format('payments.%I', relname) FROM pg_class
 		WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
-			AND relname NOT IN ('ledger_snapshot', 'ledger_horizon', 'schema_record') ORDER BY relname));
+			AND relname NOT IN ('ledger_snapshot', 'ledger_stray', 'ledger_horizon', 'schema_record') ORDER BY relname));
 }
 
 sub contents

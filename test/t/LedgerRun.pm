@@ -282,7 +282,7 @@ sub ledger_rows_sql
 	my ($node, $database) = @_;
 	my @tables = split /\n/, $node->safe_psql($database, q(
 		SELECT relname FROM pg_class WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
-		AND relname NOT IN ('ledger_snapshot', 'ledger_horizon', 'schema_record') ORDER BY relname));
+		AND relname NOT IN ('ledger_snapshot', 'ledger_stray', 'ledger_horizon', 'schema_record') ORDER BY relname));
 
 	return sorted(map { "SELECT '$_ ' || t::text AS row FROM payments.$_ t" } @tables);
 }
