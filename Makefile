@@ -77,9 +77,9 @@ bench-ledger:
 	@test/setup/shop run bench-ledger test/bench/ledger/run; \
 		status=$$?; test/setup/shop down bench-ledger; exit $$status
 
-#: make soak          the long form of the TAP tests named so
+#: make soak          payments, faults and kills (CALLS=1000000 SECONDS=14400: how much)
 soak:
-	@LONG=$@ test/setup/check tap
+	@LONG=$@ SOAK_CALLS=$(CALLS) CRASH_SECONDS=$(SECONDS) test/setup/check crash
 
 #: make crash         every fault point with every end, and every fault of the PSP, half an hour
 crash:
