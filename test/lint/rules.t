@@ -73,6 +73,14 @@ rule('each fault point is there once, and struck at', sub {
 		(map { "$_: not in src" } grep { !$times{$_} } sort keys %struck));
 });
 
+rule('every mistake in test/mutations still applies', sub {
+	return map {
+		my $said = `git apply --check '$_' 2>&1`;
+		$? == 0 && read_file($_) =~ /\A\S.*\ntest: (?:crash|tap|unit|regress) .+\nsees: .+\n\n/
+		  ? () : "$_: $said"
+	} glob('test/mutations/*.patch');
+});
+
 rule('functions of SQL need no language but SQL and C', sub {
 	my %sql = map { $_ => read_file($_) } glob('sql/[0-9]*.sql');
 
