@@ -1,5 +1,5 @@
 -- Privileges, on one page.  PUBLIC has none.  payments.grant_to gives a role
--- one of four kinds of rights; each row below is one of them.
+-- one of five kinds of rights; each row below is one of them.
 
 CREATE VIEW payments.privilege WITH (security_barrier) AS
 	SELECT kind, object_type, object FROM (VALUES
@@ -63,6 +63,8 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'FUNCTION', 'payments.explain(text)'),
 		('operator', 'FUNCTION', 'payments.version()'),
 		('operator', 'FUNCTION', 'payments.verify()'),
+		('operator', 'FUNCTION', 'payments.find_alerts()'),
+		('operator', 'TABLE', 'payments.alerts'),
 		('operator', 'FUNCTION', 'payments.worker_slots()'),
 		('operator', 'FUNCTION', 'payments.worker_counters()'),
 		('operator', 'FUNCTION', 'payments.worker_histograms()'),
@@ -90,8 +92,20 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'TABLE', 'payments.schema_record'),
 		('operator', 'TABLE', 'payments.maintenance_log'),
 
+		('monitor', 'FUNCTION', 'payments.version()'),
+		('monitor', 'FUNCTION', 'payments.worker_slots()'),
+		('monitor', 'FUNCTION', 'payments.worker_counters()'),
+		('monitor', 'FUNCTION', 'payments.worker_histograms()'),
+		('monitor', 'FUNCTION', 'payments.find_alerts()'),
+		('monitor', 'TABLE', 'payments.worker_status'),
+		('monitor', 'TABLE', 'payments.worker_stats'),
+		('monitor', 'TABLE', 'payments.worker_histogram'),
+		('monitor', 'TABLE', 'payments.alerts'),
+
 		('auditor', 'FUNCTION', 'payments.verify()'),
 		('auditor', 'FUNCTION', 'payments.explain(text)'),
+		('auditor', 'FUNCTION', 'payments.find_alerts()'),
+		('auditor', 'TABLE', 'payments.alerts'),
 		('auditor', 'FUNCTION', 'payments.balance(text, timestamptz, timestamptz)'),
 		('auditor', 'FUNCTION', 'payments.statement(text, timestamptz, timestamptz, text, timestamptz)'),
 		('auditor', 'FUNCTION', 'payments.trial_balance_at(timestamptz, timestamptz)'),
@@ -143,7 +157,7 @@ CREATE FUNCTION payments.grant_to(role regrole, kind text)
 	LANGUAGE c SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_grant_to';
 COMMENT ON FUNCTION payments.grant_to(regrole, text) IS
-'Gives a role the rights of an application, a bookkeeper, an operator or an auditor; runs as its caller, who must be allowed to grant';
+'Gives a role the rights of an application, a bookkeeper, an operator, an auditor or a monitor; runs as its caller, who must be allowed to grant';
 
 REVOKE ALL ON SCHEMA payments FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA payments FROM PUBLIC;

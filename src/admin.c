@@ -48,7 +48,7 @@ payments_grant_to(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("kind of role \"%s\" is unknown", kind),
-				 errhint("The kinds are application, bookkeeper, operator and auditor; see the view payments.privilege.")));
+				 errhint("The kinds are application, bookkeeper, operator, auditor and monitor; see the view payments.privilege.")));
 
 	/* the next statement throws this result away: write all grants first */
 	grants = palloc(sizeof(char *) * n);

@@ -28,18 +28,20 @@ SELECT oid::regprocedure, proacl FROM pg_proc
 	WHERE pronamespace = 'payments'::regnamespace AND EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee <> proowner);
 
 --
--- The three kinds
+-- The kinds
 --
 CREATE ROLE regress_application;
 CREATE ROLE regress_bookkeeper;
 CREATE ROLE regress_operator;
 CREATE ROLE regress_auditor;
+CREATE ROLE regress_monitor;
 CREATE ROLE "regress odd ""role""";
 CREATE ROLE regress_nobody;
 SELECT payments.grant_to('regress_application', 'application');
 SELECT payments.grant_to('regress_bookkeeper', 'bookkeeper');
 SELECT payments.grant_to('regress_operator', 'operator');
 SELECT payments.grant_to('regress_auditor', 'auditor');
+SELECT payments.grant_to('regress_monitor', 'monitor');
 SELECT payments.grant_to('"regress odd ""role"""', 'application');
 -- repeated it is the same
 SELECT payments.grant_to('regress_auditor', 'auditor');
@@ -47,7 +49,7 @@ SELECT payments.grant_to('regress_auditor', 'auditor');
 -- what each can do, from the catalogue, against what the view says
 CREATE TEMP TABLE kinds (kind text, role regrole);
 INSERT INTO kinds VALUES ('application', 'regress_application'), ('operator', 'regress_operator'), ('bookkeeper', 'regress_bookkeeper'),
-	('auditor', 'regress_auditor'), ('application', '"regress odd ""role"""'), ('none', 'regress_nobody');
+	('auditor', 'regress_auditor'), ('monitor', 'regress_monitor'), ('application', '"regress odd ""role"""'), ('none', 'regress_nobody');
 CREATE TEMP VIEW told AS SELECT k.role, p.object_type,
 		CASE object_type WHEN 'TABLE' THEN object::regclass::oid ELSE object::regprocedure::oid END AS object
 	FROM kinds k JOIN payments.privilege p USING (kind);
@@ -90,7 +92,8 @@ BEGIN
 END $$;
 BEGIN;
 SELECT statement, pg_temp.as_role('regress_application', statement) AS application, pg_temp.as_role('regress_operator', statement) AS operator,
-		pg_temp.as_role('regress_auditor', statement) AS auditor, pg_temp.as_role('regress_nobody', statement) AS nobody
+		pg_temp.as_role('regress_auditor', statement) AS auditor, pg_temp.as_role('regress_monitor', statement) AS monitor,
+		pg_temp.as_role('regress_nobody', statement) AS nobody
 	FROM unnest(ARRAY[
 		$$SELECT payments.checkout(1, '[{"seller_id": 1, "amount": 1}]')$$,
 		$$SELECT payments.widget('rights-1')$$,
@@ -119,6 +122,13 @@ SELECT statement, pg_temp.as_role('regress_application', statement) AS applicati
 		$$SELECT * FROM payments.open_calls$$,
 		$$SELECT * FROM payments.stuck_orders$$,
 		$$SELECT * FROM payments.worker_status$$,
+		$$SELECT * FROM payments.worker_stats$$,
+		$$SELECT * FROM payments.worker_histogram$$,
+		$$SELECT * FROM payments.alerts$$,
+		$$SELECT * FROM payments.explain('rights-1')$$,
+		$$SELECT payments.retry('rights-1')$$,
+		$$SELECT payments.resolve('rights-1', 'failed', 'note')$$,
+		$$SELECT * FROM payments.operator_action$$,
 		$$SELECT * FROM payments.ledger$$,
 		$$SELECT * FROM payments.trial_balance$$,
 		$$SELECT * FROM payments.wallet$$,
@@ -191,6 +201,6 @@ SELECT t.code FROM test.try($$SELECT payments.grant_to('regress_nobody', 'applic
 RESET ROLE;
 SELECT count(*) FROM held WHERE role = 'regress_nobody'::regrole;
 
-DROP OWNED BY regress_application, regress_bookkeeper, regress_operator, regress_auditor, "regress odd ""role""", regress_nobody;
-DROP ROLE regress_login, regress_application, regress_bookkeeper, regress_operator, regress_auditor, "regress odd ""role""", regress_nobody;
+DROP OWNED BY regress_application, regress_bookkeeper, regress_operator, regress_auditor, regress_monitor, "regress odd ""role""", regress_nobody;
+DROP ROLE regress_login, regress_application, regress_bookkeeper, regress_operator, regress_auditor, regress_monitor, "regress odd ""role""", regress_nobody;
 SELECT count(*) AS left_over FROM pg_class, aclexplode(relacl) WHERE relnamespace = 'payments'::regnamespace AND grantee <> relowner;

@@ -1,0 +1,137 @@
+-- What needs a person, one row each.  A function, so that who may see alerts
+-- needs a right to nothing that they are made of.
+
+CREATE FUNCTION payments.find_alerts(
+	OUT alert text, OUT severity text, OUT since timestamptz, OUT subject text, OUT detail text, OUT hint text)
+	RETURNS SETOF record
+	LANGUAGE sql STABLE SECURITY DEFINER ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off
+	AS $$
+	WITH now AS MATERIALIZED (SELECT clock_timestamp() AS now),
+	worker AS MATERIALIZED (
+		SELECT w.* FROM (SELECT current_database() AS name) d
+			LEFT JOIN payments.worker_slots() w ON w.database = d.name)
+
+	-- the worker
+	SELECT CASE w.state WHEN 'running' THEN 'worker_hindered' WHEN 'holding' THEN 'worker_holding'
+			WHEN 'disarmed' THEN 'worker_disarmed' ELSE 'worker_down' END,
+		CASE WHEN w.state = 'running' THEN 'warning' ELSE 'critical' END,
+		coalesce(w.last_turn_at, w.started_at), current_database()::text,
+		coalesce(nullif(concat_ws(': ', w.state, w.reason), ''), 'no worker serves this database'),
+		CASE WHEN w.state IS NULL THEN 'Preload the library, and put the database on payments.databases.'
+			ELSE 'The reference says what to do about each state and reason of the worker.' END
+	FROM worker w
+	WHERE w.state IS DISTINCT FROM 'running' OR w.reason IS NOT NULL
+
+	UNION ALL
+	SELECT 'worker_silent', 'critical', w.last_turn_at, current_database()::text,
+		format('the last turn of the worker was %s s ago', round(extract(epoch FROM now.now - w.last_turn_at))),
+		'It looks around every payments.sweep_interval. See what process it is in, and what it waits for, in pg_stat_activity.'
+	FROM worker w, now
+	WHERE w.state IN ('running', 'disarmed')
+		AND w.last_turn_at < now.now - greatest(3 * coalesce(current_setting('payments.sweep_interval', true), '1min')::interval, '10 s')
+
+	-- calls, from the queue itself: there may be a million
+	UNION ALL
+	SELECT CASE l.action WHEN 'quarantine' THEN 'call_quarantined' ELSE 'call_dead' END, 'critical',
+		coalesce(l.received_at, q.due_at), q.order_id,
+		format('the call waits for a person%s', '; last answer: ' || concat_ws(' ', l.meaning, l.code)),
+		CASE l.action WHEN 'quarantine' THEN 'The server''s log has the error; remove the cause, then payments.retry.'
+			ELSE 'See payments.explain and the PSP''s dashboard; then payments.retry or payments.resolve.' END
+	FROM ONLY payments.psp_call_queue q
+		LEFT JOIN LATERAL (SELECT a.meaning, a.code, a.action, a.received_at FROM ONLY payments.psp_answer a
+			WHERE a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1) l ON true
+	WHERE q.state = 'D'
+
+	UNION ALL
+	SELECT 'calls_overdue', CASE WHEN c.since < now.now - interval '5 min' THEN 'critical' ELSE 'warning' END, c.since,
+		(SELECT q.order_id FROM ONLY payments.psp_call_queue q WHERE q.state = 'P' AND q.due_at = c.since LIMIT 1),
+		format('due and not sent: %s', c.n),
+		'See the worker''s state in payments.worker_status, and payments.max_in_flight.'
+	FROM now CROSS JOIN LATERAL (SELECT count(*) AS n, min(q.due_at) AS since FROM ONLY payments.psp_call_queue q
+		WHERE q.state = 'P' AND q.due_at < now.now - interval '1 min') c
+	WHERE c.n > 0
+
+	UNION ALL
+	SELECT 'calls_unknown', CASE WHEN c.since < now.now - interval '1 hour' THEN 'critical' ELSE 'warning' END, c.since,
+		(SELECT q.order_id FROM ONLY payments.psp_call_queue q WHERE q.outcome_unknown AND q.state <> 'D' AND q.phase <> 'D'
+			AND q.first_sent_at = c.since LIMIT 1),
+		format('may have been executed, and nobody knows after 15 minutes: %s', c.n),
+		'The worker keeps asking. When the PSP cannot be asked: payments.resolve; see payments.stuck_orders.'
+	FROM now CROSS JOIN LATERAL (SELECT count(*) AS n, min(q.first_sent_at) AS since FROM ONLY payments.psp_call_queue q
+		WHERE q.outcome_unknown AND q.state <> 'D' AND q.phase <> 'D' AND q.first_sent_at < now.now - interval '15 min') c
+	WHERE c.n > 0
+
+	UNION ALL
+	SELECT 'answer_suspect', 'warning', min(a.received_at), a.order_id,
+		format('answers of success about another payment than ours: %s', count(*)),
+		'See payments.explain. If it goes on, somebody else uses the idempotency keys, or stands between us and the PSP.'
+	FROM ONLY payments.psp_call_queue q JOIN ONLY payments.psp_answer a ON a.order_id = q.order_id
+	WHERE q.outcome_unknown AND a.suspect
+	GROUP BY a.order_id
+
+	-- what people said, and the PSP says otherwise; until a correction is booked
+	UNION ALL
+	SELECT 'resolution_contradicted', 'critical', a.received_at, r.order_id,
+		format('resolved as %s by "%s", and then came an answer: %s', r.outcome, r.actor, concat_ws(' ', a.meaning, a.code)),
+		'Settle it with the PSP, and post the correction with this order_id: the alert ends then.'
+	FROM ONLY payments.operator_action r
+		JOIN ONLY payments.psp_answer a ON a.order_id = r.order_id AND a.received_at > r.acted_at
+	WHERE r.action = 'resolve'
+		AND a.meaning = ANY (CASE r.outcome WHEN 'failed' THEN '{approved,waiting}'::text[] ELSE '{canceled,aborted,refused,open}'::text[] END)
+		AND NOT EXISTS (SELECT FROM ONLY payments.ledger_transaction t
+			WHERE t.order_id = r.order_id AND t.recorded_at > a.received_at)
+
+	-- the schema and the books
+	UNION ALL
+	SELECT 'schema_changed', 'critical', NULL::timestamptz, min(p.problem),
+		format('objects that differ from what was recorded: %s', count(*)),
+		'See payments.schema_problems() and the chapter on a schema that was changed. Nothing is sent meanwhile.'
+	FROM payments.schema_problems() p HAVING count(*) > 0
+
+	UNION ALL
+	SELECT 'balance_differs', 'critical', b.as_of, b.account,
+		format('%s says %s %s at %s, the ledger %s', b.source, b.amount, b.currency, to_char(b.as_of, 'YYYY-MM-DD HH24:MI:SSOF'), b.balance),
+		'Find the difference in payments.statement; the next balance assertion of the account replaces this one.'
+	FROM (SELECT x.*, a.code AS account, a.currency, payments.balance(a.code, x.as_of) AS balance
+		FROM (SELECT DISTINCT ON (account_id) * FROM ONLY payments.balance_assertion ORDER BY account_id, as_of DESC, id DESC) x
+			JOIN ONLY payments.ledger_account a ON a.id = x.account_id OFFSET 0) b
+	WHERE b.amount <> b.balance
+
+	UNION ALL
+	SELECT 'clearing_old', 'warning', c.open_since, c.account,
+		format('%s %s came in and did not go on for %s hours', c.balance, c.currency, round(extract(epoch FROM c.age) / 3600)),
+		'See the account''s payments.statement: who should have cleared it?'
+	FROM payments.open_clearing c WHERE c.age > '2 days'
+
+	UNION ALL
+	SELECT 'snapshots_behind', 'warning', NULL, 'payments.ledger_horizon',
+		format('%s ledger transactions are in no snapshot', s.last_value - h.done_id),
+		'Reads at a time get slow. A transaction that stays open or prepared holds it up, or no worker calls payments.write_snapshots.'
+	FROM ONLY payments.ledger_horizon h, payments.ledger_transaction_id_seq s
+	WHERE s.last_value - h.done_id > 1000000
+
+	-- those who read events, and those who hold them back
+	UNION ALL
+	SELECT 'consumer_behind', 'warning', e.occurred_at, c.name, 'the consumer has not read this event for an hour',
+		'Does it run? A transaction that stays open or prepared holds events back; a consumer that is not used any more can be deleted.'
+	FROM ONLY payments.event_consumer c
+		CROSS JOIN now
+		CROSS JOIN LATERAL (SELECT e.occurred_at FROM ONLY payments.event e
+			WHERE (e.generation, e.xid, e.id) > (c.generation, c.xid, c.event_id)
+			ORDER BY e.generation, e.xid, e.id LIMIT 1) e
+	WHERE e.occurred_at < now.now - interval '1 hour'
+
+	UNION ALL
+	SELECT 'prepared_old', 'warning', x.prepared, x.gid, 'the transaction is prepared and not ended',
+		'It holds back events, snapshots and vacuum: COMMIT PREPARED or ROLLBACK PREPARED.'
+	FROM pg_prepared_xacts x, now
+	WHERE x.database = current_database() AND x.prepared < now.now - interval '10 min'
+	$$;
+COMMENT ON FUNCTION payments.find_alerts() IS
+'The source of the view payments.alerts';
+
+CREATE VIEW payments.alerts WITH (security_barrier) AS
+	SELECT alert, severity, since, subject, detail, hint
+	FROM payments.find_alerts();
+COMMENT ON VIEW payments.alerts IS
+'What needs a person, one row each: how urgent, since when, about what, and what to do; empty when all is well';
