@@ -65,6 +65,8 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'FUNCTION', 'payments.verify()'),
 		('operator', 'FUNCTION', 'payments.find_alerts()'),
 		('operator', 'TABLE', 'payments.alerts'),
+		('operator', 'TABLE', 'payments.open_call_counts'),
+		('operator', 'FUNCTION', 'payments.metrics()'),
 		('operator', 'FUNCTION', 'payments.worker_slots()'),
 		('operator', 'FUNCTION', 'payments.worker_counters()'),
 		('operator', 'FUNCTION', 'payments.worker_histograms()'),
@@ -101,6 +103,8 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('monitor', 'TABLE', 'payments.worker_stats'),
 		('monitor', 'TABLE', 'payments.worker_histogram'),
 		('monitor', 'TABLE', 'payments.alerts'),
+		('monitor', 'TABLE', 'payments.open_call_counts'),
+		('monitor', 'FUNCTION', 'payments.metrics()'),
 
 		('auditor', 'FUNCTION', 'payments.verify()'),
 		('auditor', 'FUNCTION', 'payments.explain(text)'),

@@ -1,0 +1,92 @@
+-- The same numbers as OpenMetrics text, for this database.
+
+-- From the queue alone, so that a million open calls can be counted often.
+CREATE VIEW payments.open_call_counts WITH (security_barrier) AS
+	SELECT k.kind, pg_catalog.count(q.kind) AS calls, pg_catalog.min(q.first_sent_at) AS first_sent_at,
+		pg_catalog.min(q.due_at) FILTER (WHERE q.state = 'P') AS due_at
+	FROM (VALUES ('trying'), ('unsent'), ('unknown'), ('deposit'), ('dead'), ('quarantined')) k (kind)
+		LEFT JOIN (SELECT q.state, q.first_sent_at, q.due_at,
+				CASE
+					WHEN q.state = 'D' AND 'quarantine' = (SELECT a.action FROM ONLY payments.psp_answer a
+						WHERE a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1) THEN 'quarantined'
+					WHEN q.state = 'D' THEN 'dead'
+					WHEN q.phase = 'D' THEN 'deposit'
+					WHEN q.first_sent_at IS NULL THEN 'unsent'
+					WHEN q.outcome_unknown THEN 'unknown'
+					ELSE 'trying'
+				END AS kind
+			FROM ONLY payments.psp_call_queue q) q ON q.kind = k.kind
+	GROUP BY k.kind;
+COMMENT ON VIEW payments.open_call_counts IS
+'How many calls of each kind are open, since when the oldest of them, and when the next is due';
+
+-- A family is a name (with its unit at the end), a type and a help text; its
+-- samples are a suffix, labels and a value.
+CREATE FUNCTION payments.metrics()
+	RETURNS text
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+	AS $$
+	WITH family (n, name, type, unit, help) AS (VALUES
+		(1, 'payments_build', 'info', NULL, 'Version of the loaded library.'),
+		(2, 'payments_worker_up', 'gauge', NULL, 'Whether a worker runs for the database and nothing keeps it from sending.'),
+		(3, 'payments_worker_state', 'stateset', NULL, 'State of the worker; none when no worker serves the database.'),
+		(4, 'payments_worker_in_flight', 'gauge', NULL, 'Requests on the wire.'),
+		(5, 'payments_worker_last_turn_timestamp_seconds', 'gauge', 'seconds', 'When the worker ended its last transaction.'),
+		(6, 'payments_worker_claimed', 'counter', NULL, 'Attempts begun.'),
+		(7, 'payments_worker_settled', 'counter', NULL, 'Orders that became final.'),
+		(8, 'payments_worker_quarantined', 'counter', NULL, 'Answers that could not be applied.'),
+		(9, 'payments_results', 'counter', NULL, 'Attempts that ended, by what the answer means.'),
+		(10, 'payments_actions', 'counter', NULL, 'Attempts that ended, by what was done.'),
+		(11, 'payments_errors', 'counter', NULL, 'Answers that were errors, by code.'),
+		(12, 'payments_suspect', 'counter', NULL, 'Answers of success about another payment than ours.'),
+		(13, 'payments_connections', 'counter', NULL, 'Answers, by whether their connection was new or kept.'),
+		(14, 'payments_turns', 'counter', NULL, 'Transactions of the worker, by whether they were done or failed.'),
+		(15, 'payments_duration_seconds', 'histogram', 'seconds', 'How long things took, by stage.'),
+		(16, 'payments_calls_open', 'gauge', NULL, 'Open calls, by kind.'),
+		(17, 'payments_calls_oldest_seconds', 'gauge', 'seconds', 'How long ago the first confirm of the oldest open call of a kind was sent.'),
+		(18, 'payments_calls_overdue_seconds', 'gauge', 'seconds', 'For how long the oldest pending call has been due.'),
+		(19, 'payments_alerts_active', 'gauge', NULL, 'Rows of payments.alerts.')),
+	now AS MATERIALIZED (SELECT clock_timestamp() AS now),
+	worker AS MATERIALIZED (SELECT * FROM payments.worker_slots() WHERE database = current_database()),
+	counted AS MATERIALIZED (SELECT * FROM payments.worker_counters() WHERE database = current_database()),
+	taken AS MATERIALIZED (SELECT * FROM payments.worker_histograms() WHERE database = current_database()),
+	calls AS MATERIALIZED (SELECT c.*, now.now FROM payments.open_call_counts c, now),
+	-- labels are names and values in turn
+	sample (family, suffix, labels, value, n) AS (
+		SELECT 1, '_info', ARRAY['version', payments.version()], 1::numeric, 0
+		UNION ALL SELECT 2, '', NULL, count(*) FILTER (WHERE w.state = 'running' AND w.reason IS NULL), 0 FROM worker w
+		UNION ALL SELECT 3, '', ARRAY['payments_worker_state', s.state], (w.state = s.state)::int, s.n
+			FROM worker w, (VALUES ('waiting', 1), ('starting', 2), ('running', 3), ('holding', 4), ('disarmed', 5), ('stopping', 6)) s (state, n)
+		UNION ALL SELECT 4, '', NULL, w.in_flight, 0 FROM worker w
+		UNION ALL SELECT 5, '', NULL, round(extract(epoch FROM w.last_turn_at), 3), 0 FROM worker w WHERE w.last_turn_at IS NOT NULL
+		UNION ALL SELECT 6, '_total', NULL, w.claimed, 0 FROM worker w
+		UNION ALL SELECT 7, '_total', NULL, w.settled, 0 FROM worker w
+		UNION ALL SELECT 8, '_total', NULL, w.quarantined, 0 FROM worker w
+		UNION ALL SELECT f.family, '_total', CASE WHEN f.label IS NOT NULL THEN ARRAY[f.label, c.label] END, c.value, 0
+			FROM counted c JOIN (VALUES ('results', 9, 'meaning'), ('actions', 10, 'action'), ('codes', 11, 'code'), ('suspect', 12, NULL),
+				('connections', 13, 'kind'), ('turns', 14, 'outcome')) f (counter, family, label) ON f.counter = c.counter
+		UNION ALL SELECT 15, '_bucket', ARRAY['stage', t.histogram, 'le', coalesce(trim_scale(t.le_us / 1000000.0)::text, '+Inf')],
+			t.count, coalesce(t.le_us, 9223372036854775805) FROM taken t
+		UNION ALL SELECT 15, '_sum', ARRAY['stage', t.histogram], trim_scale(t.sum_us / 1000000.0), 9223372036854775806 FROM taken t WHERE t.le_us IS NULL
+		UNION ALL SELECT 15, '_count', ARRAY['stage', t.histogram], t.count, 9223372036854775807 FROM taken t WHERE t.le_us IS NULL
+		UNION ALL SELECT 16, '', ARRAY['kind', c.kind], c.calls, 0 FROM calls c
+		UNION ALL SELECT 17, '', ARRAY['kind', c.kind], coalesce(round(extract(epoch FROM c.now - c.first_sent_at), 3), 0), 0 FROM calls c
+		UNION ALL SELECT 18, '', NULL, greatest(coalesce(round(extract(epoch FROM min(c.now) - min(c.due_at)), 3), 0), 0), 0 FROM calls c
+		UNION ALL SELECT 19, '', ARRAY['alert', a.alert, 'severity', a.severity], count(*), 0 FROM payments.find_alerts() a GROUP BY a.alert, a.severity),
+	line (family, n, labels, text) AS (
+		SELECT s.family, s.n, s.labels[2], format('%s%s{database="%s"%s} %s', f.name, s.suffix, d.name, l.labels, s.value)
+		FROM sample s JOIN family f ON f.n = s.family
+			CROSS JOIN LATERAL (SELECT string_agg(format(',%s="%s"', x.name,
+					replace(replace(replace(x.value, '\', '\\'), '"', '\"'), E'\n', '\n')), '' ORDER BY x.n)
+				FROM ROWS FROM (unnest((SELECT array_agg(v ORDER BY o) FROM unnest(s.labels) WITH ORDINALITY u (v, o) WHERE o % 2 = 1)),
+					unnest((SELECT array_agg(v ORDER BY o) FROM unnest(s.labels) WITH ORDINALITY u (v, o) WHERE o % 2 = 0)))
+					WITH ORDINALITY x (name, value, n)) l (labels)
+			CROSS JOIN (SELECT replace(replace(replace(current_database()::text, '\', '\\'), '"', '\"'), E'\n', '\n')) d (name))
+	SELECT string_agg(concat(format(E'# TYPE %s %s\n', f.name, f.type), format(E'# UNIT %s ', f.name) || f.unit || E'\n',
+			format(E'# HELP %s %s\n', f.name, f.help),
+			(SELECT string_agg(l.text || E'\n', '' ORDER BY l.labels COLLATE "C", l.n, l.text COLLATE "C") FROM line l WHERE l.family = f.n)),
+			'' ORDER BY f.n) || E'# EOF\n'
+	FROM family f
+	$$;
+COMMENT ON FUNCTION payments.metrics() IS
+'What the worker counts and measures, the open calls and the alerts of this database as OpenMetrics text';
