@@ -279,8 +279,7 @@ insert_entries(const Line *lines, int n)
 		if (rows == 0 || (rows < PAY_TABLE_ROWS && i < n - 1))
 			continue;
 		pay_table_write_rows(&entries, rows);
-		for (int row = 0; row < rows; row++)
-			pay_table_index_row(&entries, row);
+		pay_table_index_rows(&entries, rows, NULL);
 		rows = 0;
 	}
 	pay_table_close(&entries);

@@ -30,21 +30,9 @@
 
 #include "compat.h"
 #include "table.h"
+#include "table_state.h"
 
 #define MAX_TABLES 16
-
-typedef struct PayTableState
-{
-	MemoryContext context;		/* all of this */
-	Oid			oid;
-	bool		stale;
-	TupleDesc	desc;
-	AttrNumber	attributes[PAY_TABLE_MAX_COLUMNS];
-	EState	   *estate;
-	ResultRelInfo *result;		/* relations are valid while it is open */
-	Oid		   *indexes;
-	TupleTableSlot *rows[PAY_TABLE_ROWS];
-} PayTableState;
 
 static PayTable *tables[MAX_TABLES];
 static uint64 n_invalidations = 0;
@@ -54,7 +42,6 @@ static void find_attributes(PayTable *table, PayTableState *state);
 static void register_table(PayTable *table);
 static void forget_table(Datum arg, Oid relation);
 static bool has_relation(const PayTableState *state, Oid relation);
-static void index_row(PayTableState *state, int i, PayUpdateIndexes indexes);
 
 void
 pay_table_open(PayTable *table)
@@ -87,7 +74,7 @@ pay_table_open(PayTable *table)
 		info->ii_AmCache = NULL;
 		info->ii_Context = CurrentMemoryContext;
 		state->result->ri_IndexRelationDescs[i] =
-			index_open(state->indexes[i], RowExclusiveLock);
+			index_open(state->indexes[i].oid, RowExclusiveLock);
 	}
 }
 
@@ -100,6 +87,8 @@ build_state(PayTable *table, Relation relation)
 	PayTableState *state;
 	uint64		before = n_invalidations;
 
+	if (relation->rd_tableam != GetHeapamTableAmRoutine())
+		elog(ERROR, "table payments.%s is not kept as a heap", table->name);
 	register_table(table);
 	if (table->state != NULL)
 		MemoryContextDelete(table->state->context);
@@ -118,12 +107,11 @@ build_state(PayTable *table, Relation relation)
 	state->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(state->result, relation, 0, NULL, 0);
 	ExecOpenIndices(state->result, false);
-	state->indexes = palloc(sizeof(Oid) *
-							Max(state->result->ri_NumIndices, 1));
+	state->indexes = palloc0(sizeof(PayTableIndex) *
+							 Max(state->result->ri_NumIndices, 1));
 	for (int i = 0; i < state->result->ri_NumIndices; i++)
 	{
-		state->indexes[i] =
-			RelationGetRelid(state->result->ri_IndexRelationDescs[i]);
+		pay_table_describe_index(state, i);
 		state->result->ri_IndexRelationInfo[i]->ii_Context = old;
 	}
 	MemoryContextSwitchTo(old);
@@ -188,7 +176,7 @@ has_relation(const PayTableState *state, Oid relation)
 	bool		found = relation == InvalidOid || relation == state->oid;
 
 	for (int i = 0; !found && i < state->result->ri_NumIndices; i++)
-		found = relation == state->indexes[i];
+		found = relation == state->indexes[i].oid;
 	return found;
 }
 
@@ -224,7 +212,7 @@ pay_table_begin_row(PayTable *table, int i)
 	{
 		MemoryContext old = MemoryContextSwitchTo(state->context);
 
-		row = MakeSingleTupleTableSlot(state->desc, &TTSOpsHeapTuple);
+		row = MakeSingleTupleTableSlot(state->desc, &TTSOpsVirtual);
 		state->rows[i] = row;
 		MemoryContextSwitchTo(old);
 	}
@@ -255,45 +243,48 @@ pay_table_write_rows(PayTable *table, int n)
 	PayTableState *state = table->state;
 	Relation	relation = state->result->ri_RelationDesc;
 	CommandId	command = GetCurrentCommandId(true);
+	MemoryContext old;
 
 	for (int i = 0; i < n; i++)
 		ExecStoreVirtualTuple(state->rows[i]);
 	if (n == 1)
+	{
 		table_tuple_insert(relation, state->rows[0], command, 0, NULL);
-	else
-		table_multi_insert(relation, state->rows, n, command, 0, NULL);
-}
+		return;
+	}
 
-/* Raises 23505 when a unique index has the key already. */
-void
-pay_table_index_row(PayTable *table, int i)
-{
-	index_row(table->state, i, PAY_INDEXES_ALL);
+	/* it leaves behind what it makes of the rows */
+	ResetPerTupleExprContext(state->estate);
+	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(state->estate));
+	table_multi_insert(relation, state->rows, n, command, 0, NULL);
+	MemoryContextSwitchTo(old);
 }
 
 void
 pay_table_insert_rows(PayTable *table, int n)
 {
 	pay_table_write_rows(table, n);
-	for (int i = 0; i < n; i++)
-		pay_table_index_row(table, i);
+	pay_table_index_rows(table, n, NULL);
 }
 
-static void
-index_row(PayTableState *state, int i, PayUpdateIndexes indexes)
+void
+pay_table_write_again(PayTable *table, int i)
 {
-	ResetPerTupleExprContext(state->estate);
-	pay_insert_index_tuples(state->result, state->rows[i], state->estate,
-							indexes);
+	PayTableState *state = table->state;
+
+	table_tuple_insert(state->result->ri_RelationDesc, state->rows[i],
+					   GetCurrentCommandId(true), 0, NULL);
 }
 
-/* It is in no index, so nobody has seen it. */
 void
 pay_table_discard_row(PayTable *table, int i)
 {
+	PayTableState *state = table->state;
+
 	CommandCounterIncrement();
-	simple_table_tuple_delete(table->state->result->ri_RelationDesc,
-							  &table->state->rows[i]->tts_tid, SnapshotSelf);
+	simple_table_tuple_delete(state->result->ri_RelationDesc,
+							  &state->rows[i]->tts_tid, SnapshotSelf);
+	ItemPointerSetInvalid(&state->rows[i]->tts_tid);
 }
 
 /*
@@ -309,8 +300,8 @@ pay_table_unique_index(const PayTable *table, const int *columns, int n)
 	{
 		IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
 		Relation	index = state->result->ri_IndexRelationDescs[i];
-		bool		same = info->ii_Unique && info->ii_NumIndexKeyAttrs == n &&
-		info->ii_Predicate == NIL && info->ii_Expressions == NIL;
+		bool		same = info->ii_Unique && info->ii_Predicate == NIL &&
+		info->ii_NumIndexKeyAttrs == n && state->indexes[i].plain;
 
 		for (int c = 0; same && c < n; c++)
 			same = info->ii_IndexAttrNumbers[c] ==
@@ -377,6 +368,6 @@ pay_table_replace_row(PayTable *table, TupleTableSlot *row)
 		elog(ERROR, "could not change a row of payments.%s: result %d",
 			 table->name, (int) result);
 	if (indexes != PAY_INDEXES_NONE)
-		index_row(state, 0, indexes);
+		pay_table_index_changed(state, 0, indexes);
 	return true;
 }

@@ -37,17 +37,31 @@ extern Relation pay_table_relation(const PayTable *table);
 
 /*
  * New rows: begin row i (all columns null), set its columns, by their place in
- * PayTable.columns, write rows 0 to n - 1, then enter each into the indexes.
- * A row is found by nobody before it is in the indexes; one that is not to stay
- * is thrown away instead.
+ * PayTable.columns, write rows 0 to n - 1, then enter them into the indexes.
+ * What the values point to has to stay until then.  A row is found by nobody
+ * before it is in an index.
  */
-#define PAY_TABLE_ROWS 128
+#define PAY_TABLE_ROWS 256
 extern void pay_table_begin_row(PayTable *table, int i);
 extern void pay_table_set(PayTable *table, int i, int column, Datum value);
 extern void pay_table_set_null(PayTable *table, int i, int column);
 extern void pay_table_write_rows(PayTable *table, int n);
-extern void pay_table_index_row(PayTable *table, int i);
+
+/*
+ * Enter rows 0 to n - 1 into all indexes, or all but one (NULL: none); those
+ * that were discarded are left out.  Raises 23505 when a unique index has the
+ * key already.
+ */
+extern void pay_table_index_rows(PayTable *table, int n, Relation except);
+
+/*
+ * Enter row i into one unique index, over columns alone.  False: somebody else
+ * may have the key.  Then the row is there nevertheless, and has to be
+ * discarded; it can be written again, as another row.
+ */
+extern bool pay_table_enter_key(PayTable *table, int i, Relation index);
 extern void pay_table_discard_row(PayTable *table, int i);
+extern void pay_table_write_again(PayTable *table, int i);
 
 /* Both at once, for rows that nobody can have written before us */
 extern void pay_table_insert_rows(PayTable *table, int n);

@@ -96,8 +96,7 @@ pay_table_lookup_place(PayTableLookup *lookup, ItemPointer place)
 	Buffer		buffer;
 	bool		found;
 
-	if (!ItemPointerIsValid(place) ||
-		relation->rd_tableam != GetHeapamTableAmRoutine())
+	if (!ItemPointerIsValid(place))
 		return false;
 
 	/* while it is open it may grow but not shrink */

@@ -1,0 +1,206 @@
+/*
+ * table_index.c
+ *		Entering rows that were written into the indexes of their table.
+ *
+ * One index after the other, and each in its own order, so that what one row
+ * has brought into the processor's cache serves the next.
+ *
+ * An index over columns alone, as all of ours are, gets its values straight
+ * from the row.  One that a DBA has added may have expressions, a predicate or
+ * an exclusion constraint: it is served by the executor's own function.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "nodes/primnodes.h"
+#include "utils/rel.h"
+
+#include "table_state.h"
+
+/* A row, and the number that it is sorted by */
+typedef struct SortedRow
+{
+	int64		number;
+	int			row;
+} SortedRow;
+
+static bool is_not_null(List *predicate, AttrNumber *column);
+static int	sort_rows(const PayTableState *state, int i, int n,
+					  SortedRow *sorted);
+static int	compare_rows(const void *a, const void *b);
+static bool enter(PayTableState *state, int row, int i, bool or_leave);
+static bool enter_plain(PayTableState *state, int row, int i, bool or_leave);
+
+void
+pay_table_describe_index(PayTableState *state, int i)
+{
+	IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
+	Relation	relation = state->result->ri_IndexRelationDescs[i];
+	PayTableIndex *index = &state->indexes[i];
+
+	index->oid = RelationGetRelid(relation);
+	index->not_null = 0;
+	index->plain = info->ii_Expressions == NIL &&
+		info->ii_ExclusionOps == NULL && relation->rd_index->indimmediate &&
+		(info->ii_Predicate == NIL ||
+		 is_not_null(info->ii_Predicate, &index->not_null));
+	for (int c = 0; c < info->ii_NumIndexAttrs; c++)
+		if (info->ii_IndexAttrNumbers[c] <= 0)
+			index->plain = false;
+	index->by_number = index->plain &&
+		TupleDescAttr(state->desc,
+					  info->ii_IndexAttrNumbers[0] - 1)->atttypid == INT8OID;
+}
+
+/* Is it just that one column is not null? */
+static bool
+is_not_null(List *predicate, AttrNumber *column)
+{
+	NullTest   *test = linitial(predicate);
+	Var		   *var;
+
+	if (list_length(predicate) != 1 || !IsA(test, NullTest) ||
+		test->nulltesttype != IS_NOT_NULL || test->argisrow ||
+		!IsA(test->arg, Var))
+		return false;
+	var = (Var *) test->arg;
+	if (var->varattno <= 0)
+		return false;
+	*column = var->varattno;
+	return true;
+}
+
+void
+pay_table_index_rows(PayTable *table, int n, Relation except)
+{
+	PayTableState *state = table->state;
+	SortedRow	sorted[PAY_TABLE_ROWS];
+
+	for (int i = 0; i < state->result->ri_NumIndices; i++)
+	{
+		int			m;
+
+		if (state->result->ri_IndexRelationDescs[i] == except)
+			continue;
+		m = sort_rows(state, i, n, sorted);
+		for (int r = 0; r < m; r++)
+			(void) enter(state, sorted[r].row, i, false);
+	}
+}
+
+/* Rows 0 to n - 1 that are still there, in an order that suits an index. */
+static int
+sort_rows(const PayTableState *state, int i, int n, SortedRow *sorted)
+{
+	IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
+	int			column = info->ii_IndexAttrNumbers[0] - 1;
+	bool		by_number = state->indexes[i].by_number;
+	int			m = 0;
+
+	for (int row = 0; row < n; row++)
+	{
+		const TupleTableSlot *slot = state->rows[row];
+
+		if (!ItemPointerIsValid(&slot->tts_tid))
+			continue;
+		sorted[m].row = row;
+		sorted[m].number = by_number && !slot->tts_isnull[column] ?
+			DatumGetInt64(slot->tts_values[column]) : 0;
+		m++;
+	}
+	if (by_number)
+		qsort(sorted, m, sizeof(sorted[0]), compare_rows);
+	return m;
+}
+
+static int
+compare_rows(const void *a, const void *b)
+{
+	const SortedRow *left = a;
+	const SortedRow *right = b;
+
+	if (left->number != right->number)
+		return left->number < right->number ? -1 : 1;
+	return left->row - right->row;
+}
+
+bool
+pay_table_enter_key(PayTable *table, int row, Relation index)
+{
+	PayTableState *state = table->state;
+	int			i = 0;
+
+	while (state->result->ri_IndexRelationDescs[i] != index)
+		i++;
+	return enter(state, row, i, true);
+}
+
+void
+pay_table_index_changed(PayTableState *state, int row,
+						PayUpdateIndexes indexes)
+{
+	ResetPerTupleExprContext(state->estate);
+	pay_insert_index_tuples(state->result, state->rows[row], state->estate,
+							indexes);
+}
+
+/*
+ * Enter a row into index i.  A key that is there already: 23505, or, with
+ * or_leave, false, and the row is entered nevertheless.
+ */
+static bool
+enter(PayTableState *state, int row, int i, bool or_leave)
+{
+	ResultRelInfo one;
+
+	ResetPerTupleExprContext(state->estate);
+	if (state->indexes[i].plain)
+		return enter_plain(state, row, i, or_leave);
+
+	/* the executor's function, with this index alone */
+	Assert(!or_leave);
+	one = *state->result;
+	one.ri_NumIndices = 1;
+	one.ri_IndexRelationDescs = &state->result->ri_IndexRelationDescs[i];
+	one.ri_IndexRelationInfo = &state->result->ri_IndexRelationInfo[i];
+	pay_insert_index_tuples(&one, state->rows[row], state->estate,
+							PAY_INDEXES_ALL);
+	return true;
+}
+
+static bool
+enter_plain(PayTableState *state, int row, int i, bool or_leave)
+{
+	TupleTableSlot *slot = state->rows[row];
+	Relation	index = state->result->ri_IndexRelationDescs[i];
+	IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
+	AttrNumber	not_null = state->indexes[i].not_null;
+	IndexUniqueCheck check = UNIQUE_CHECK_NO;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+	MemoryContext old;
+	bool		unique;
+
+	if (!info->ii_ReadyForInserts ||
+		(not_null != 0 && slot->tts_isnull[not_null - 1]))
+		return true;
+	for (int c = 0; c < info->ii_NumIndexAttrs; c++)
+	{
+		int			column = info->ii_IndexAttrNumbers[c] - 1;
+
+		values[c] = slot->tts_values[column];
+		nulls[c] = slot->tts_isnull[column];
+	}
+	if (info->ii_Unique)
+		check = or_leave ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_YES;
+
+	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(state->estate));
+	unique = index_insert(index, values, nulls,
+						  &slot->tts_tid,
+						  state->result->ri_RelationDesc, check, false, info);
+	MemoryContextSwitchTo(old);
+	return check != UNIQUE_CHECK_PARTIAL || unique;
+}
