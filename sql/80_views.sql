@@ -31,7 +31,10 @@ COMMENT ON VIEW payments.payment IS
 -- resolvable_at knows what resolve.c does: the test open_calls compares them.
 CREATE VIEW payments.open_calls WITH (security_barrier) AS
 	SELECT q.order_id, q.call_id, c.merchant, c.operation,
-		CASE q.state WHEN 'P' THEN 'pending' WHEN 'S' THEN 'in flight' ELSE 'waits for a person' END AS state,
+		CASE WHEN q.state = 'S' THEN 'in flight' WHEN q.state = 'D' THEN 'waits for a person'
+			WHEN q.next_operation = 'C' AND q.first_sent_at IS NULL AND (SELECT w.state FROM payments.worker_slots() w
+				WHERE w.database = pg_catalog.current_database()) = 'disarmed' THEN 'waits for arming'
+			ELSE 'pending' END AS state,
 		CASE q.next_operation WHEN 'Q' THEN 'query' ELSE 'confirm' END AS next_operation,
 		q.attempt_no AS attempts, q.failures, q.outcome_unknown, q.due_at, q.first_sent_at,
 		c.created_at, pg_catalog.clock_timestamp() - c.created_at AS age,
@@ -60,12 +63,13 @@ COMMENT ON VIEW payments.open_calls IS
 -- verify() looks for it.
 CREATE VIEW payments.stuck_orders WITH (security_barrier) AS
 	SELECT c.order_id, p.status, c.state, c.next_operation, c.attempts, c.last_meaning, c.last_code, c.age,
-		CASE c.kind
-			WHEN 'quarantined' THEN 'an answer could not be applied: the server''s log says why; remove the cause, then payments.retry'
-			WHEN 'dead' THEN 'the evidence does not decide: look at payments.explain and the PSP''s dashboard, then payments.retry or payments.resolve'
-			WHEN 'deposit' THEN 'the buyer has not paid into the virtual account yet'
-			WHEN 'unsent' THEN 'nothing was sent: is the worker running? see payments.worker_status'
-			WHEN 'unknown' THEN 'an attempt may have been executed, and the worker keeps asking the PSP: see payments.explain; payments.resolve if it never finds out'
+		CASE
+			WHEN c.state = 'waits for arming' THEN 'nothing was sent: is this the server that is meant to charge? then payments.arm; see payments.worker_status'
+			WHEN c.kind = 'quarantined' THEN 'an answer could not be applied: the server''s log says why; remove the cause, then payments.retry'
+			WHEN c.kind = 'dead' THEN 'the evidence does not decide: look at payments.explain and the PSP''s dashboard, then payments.retry or payments.resolve'
+			WHEN c.kind = 'deposit' THEN 'the buyer has not paid into the virtual account yet'
+			WHEN c.kind = 'unsent' THEN 'nothing was sent: is the worker running? see payments.worker_status'
+			WHEN c.kind = 'unknown' THEN 'an attempt may have been executed, and the worker keeps asking the PSP: see payments.explain; payments.resolve if it never finds out'
 			ELSE 'the worker keeps trying: see payments.explain'
 		END AS what_to_do,
 		c.kind, c.resolvable_at

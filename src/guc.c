@@ -27,6 +27,9 @@ char	   *pay_guc_databases = NULL;
 char	   *pay_guc_toss_url = NULL;
 char	   *pay_guc_toss_ca_file = NULL;
 char	   *pay_guc_secret_dir = NULL;
+int			pay_guc_environment = PAY_ENVIRONMENT_TEST;
+bool		pay_guc_test_keys_need_arming = false;
+bool		pay_guc_arm_on_promotion = false;
 int			pay_guc_max_in_flight = 256;
 int			pay_guc_request_timeout = 60000;
 int			pay_guc_connect_timeout = 5000;
@@ -35,7 +38,14 @@ int			pay_guc_sweep_interval = 60;
 bool		pay_guc_notify = false;
 char	   *pay_guc_maintenance = NULL;
 
+static const struct config_enum_entry environments[] = {
+	{"test", PAY_ENVIRONMENT_TEST, false},
+	{"live", PAY_ENVIRONMENT_LIVE, false},
+	{NULL, 0, false}
+};
+
 static void define_strings(void);
+static void define_arming(void);
 static void define_numbers(void);
 static bool check_databases(char **newval, void **extra, GucSource source);
 static bool check_toss_url(char **newval, void **extra, GucSource source);
@@ -47,6 +57,7 @@ void
 pay_guc_define(void)
 {
 	define_strings();
+	define_arming();
 	define_numbers();
 	MarkGUCPrefixReserved("payments");
 }
@@ -97,6 +108,31 @@ define_strings(void)
 								   PGC_POSTMASTER,
 								   0,
 								   check_maintenance, NULL, NULL);
+}
+
+/* Who may charge, and when */
+static void
+define_arming(void)
+{
+	DefineCustomEnumVariable("payments.environment",
+							 "Whether this server may use live secret keys.",
+							 "In a test environment they are refused.",
+							 &pay_guc_environment,
+							 PAY_ENVIRONMENT_TEST,
+							 environments,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("payments.test_keys_need_arming",
+							 "Sends charges with test keys, too, only while the database is armed.",
+							 NULL,
+							 &pay_guc_test_keys_need_arming,
+							 false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("payments.arm_on_promotion",
+							 "Lets a standby that was promoted arm itself when it has asked about what was open.",
+							 "Only for pairs where the old primary is certain to be stopped first.",
+							 &pay_guc_arm_on_promotion,
+							 false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 static void

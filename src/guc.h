@@ -12,10 +12,19 @@
 
 #define PAY_MAX_IN_FLIGHT	1000
 
+typedef enum PayEnvironment
+{
+	PAY_ENVIRONMENT_TEST,
+	PAY_ENVIRONMENT_LIVE
+} PayEnvironment;
+
 extern char *pay_guc_databases; /* payments.databases */
 extern char *pay_guc_toss_url;	/* payments.toss_url */
 extern char *pay_guc_toss_ca_file;	/* payments.toss_ca_file */
 extern char *pay_guc_secret_dir;	/* payments.secret_dir */
+extern int	pay_guc_environment;	/* payments.environment */
+extern bool pay_guc_test_keys_need_arming;	/* payments.test_keys_need_arming */
+extern bool pay_guc_arm_on_promotion;	/* payments.arm_on_promotion */
 extern int	pay_guc_max_in_flight;	/* payments.max_in_flight */
 extern int	pay_guc_request_timeout;	/* payments.request_timeout, ms */
 extern int	pay_guc_connect_timeout;	/* payments.connect_timeout, ms */

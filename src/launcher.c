@@ -16,6 +16,7 @@
 
 #include <signal.h>
 
+#include "access/xlog.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -118,9 +119,15 @@ payments_launcher_main(Datum main_arg)
 	proc_exit(1);
 }
 
+/*
+ * The first launcher of this run of the server also notes where the log began:
+ * the last checkpoint is the one that the server started with.
+ */
 static void
 set_up(void)
 {
+	XLogRecPtr	log_began_at;
+
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	pqsignal(SIGUSR1, handle_child);
@@ -130,8 +137,11 @@ set_up(void)
 										 "payments databases",
 										 ALLOCSET_SMALL_SIZES);
 	on_shmem_exit(leave, (Datum) 0);
+	log_began_at = GetRedoRecPtr();
 	SpinLockAcquire(&pay_worker_shared->mutex);
 	pay_worker_shared->launcher_procno = MyProcNumber;
+	if (pay_worker_shared->started_at == 0)
+		pay_worker_shared->started_at = log_began_at;
 	SpinLockRelease(&pay_worker_shared->mutex);
 	read_databases();
 }

@@ -22,6 +22,11 @@
 #include "psp_call.h"
 #include "wake.h"
 
+/* Is a call of the queue (q, c) one that is not withheld? */
+#define MAY_BE_CLAIMED(withheld) \
+	"(q.next_operation OPERATOR(pg_catalog.=) 'Q' OR q.first_sent_at IS NOT NULL" \
+	" OR c.merchant OPERATOR(pg_catalog.<>) ALL (" withheld "))"
+
 static PayClaim *make_claim(uint64 row, TimestampTz now,
 							MemoryContext parent);
 
@@ -112,25 +117,30 @@ pay_psp_call_enqueue(const PayCallRequest *request, TimestampTz now)
  */
 int
 pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
-				   PayFingerprintOf fingerprint_of, MemoryContext parent,
-				   PayClaim ***claims)
+				   PayKeysOf keys_of, const PayWithheld *withheld,
+				   MemoryContext parent, PayClaim ***claims)
 {
 	static PayStatement peek = {
 		"SELECT q.order_id, c.merchant FROM payments.psp_call_queue q"
 		" JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
 		" WHERE q.state OPERATOR(pg_catalog.=) 'P' AND q.due_at OPERATOR(pg_catalog.<=) $2"
+		" AND " MAY_BE_CLAIMED("$3")
 		" ORDER BY q.call_id LIMIT $1",
-		2, {INT4OID, TIMESTAMPTZOID}
+		3, {INT4OID, TIMESTAMPTZOID, TEXTARRAYOID}
 	};
 	static PayStatement claim = {
 		"WITH free AS (SELECT q.call_id, q.order_id, w.fingerprint,"
-		" q.sent_as IS NOT NULL AND q.sent_as IS DISTINCT FROM w.fingerprint AS key_changed,"
-		" q.next_operation OPERATOR(pg_catalog.=) 'C'"
+		" q.sent_as IS NOT NULL AND q.sent_as IS DISTINCT FROM w.fingerprint"
+		" AND q.sent_as IS DISTINCT FROM w.previous AS key_changed,"
+		" q.next_operation OPERATOR(pg_catalog.=) 'C' AND w.may_charge"
 		" AND COALESCE(q.first_sent_at OPERATOR(pg_catalog.>=) $5, true)"
-		" AND COALESCE(q.sent_as OPERATOR(pg_catalog.=) w.fingerprint, q.sent_as IS NULL) AS is_confirm"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($4)) AS w (order_id, fingerprint)"
+		" AND COALESCE(q.sent_as OPERATOR(pg_catalog.=) w.fingerprint"
+		" OR q.sent_as OPERATOR(pg_catalog.=) w.previous, q.sent_as IS NULL) AS is_confirm"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($4),"
+		" pg_catalog.unnest($6), pg_catalog.unnest($7)) AS w (order_id, fingerprint, previous, may_charge)"
 		" JOIN payments.psp_call_queue q ON q.order_id OPERATOR(pg_catalog.=) w.order_id"
 		" WHERE q.state OPERATOR(pg_catalog.=) 'P' AND q.due_at OPERATOR(pg_catalog.<=) $3"
+		" AND (w.may_charge OR q.next_operation OPERATOR(pg_catalog.=) 'Q' OR q.first_sent_at IS NOT NULL)"
 		" FOR NO KEY UPDATE OF q SKIP LOCKED),"
 		" claimed AS (UPDATE payments.psp_call_queue q SET state = 'S',"
 		" attempt_no = q.attempt_no OPERATOR(pg_catalog.+) 1, epoch = $2,"
@@ -146,37 +156,50 @@ pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
 		" SELECT q.call_id, q.attempt_no, c.payment_event_id, q.order_id, c.merchant,"
 		" c.idempotency_key, c.request_body, c.payment_key, c.currency, c.amount,"
 		" y.minor_units::pg_catalog.int4, q.next_operation, q.outcome_unknown, q.key_answered,"
-		" q.failures, q.first_sent_at, q.phase, q.key_changed, q.due_at"
+		" q.failures, q.first_sent_at, q.phase, q.key_changed, q.due_at, q.sent_as"
 		" FROM claimed q JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
 		" AND c.order_id OPERATOR(pg_catalog.=) q.order_id"
 		" JOIN payments.currency y ON y.code OPERATOR(pg_catalog.=) c.currency"
 		" ORDER BY q.call_id",
-		5, {TEXTARRAYOID, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID}
+		7, {TEXTARRAYOID, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID,
+		TEXTARRAYOID, BOOLARRAYOID}
 	};
 	MemoryContext caller = pay_db_connect();
 	char	  **order_ids;
 	char	  **fingerprints;
+	char	  **previous;
+	bool	   *may_charge;
 	int			n;
-	Datum		values[5];
+	Datum		values[7];
 
 	*claims = NULL;
 	values[0] = Int32GetDatum(limit);
 	values[1] = TimestampTzGetDatum(now);
+	values[2] = pay_db_text_array(withheld->merchants, withheld->n);
 	n = limit > 0 ? (int) pay_db_run(&peek, values, NULL) : 0;
 	if (n > 0)
 	{
 		order_ids = palloc(sizeof(char *) * n);
 		fingerprints = palloc(sizeof(char *) * n);
+		previous = palloc(sizeof(char *) * n);
+		may_charge = palloc(sizeof(bool) * n);
 		for (int i = 0; i < n; i++)
 		{
+			PayMerchantKeys keys;
+
 			order_ids[i] = pay_db_text(i, 1);
-			fingerprints[i] = fingerprint_of(pay_db_text(i, 2));
+			keys_of(pay_db_text(i, 2), &keys);
+			fingerprints[i] = unconstify(char *, keys.fingerprint);
+			previous[i] = unconstify(char *, keys.previous);
+			may_charge[i] = keys.may_charge;
 		}
 		values[0] = pay_db_text_array(order_ids, n);
 		values[1] = Int64GetDatum(epoch);
 		values[2] = TimestampTzGetDatum(now);
 		values[3] = pay_db_text_array(fingerprints, n);
 		values[4] = TimestampTzGetDatum(now - PAY_CONFIRM_WINDOW);
+		values[5] = pay_db_text_array(previous, n);
+		values[6] = pay_db_bool_array(may_charge, n);
 		n = (int) pay_db_run(&claim, values, NULL);
 	}
 	if (n > 0)
@@ -207,6 +230,7 @@ make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 	claim->request_body = pay_db_text(row, 7);
 	claim->payment_key = pay_db_text(row, 8);
 	claim->currency = pay_db_text(row, 9);
+	claim->sent_as = pay_db_text(row, 20);
 
 	claim->request.operation = (PayTossOperation) pay_db_char(row, 12);
 	claim->request.payment_key = claim->payment_key;
@@ -231,18 +255,26 @@ make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 }
 
 bool
-pay_psp_call_next_due(TimestampTz *due_at)
+pay_psp_call_next_due(const PayWithheld *withheld, TimestampTz *due_at)
 {
-	static PayStatement read = {
+	static PayStatement of_all = {
 		"SELECT pg_catalog.min(due_at) FROM payments.psp_call_queue"
 		" WHERE state OPERATOR(pg_catalog.=) 'P'",
 		0
 	};
+	static PayStatement of_some = {
+		"SELECT pg_catalog.min(q.due_at) FROM payments.psp_call_queue q"
+		" JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
+		" WHERE q.state OPERATOR(pg_catalog.=) 'P' AND " MAY_BE_CLAIMED("$1"),
+		1, {TEXTARRAYOID}
+	};
 	bool		is_null;
 	Datum		due;
+	Datum		values[1];
 
 	pay_db_connect();
-	pay_db_run(&read, NULL, NULL);
+	values[0] = pay_db_text_array(withheld->merchants, withheld->n);
+	pay_db_run(withheld->n > 0 ? &of_some : &of_all, values, NULL);
 	due = pay_db_datum(0, 1, &is_null);
 	*due_at = is_null ? 0 : DatumGetTimestampTz(due);
 	pay_db_finish();
@@ -281,4 +313,25 @@ pay_psp_call_begin_epoch(TimestampTz now, int64 settle_us, int *orphans)
 	*orphans = (int) pay_db_run(&adopt, values, NULL);
 	pay_db_finish();
 	return epoch;
+}
+
+int
+pay_psp_call_in_doubt(int64 epoch, TimestampTz upto, int64 **calls)
+{
+	static PayStatement read = {
+		"SELECT call_id FROM payments.psp_call_queue"
+		" WHERE state OPERATOR(pg_catalog.=) 'P' AND next_operation OPERATOR(pg_catalog.=) 'Q'"
+		" AND attempt_no OPERATOR(pg_catalog.>) 0 AND epoch OPERATOR(pg_catalog.<) $1"
+		" AND due_at OPERATOR(pg_catalog.<=) $2 ORDER BY call_id",
+		2, {INT8OID, TIMESTAMPTZOID}
+	};
+	MemoryContext caller = pay_db_connect();
+	Datum		values[2] = {Int64GetDatum(epoch), TimestampTzGetDatum(upto)};
+	int			n = (int) pay_db_run(&read, values, NULL);
+
+	*calls = MemoryContextAlloc(caller, sizeof(int64) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		(*calls)[i] = pay_db_int64(i, 1);
+	pay_db_finish();
+	return n;
 }

@@ -52,6 +52,7 @@ typedef struct PayClaim
 	char	   *request_body;	/* the bytes of the confirm */
 	char	   *payment_key;
 	char	   *currency;
+	char	   *sent_as;		/* fingerprint of the first confirm, or NULL */
 	PayTossRequest request;		/* points at the strings above */
 	bool		is_first_send;	/* no confirm of this event went out before */
 	TimestampTz due_at;
@@ -59,25 +60,48 @@ typedef struct PayClaim
 } PayClaim;
 
 /*
- * A digest of the key and the address that a merchant's calls are sent with
- * now; NULL when there is no key.  palloc'ed.
+ * What a merchant's calls are sent with now: digests of the key and the
+ * address, NULL when there is no key; and of the key before, while it is there.
+ * Whether a confirm may be sent for it now at all.
  */
-typedef char *(*PayFingerprintOf) (const char *merchant);
+typedef struct PayMerchantKeys
+{
+	const char *fingerprint;
+	const char *previous;
+	bool		may_charge;
+} PayMerchantKeys;
+
+typedef void (*PayKeysOf) (const char *merchant, PayMerchantKeys *keys);
+
+/*
+ * Merchants whose confirms are withheld: what nothing was sent of is left where
+ * it is.  What was sent before is asked about, however it would go on.
+ */
+typedef struct PayWithheld
+{
+	char	  **merchants;
+	int			n;
+} PayWithheld;
 
 /*
  * Claim up to limit pending calls that are due, oldest first, for this epoch:
  * queue rows go to 'S', attempts are written.  Nothing may be sent before the
- * caller has committed.  Rows that another session has locked are passed over.
+ * caller has committed.  Rows that another session has locked are passed over,
+ * and so are withheld ones; keys_of may withhold more of them, and adds those
+ * to the list by itself.
  * What would be a confirm is claimed as a query when the payment's window has
- * closed since the first one, or when that was sent under another fingerprint.
+ * closed since the first one, when that was sent under a fingerprint that is
+ * not there any more, or when its merchant may not charge.
  * Claims are made below parent; the array lives in the current context.
  */
 extern int	pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
-							   PayFingerprintOf fingerprint_of,
+							   PayKeysOf keys_of,
+							   const PayWithheld *withheld,
 							   MemoryContext parent, PayClaim ***claims);
 
-/* Earliest due_at among pending calls; false when nothing is pending. */
-extern bool pay_psp_call_next_due(TimestampTz *due_at);
+/* Earliest due_at among pending calls that are not withheld; false: none. */
+extern bool pay_psp_call_next_due(const PayWithheld *withheld,
+								  TimestampTz *due_at);
 
 /*
  * Begin a run: draw the next epoch, and make calls in flight under older
@@ -87,6 +111,14 @@ extern bool pay_psp_call_next_due(TimestampTz *due_at);
  */
 extern int64 pay_psp_call_begin_epoch(TimestampTz now, int64 settle_us,
 									  int *orphans);
+
+/*
+ * Calls that an earlier run sent and that are to be asked about by this time,
+ * in the order of their ids.  Returns how many; the array is in the current
+ * context.
+ */
+extern int	pay_psp_call_in_doubt(int64 epoch, TimestampTz upto,
+								  int64 **calls);
 
 /* What happened to an attempt; filled by the worker, applied by settle.c. */
 typedef struct PayResult

@@ -10,6 +10,11 @@
  * A key that was read is kept until pay_secret_forget (a reload); that one
  * could not be read is not remembered, so that a file put in place later is
  * found by the next try.  No message contains anything from within a file.
+ *
+ * A merchant may have two keys at once, while one takes the other's place: a
+ * call goes on with the one that it was first sent with, since a PSP that sees
+ * another key sees another call.  The key before is looked for once, and found
+ * again by a reload.
  */
 #include "postgres.h"
 
@@ -32,23 +37,36 @@
 #define MAX_SECRET		200
 #define MAX_MERCHANT	63
 #define MAX_HEADER		(32 + (MAX_SECRET + 1 + 2) / 3 * 4)
+#define MAX_PATH		(MAXPGPATH + MAX_MERCHANT + sizeof(PREVIOUS) + 1)
+
+/* No merchant's name has a dot in it. */
+#define PREVIOUS		".previous"
 
 typedef struct Secret
 {
 	struct Secret *next;
 	char		merchant[MAX_MERCHANT + 1];
-	char		header[MAX_HEADER];
+	bool		is_previous;
+	bool		is_live;
+	char		fingerprint[PAY_FINGERPRINT_SIZE];
+	char		header[MAX_HEADER]; /* "" when there is no key before */
 } Secret;
 
 static Secret *secrets = NULL;
 
+static Secret *current_key(const char *merchant, char **problem);
+static Secret *previous_key(const char *merchant);
+static Secret *find(const char *merchant, bool is_previous);
 static bool is_merchant_name(const char *merchant);
-static const char *find_folder(char *folder);
+static Secret *load(const char *merchant, bool is_previous, const char *path,
+					const char **why);
 static const char *read_secret(const char *path, char *secret);
-static const char *check_file(const struct stat *st);
 static const char *check_key(const char *secret);
 static bool has_host(const char *url, const char *host);
-static bool remember(const char *merchant, const char *secret);
+static Secret *remember(const char *merchant, bool is_previous,
+						const char *secret);
+static bool write_header(Secret *key, const char *secret);
+static void write_fingerprint(Secret *key);
 
 void
 pay_secret_protect_process(void)
@@ -58,19 +76,54 @@ pay_secret_protect_process(void)
 #endif
 }
 
+void
+pay_secret_look(const char *merchant, PaySecretKeys *keys)
+{
+	char	   *problem;
+	Secret	   *key = current_key(merchant, &problem);
+	Secret	   *previous = previous_key(merchant);
+
+	if (key == NULL)
+		pfree(problem);
+	keys->fingerprint = key ? key->fingerprint : NULL;
+	keys->previous = previous ? previous->fingerprint : NULL;
+	keys->has_live = (key && key->is_live) || (previous && previous->is_live);
+	keys->has_test = (key && !key->is_live) || (previous && !previous->is_live);
+}
+
 const char *
-pay_secret_authorization(const char *merchant, char **problem)
+pay_secret_authorization(const char *merchant, const char *fingerprint,
+						 bool only, char **problem)
+{
+	Secret	   *previous = fingerprint ? previous_key(merchant) : NULL;
+	Secret	   *key;
+
+	if (previous != NULL && strcmp(previous->fingerprint, fingerprint) == 0)
+		return previous->header;
+	key = current_key(merchant, problem);
+	if (key == NULL)
+		return NULL;
+	if (only && (fingerprint == NULL ||
+				 strcmp(key->fingerprint, fingerprint) != 0))
+	{
+		*problem = psprintf("merchant \"%s\" has another secret key than a moment ago",
+							merchant);
+		return NULL;
+	}
+	return key->header;
+}
+
+/* The key that new calls are sent with; NULL, and why. */
+static Secret *
+current_key(const char *merchant, char **problem)
 {
 	char		folder[MAXPGPATH];
-	char		path[MAXPGPATH + MAX_MERCHANT + 2];
-	char		secret[MAX_SECRET + 2];
+	char		path[MAX_PATH];
 	const char *why;
+	Secret	   *key = find(merchant, false);
 
-	for (Secret *known = secrets; known != NULL; known = known->next)
-	{
-		if (strcmp(known->merchant, merchant) == 0)
-			return known->header;
-	}
+	if (key != NULL)
+		return key;
 
 	if (!is_merchant_name(merchant))
 	{
@@ -78,7 +131,7 @@ pay_secret_authorization(const char *merchant, char **problem)
 							merchant);
 		return NULL;
 	}
-	why = find_folder(folder);
+	why = pay_secret_folder(folder);
 	if (why != NULL)
 	{
 		*problem = psprintf("merchant \"%s\" has no secret key: payments.secret_dir %s",
@@ -87,19 +140,54 @@ pay_secret_authorization(const char *merchant, char **problem)
 	}
 
 	snprintf(path, sizeof(path), "%s/%s", folder, merchant);
-	why = read_secret(path, secret);
-	if (why == NULL)
-		why = check_key(secret);
-	if (why == NULL && !remember(merchant, secret))
-		why = "cannot be kept: out of memory";
-	explicit_bzero(secret, sizeof(secret));
-	if (why != NULL)
-	{
+	key = load(merchant, false, path, &why);
+	if (key == NULL)
 		*problem = psprintf("merchant \"%s\" has no secret key: file \"%s\" %s",
 							merchant, path, why);
+	return key;
+}
+
+/*
+ * The key before it; NULL as a rule.  That there is none is remembered, since
+ * every call asks; that one cannot be used is said once.
+ */
+static Secret *
+previous_key(const char *merchant)
+{
+	char		folder[MAXPGPATH];
+	char		path[MAX_PATH];
+	const char *why;
+	Secret	   *key = find(merchant, true);
+
+	if (key != NULL)
+		return key->header[0] ? key : NULL;
+	if (!is_merchant_name(merchant) || pay_secret_folder(folder) != NULL)
 		return NULL;
+
+	snprintf(path, sizeof(path), "%s/%s" PREVIOUS, folder, merchant);
+	key = load(merchant, true, path, &why);
+	if (key != NULL)
+		return key;
+	if (access(path, F_OK) == 0)
+		ereport(WARNING,
+				(errmsg("previous secret key of merchant \"%s\" is not used",
+						merchant),
+				 errdetail("File \"%s\" %s.", path, why),
+				 errhidestmt(true)));
+	(void) remember(merchant, true, NULL);
+	return NULL;
+}
+
+static Secret *
+find(const char *merchant, bool is_previous)
+{
+	for (Secret *known = secrets; known != NULL; known = known->next)
+	{
+		if (known->is_previous == is_previous &&
+			strcmp(known->merchant, merchant) == 0)
+			return known;
 	}
-	return secrets->header;
+	return NULL;
 }
 
 /* What the table's constraint says too; here a file's name is made of it. */
@@ -117,8 +205,8 @@ is_merchant_name(const char *merchant)
  * The folder, without links.  Below the data directory a key would travel with
  * every base backup, and a restored copy could charge.
  */
-static const char *
-find_folder(char *folder)
+const char *
+pay_secret_folder(char *folder)
 {
 	char		data[MAXPGPATH];
 	char	   *resolved;
@@ -146,6 +234,27 @@ find_folder(char *folder)
 	return NULL;
 }
 
+/* Read, check and keep a key.  Returns NULL, and what is wrong. */
+static Secret *
+load(const char *merchant, bool is_previous, const char *path,
+	 const char **why)
+{
+	char		secret[MAX_SECRET + 2];
+	Secret	   *key = NULL;
+
+	*why = read_secret(path, secret);
+	if (*why == NULL)
+		*why = check_key(secret);
+	if (*why == NULL)
+	{
+		key = remember(merchant, is_previous, secret);
+		if (key == NULL)
+			*why = "cannot be kept: out of memory";
+	}
+	explicit_bzero(secret, sizeof(secret));
+	return key;
+}
+
 /*
  * Read a file into secret (MAX_SECRET + 2 bytes), without the end of its line.
  * Returns NULL, or what is wrong.
@@ -165,7 +274,7 @@ read_secret(const char *path, char *secret)
 	if (fstat(fd, &st) != 0)
 		why = "cannot be looked at";
 	else
-		why = check_file(&st);
+		why = pay_secret_check_file(&st);
 	if (why == NULL)
 	{
 		len = read(fd, secret, MAX_SECRET + 1);
@@ -185,8 +294,8 @@ read_secret(const char *path, char *secret)
 }
 
 /* The rule that the server has for its own private key. */
-static const char *
-check_file(const struct stat *st)
+const char *
+pay_secret_check_file(const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode))
 		return "is not a regular file";
@@ -200,7 +309,10 @@ check_file(const struct stat *st)
 	return NULL;
 }
 
-/* (test|live)_[g]sk_..., and a live key for Toss's own host only. */
+/*
+ * (test|live)_[g]sk_..., and a live key only in a cluster that is labelled so,
+ * and for Toss's own host.
+ */
 static const char *
 check_key(const char *secret)
 {
@@ -217,6 +329,8 @@ check_key(const char *secret)
 		rest[strspn(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] != '\0')
 		return "does not hold a secret key";
 
+	if (secret[0] == 'l' && pay_guc_environment != PAY_ENVIRONMENT_LIVE)
+		return "holds a live key, and payments.environment is \"test\"";
 	if (secret[0] == 'l' && !has_host(pay_guc_toss_url, PAY_TOSS_LIVE_HOST))
 		return "holds a live key, and payments.toss_url names another host than Toss's";
 	return NULL;
@@ -233,65 +347,69 @@ has_host(const char *url, const char *host)
 		(start[len] == '\0' || start[len] == ':');
 }
 
-/* Keep the header that a key makes; the newest stands first. */
-static bool
-remember(const char *merchant, const char *secret)
+/*
+ * Keep the header that a key makes; the newest stands first.  A secret of NULL
+ * is remembered as none.
+ */
+static Secret *
+remember(const char *merchant, bool is_previous, const char *secret)
 {
-	static const char prefix[] = "Authorization: Basic ";
 	Secret	   *new = mmap(NULL, sizeof(Secret), PROT_READ | PROT_WRITE,
 						   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char		user[MAX_SECRET + 2];
-	int			len;
 
 	if (new == MAP_FAILED)
-		return false;
+		return NULL;
 	(void) mlock(new, sizeof(Secret));
 #ifdef MADV_DONTDUMP
 	(void) madvise(new, sizeof(Secret), MADV_DONTDUMP);
 #endif
 
-	/* The key is the user's name; the colon ends it, the password is empty. */
-	snprintf(user, sizeof(user), "%s:", secret);
 	strlcpy(new->merchant, merchant, sizeof(new->merchant));
-	strlcpy(new->header, prefix, sizeof(new->header));
-	len = pg_b64_encode((const void *) user, strlen(user), new->header + strlen(prefix),
-						sizeof(new->header) - strlen(prefix) - 1);
-	explicit_bzero(user, sizeof(user));
-	if (len < 0)
+	new->is_previous = is_previous;
+	if (secret != NULL)
 	{
-		munmap(new, sizeof(Secret));
-		return false;
+		if (!write_header(new, secret))
+		{
+			munmap(new, sizeof(Secret));
+			return NULL;
+		}
+		new->is_live = secret[0] == 'l';
+		write_fingerprint(new);
 	}
-	new->header[strlen(prefix) + len] = '\0';
-
 	new->next = secrets;
 	secrets = new;
-	return true;
+	return new;
 }
 
-char *
-pay_secret_fingerprint(const char *merchant)
+/* The key is the user's name; the colon ends it, the password is empty. */
+static bool
+write_header(Secret *key, const char *secret)
 {
-	char	   *problem;
-	const char *header = pay_secret_authorization(merchant, &problem);
+	static const char prefix[] = "Authorization: Basic ";
+	char		user[MAX_SECRET + 2];
+	int			len;
+
+	snprintf(user, sizeof(user), "%s:", secret);
+	strlcpy(key->header, prefix, sizeof(key->header));
+	len = pg_b64_encode((const void *) user, strlen(user), key->header + strlen(prefix),
+						sizeof(key->header) - strlen(prefix) - 1);
+	explicit_bzero(user, sizeof(user));
+	if (len >= 0)
+		key->header[strlen(prefix) + len] = '\0';
+	return len >= 0;
+}
+
+static void
+write_fingerprint(Secret *key)
+{
 	unsigned char digest[SHA256_DIGEST_LENGTH];
-	char	   *text;
+	char	   *text = psprintf("%s\n%s", key->header, pay_guc_toss_url);
 
-	if (header == NULL)
-	{
-		pfree(problem);
-		return NULL;
-	}
-
-	text = psprintf("%s\n%s", header, pay_guc_toss_url);
 	SHA256((const unsigned char *) text, strlen(text), digest);
 	explicit_bzero(text, strlen(text));
 	pfree(text);
-
-	text = palloc(17);
-	for (int i = 0; i < 8; i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
-	return text;
+	for (int i = 0; i < (PAY_FINGERPRINT_SIZE - 1) / 2; i++)
+		snprintf(key->fingerprint + 2 * i, 3, "%02x", digest[i]);
 }
 
 void

@@ -13,18 +13,40 @@
 extern void pay_secret_protect_process(void);
 
 /*
- * The line "Authorization: ..." for a merchant, good until the next
- * pay_secret_forget.  NULL with *problem set (palloc'ed, one line, names the
- * merchant and the file) when there is no key that may be used.
+ * What a merchant's calls are sent with: 16 hex digits that stand for a key and
+ * payments.toss_url together.  The key cannot be had from them.  NULL: no
+ * usable key; previous is there while a key takes another's place.  The text is
+ * good until the next pay_secret_forget.
  */
-extern const char *pay_secret_authorization(const char *merchant,
-											char **problem);
+#define PAY_FINGERPRINT_SIZE	17
+
+typedef struct PaySecretKeys
+{
+	const char *fingerprint;
+	const char *previous;
+	bool		has_live;		/* one of them moves money */
+	bool		has_test;
+} PaySecretKeys;
+
+extern void pay_secret_look(const char *merchant, PaySecretKeys *keys);
 
 /*
- * 16 hex digits that stand for a merchant's key and payments.toss_url together;
- * palloc'ed, NULL when there is no usable key.  The key cannot be had from it.
+ * The line "Authorization: ..." for a merchant, good until the next
+ * pay_secret_forget: of the key with this fingerprint or, unless only that one
+ * will do, of the key that is used now.  NULL with *problem set (palloc'ed, one
+ * line, names the merchant and the file) when there is no key that may be used.
  */
-extern char *pay_secret_fingerprint(const char *merchant);
+extern const char *pay_secret_authorization(const char *merchant,
+											const char *fingerprint,
+											bool only, char **problem);
+
+/*
+ * For files beside the keys.  payments.secret_dir without links (MAXPGPATH
+ * bytes), and whether a file there is safe: NULL, or what is wrong.
+ */
+struct stat;
+extern const char *pay_secret_folder(char *folder);
+extern const char *pay_secret_check_file(const struct stat *st);
 
 /* Wipe all keys; they are read again when they are needed. */
 extern void pay_secret_forget(void);

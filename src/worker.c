@@ -208,7 +208,8 @@ time_to_wait(PayWorker *worker)
 	{
 		if (pay_worker_room(worker) > 0)
 			next = worker->withheld[0] != '\0' ? worker->look_again_at :
-				Min(worker->due_at, worker->sweep_at);
+				Min(Min(worker->due_at, worker->sweep_at),
+					Min(worker->arming_at, worker->asking_until));
 		next = Min(next, worker->put_off_until);
 		next = Min(next, pay_worker_upkeep_at(worker));
 	}
@@ -234,7 +235,8 @@ must_look(const PayWorker *worker, int64 now)
 	if (worker->withheld[0] != '\0')
 		return now >= worker->look_again_at;
 	return worker->more || worker->slot->pending ||
-		now >= worker->due_at || now >= worker->sweep_at;
+		now >= worker->due_at || now >= worker->sweep_at ||
+		now >= worker->arming_at || now >= worker->asking_until;
 }
 
 static void
@@ -262,6 +264,7 @@ reload(PayWorker *worker)
 	ProcessConfigFile(PGC_SIGHUP);
 	pay_worker_pin_settings();
 	pay_secret_forget();
+	pay_worker_arming_reload(worker);
 	worker->problem[0] = '\0';
 	worker->problem_merchant[0] = '\0';
 	worker->sweep_at = Min(worker->sweep_at,
@@ -281,8 +284,12 @@ show_state(PayWorker *worker)
 {
 	PayWorkerSlot *slot = worker->slot;
 	bool		withheld = worker->withheld[0] != '\0';
-	PayWorkerState state = withheld ? PAY_WORKER_HOLDING : PAY_WORKER_RUNNING;
-	const char *reason = withheld ? worker->withheld : worker->problem;
+	bool		disarmed = worker->disarmed[0] != '\0';
+	PayWorkerState state = withheld ? PAY_WORKER_HOLDING :
+	disarmed ? PAY_WORKER_DISARMED : PAY_WORKER_RUNNING;
+	const char *reason = withheld ? worker->withheld :
+	disarmed ? worker->disarmed :
+	worker->problem[0] != '\0' ? worker->problem : worker->asking;
 
 	if (!worker->holding &&
 		(slot->state != state || strcmp(slot->reason, reason) != 0))

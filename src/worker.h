@@ -7,6 +7,7 @@
  *		worker_turn.c	one turn: a short transaction of results and claims
  *		worker_save.c	turns that fail
  *		worker_guard.c	whether the schema allows to send at all
+ *		worker_arming.c	for which merchants charges may be sent
  *		worker_send.c	claims to requests, answers to results
  *		worker_upkeep.c	snapshots and holds of the ledger
  *		worker_status.c	what people see of it
@@ -58,6 +59,13 @@ typedef struct PayWorker
 
 	char		withheld[PAY_REASON_SIZE];	/* why nothing is claimed, or "" */
 	int64		look_again_at;	/* whether it is still so */
+
+	/* worker_arming.c */
+	char		disarmed[PAY_REASON_SIZE];	/* why some send only queries, or
+											 * "" */
+	int64		arming_at;		/* when to look whether it is still so */
+	char		asking[PAY_REASON_SIZE];	/* about doubts first, or "" */
+	int64		asking_until;
 
 	/* worker_upkeep.c */
 	int64		upkeep_at;		/* when to take the next step */
@@ -127,6 +135,15 @@ extern bool pay_worker_try_turn(PayWorker *worker, PayTurn *turn);
 /* worker_guard.c */
 extern void pay_worker_guard_start(PayWorker *worker);
 extern bool pay_worker_may_claim(PayWorker *worker);
+
+/* worker_arming.c */
+extern void pay_worker_arming_start(PayWorker *worker, TimestampTz asked_at);
+extern void pay_worker_arming_turn(PayWorker *worker);
+extern void pay_worker_arming_reload(PayWorker *worker);
+extern void pay_worker_keys_of(const char *merchant, PayMerchantKeys *keys);
+extern const PayWithheld *pay_worker_withheld(void);
+extern bool pay_worker_may_send(const char *merchant);
+extern void pay_worker_was_asked(PayWorker *worker, int64 call_id);
 
 /* worker_save.c */
 extern void pay_worker_turn(PayWorker *worker);

@@ -359,6 +359,7 @@ finish_result(PayWorker *worker, PayResult *result)
 	count(worker, result->transport == PAY_TRANSPORT_ANSWERED ?
 		  PAY_COUNT_ANSWERED : PAY_COUNT_UNANSWERED, 1);
 	pay_worker_count_result(worker, result);
+	pay_worker_was_asked(worker, result->claim->call_id);
 	if (result->decision.action == PAY_ACTION_SUCCEED ||
 		result->decision.action == PAY_ACTION_FAIL ||
 		result->decision.action == PAY_ACTION_AWAIT_DEPOSIT)

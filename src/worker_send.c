@@ -175,6 +175,7 @@ pay_worker_send_timeout_ms(void)
 void
 pay_worker_send(PayWorker *worker, PayClaim *claim)
 {
+	bool		is_confirm = claim->request.operation == PAY_TOSS_CONFIRM;
 	const char *authorization;
 	const char *why;
 	char	   *problem;
@@ -186,7 +187,9 @@ pay_worker_send(PayWorker *worker, PayClaim *claim)
 		return;
 	}
 
-	authorization = pay_secret_authorization(claim->merchant, &problem);
+	/* a confirm goes out with the key that its claim says, and no other */
+	authorization = pay_secret_authorization(claim->merchant, claim->sent_as,
+											 is_confirm, &problem);
 	if (authorization == NULL)
 	{
 		note_problem(worker, claim->merchant, problem);
@@ -196,6 +199,11 @@ pay_worker_send(PayWorker *worker, PayClaim *claim)
 	}
 	if (strcmp(worker->problem_merchant, claim->merchant) == 0)
 		note_problem(worker, "", "");
+	if (is_confirm && !pay_worker_may_send(claim->merchant))
+	{
+		add_result(worker, claim, NULL, "not armed any more");
+		return;
+	}
 
 	while (in_flight[tag] != NULL)
 		tag++;

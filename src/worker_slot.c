@@ -26,6 +26,7 @@ static const char *const state_names[] = {
 	[PAY_WORKER_STARTING] = "starting",
 	[PAY_WORKER_RUNNING] = "running",
 	[PAY_WORKER_HOLDING] = "holding",
+	[PAY_WORKER_DISARMED] = "disarmed",
 	[PAY_WORKER_STOPPING] = "stopping",
 };
 
@@ -76,8 +77,10 @@ start_memory(void)
 		SpinLockInit(&pay_worker_shared->mutex);
 		pay_worker_shared->launcher_procno = INVALID_PROC_NUMBER;
 		pay_worker_shared->retry = false;
-		pay_worker_shared->was_standby =
-			stat(STANDBY_SIGNAL_FILE, &st) == 0 ||
+		pay_worker_shared->started_at = 0;
+		pay_worker_shared->was_following =
+			stat(STANDBY_SIGNAL_FILE, &st) == 0;
+		pay_worker_shared->was_standby = pay_worker_shared->was_following ||
 			stat(RECOVERY_SIGNAL_FILE, &st) == 0;
 		for (int i = 0; i < PAY_WORKER_SLOTS; i++)
 		{

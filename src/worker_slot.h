@@ -13,6 +13,7 @@
 
 #include "postgres.h"
 
+#include "access/xlogdefs.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
 #include "storage/proc.h"
@@ -31,6 +32,7 @@ typedef enum PayWorkerState
 	PAY_WORKER_STARTING,
 	PAY_WORKER_RUNNING,
 	PAY_WORKER_HOLDING,			/* runs, but claims nothing; see reason */
+	PAY_WORKER_DISARMED,		/* runs, but some merchants only ask */
 	PAY_WORKER_STOPPING
 } PayWorkerState;
 
@@ -67,10 +69,12 @@ typedef struct PayWorkerSlot
 
 typedef struct PayWorkerShared
 {
-	slock_t		mutex;			/* guards the two of the launcher */
+	slock_t		mutex;			/* guards what the launcher writes */
 	ProcNumber	launcher_procno;
 	bool		retry;			/* the launcher is asked to try again now */
 	bool		was_standby;	/* the server started as a copy of another */
+	bool		was_following;	/* and meant to follow it */
+	XLogRecPtr	started_at;		/* where its log began, or 0: not known yet */
 	PayWorkerSlot slots[PAY_WORKER_SLOTS];
 	ConditionVariable waiters[PAY_WAITER_BUCKETS];	/* by order_id */
 } PayWorkerShared;

@@ -189,6 +189,7 @@ give_up(PayWorker *worker)
 void
 pay_worker_begin_epoch(PayWorker *worker)
 {
+	TimestampTz now;
 	int64		settle_us;
 	int			orphans;
 
@@ -201,9 +202,10 @@ pay_worker_begin_epoch(PayWorker *worker)
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	settle_us = orphans_are_foreign(worker) ?
 		pay_guc_request_timeout * INT64_C(1000) : SETTLE_LOCAL_US;
-	worker->epoch = pay_psp_call_begin_epoch(GetCurrentTimestamp(), settle_us,
-											 &orphans);
+	now = GetCurrentTimestamp();
+	worker->epoch = pay_psp_call_begin_epoch(now, settle_us, &orphans);
 	PAY_FAULT("epoch-drawn");
+	pay_worker_arming_start(worker, now + settle_us);
 	PopActiveSnapshot();
 	pay_worker_is_committing = true;
 	CommitTransactionCommand();

@@ -25,7 +25,6 @@
 #include "clock.h"
 #include "db.h"
 #include "fault.h"
-#include "secret.h"
 #include "settle.h"
 #include "worker.h"
 
@@ -149,6 +148,7 @@ work(PayWorker *worker, PayTurn *turn)
 	/* A mark that is set from here on belongs to a later look. */
 	if (turn->limit > 0)
 	{
+		pay_worker_arming_turn(worker);
 		set_mark(worker, &worker->slot->pending, false);
 		if (worker->slot->prepared && pay_clock_ms() >= worker->sweep_at)
 			look_for_prepared(worker);
@@ -169,7 +169,8 @@ work(PayWorker *worker, PayTurn *turn)
 
 	if (turn->limit > 0)
 		turn->n_claims = pay_psp_call_claim(turn->limit, worker->epoch, now,
-											pay_secret_fingerprint,
+											pay_worker_keys_of,
+											pay_worker_withheld(),
 											worker->turn_context,
 											&turn->claims);
 	if (turn->kind == PAY_TURN_ORDINARY)
@@ -179,7 +180,7 @@ work(PayWorker *worker, PayTurn *turn)
 		/* as many as there was room for: there may be more, due now */
 		if (turn->n_claims == turn->limit)
 			turn->due_at = now;
-		else if (pay_psp_call_next_due(&due_at))
+		else if (pay_psp_call_next_due(pay_worker_withheld(), &due_at))
 			turn->due_at = due_at;
 	}
 }

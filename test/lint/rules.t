@@ -13,9 +13,9 @@ my @layers = (
 	[ pure => qr/^(?:money|order_state|resolution|(?:toss|http)(?:_.*)?)$/ ],
 	[ entry => qr/_trigger$/ ],
 	[ domain =>
-		  qr/^(?:order|operator|psp|settle|ledger|zero_sum|wallet|event|guard|schema)(?:_|$)/ ],
+		  qr/^(?:order|operator|psp|settle|ledger|zero_sum|wallet|event|guard|schema|arming)(?:_|$)/ ],
 	[ base =>
-		  qr/^(?:db|table|amount|currency|args|guc|errors|compat|trigger|clock|secret|digest|fault)(?:_|$)/ ],
+		  qr/^(?:db|table|amount|currency|args|guc|errors|compat|trigger|clock|secret|token|place|digest|fault)(?:_|$)/ ],
 	[ base => qr/^(?:wake|worker_slot|worker_stats)(?:_|$)/ ],
 	[ entry => qr// ],
 );

@@ -19,6 +19,7 @@ $shop->wait_for_worker;
 $shop->sql(q(
 	SELECT payments.set_seller(1, 0.1);
 	SELECT payments.set_node(1, 3);
+	SELECT payments.disarm('a row');
 	INSERT INTO payments.currency VALUES ('EUR', 2, 'Euro');
 	INSERT INTO payments.maintenance_log VALUES (1, 'a reason', 'me', 'DROP TRIGGER', 'trigger x', now());
 	SELECT payments.reverse(payments.post('key 1', 'manual.correction',
