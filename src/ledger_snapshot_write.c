@@ -3,11 +3,13 @@
  *		payments.write_snapshots: the tree of sums over an account's entries.
  *
  * Owns payments.ledger_snapshot.  Entries are taken in in the order of their
- * ids, behind the mark of ledger_horizon.c.  Whoever moved meanwhile is looked
- * at: if 64 entries or more stand after its last row of level 1, whole rows
- * are cut from them; what is over stays as it is, and is found again when the
- * account moves the next time.  So no row is ever changed, an account of a few
- * entries has none, and a call costs what is new, not what there is.
+ * ids, behind the mark of ledger_horizon.c.  If 64 entries or more of an account
+ * that moved meanwhile stand after its last row of level 1, whole rows are cut
+ * from them; what is over stays as it is, and is found again when the account
+ * moves the next time.  So no row is ever changed, an account of a few entries
+ * has none, and a call costs what is new, not what there is.  A session that
+ * comes again and again knows how many entries are over and looks only at
+ * accounts that have enough (ledger_pending.c).
  *
  * A row of level 1 ends with a ledger transaction: the entries of one have the
  * same times, and their place is told by the id alone.  So it may have a few
@@ -24,6 +26,7 @@
 
 #include "args.h"
 #include "db.h"
+#include "ledger_pending.h"
 #include "ledger_snapshot.h"
 #include "ledger_stray.h"
 
@@ -50,10 +53,20 @@ typedef struct Lines
 	bool	   *strays;
 } Lines;
 
+/* The place behind an account's last row: the next ordinal, the last id. */
+typedef struct Run
+{
+	int64		account_id;
+	int32		ordinal;
+	int64		last_id;
+} Run;
+
 static int64 write_snapshots(int max_entries);
 static int64 end_of_slice(int64 after, int64 final_id, int max_entries,
 						  int64 *entries);
-static void read_lines(int64 after, int64 upto, Lines *lines);
+static int	find_moved(int64 after, int64 upto, int64 **account_ids);
+static int	find_full(const int64 *account_ids, int n, int64 upto, Run **runs);
+static void read_lines(const Run *runs, int n, int64 upto, Lines *lines);
 static void cut_rows(Lines *lines);
 static int	cut_account(Lines *lines, int from, int to, int kept);
 static void mark_row(Lines *lines, int from, int to);
@@ -97,6 +110,9 @@ write_snapshots(int max_entries)
 	int64		final_id;
 	int64		upto;
 	int64		entries;
+	int64	   *moved;
+	Run		   *runs;
+	int			n;
 	uint64		rows;
 	Lines		lines;
 	Datum		accounts;
@@ -106,9 +122,12 @@ write_snapshots(int max_entries)
 		return 0;
 
 	upto = end_of_slice(done_id, final_id, max_entries, &entries);
-	read_lines(done_id, upto, &lines);
-	if (lines.n > 0)
+	pay_ledger_pending_begin(done_id);
+	n = find_moved(done_id, upto, &moved);
+	n = find_full(moved, n, upto, &runs);
+	if (n > 0)
 	{
+		read_lines(runs, n, upto, &lines);
 		cut_rows(&lines);
 		write_strays(&lines);
 		accounts = write_rows(&lines, &rows);
@@ -116,6 +135,7 @@ write_snapshots(int max_entries)
 			accounts = write_level(accounts, level, &rows);
 	}
 	pay_ledger_horizon_done(upto);
+	pay_ledger_pending_end(upto);
 	return entries;
 }
 
@@ -141,40 +161,110 @@ end_of_slice(int64 after, int64 final_id, int max_entries, int64 *entries)
 	return *entries < max_entries ? final_id : pay_db_int64(0, 1);
 }
 
-/*
- * What of the accounts that moved in (after, upto] is in no row yet, if it is
- * enough for one.  The ordinal is that of the account's next row.  OFFSET 0
- * keeps a sub-query a loop over an index.
- */
-static void
-read_lines(int64 after, int64 upto, Lines *lines)
+/* The accounts that moved in (after, upto] and may have enough for a row. */
+static int
+find_moved(int64 after, int64 upto, int64 **account_ids)
 {
-	static PayStatement read = {
-		"WITH moved AS MATERIALIZED (SELECT DISTINCT e.account_id FROM ONLY payments.ledger_entry e"
-		" WHERE e.transaction_id OPERATOR(pg_catalog.>) $1 AND e.transaction_id OPERATOR(pg_catalog.<=) $2),"
-		" run AS MATERIALIZED (SELECT m.account_id, COALESCE(l.ordinal OPERATOR(pg_catalog.+) 1, 0) AS ordinal, l.last_id"
-		" FROM moved m CROSS JOIN LATERAL (SELECT pg_catalog.max(s.ordinal) AS ordinal,"
+	static PayStatement find = {
+		"SELECT e.account_id, pg_catalog.count(*) FROM ONLY payments.ledger_entry e"
+		" WHERE e.transaction_id OPERATOR(pg_catalog.>) $1 AND e.transaction_id OPERATOR(pg_catalog.<=) $2"
+		" GROUP BY e.account_id",
+		2, {INT8OID, INT8OID}
+	};
+	Datum		values[2] = {Int64GetDatum(after), Int64GetDatum(upto)};
+	int			moved = (int) pay_db_run(&find, values, NULL);
+	int			n = 0;
+
+	*account_ids = palloc(sizeof(int64) * Max(moved, 1));
+	for (int i = 0; i < moved; i++)
+	{
+		int64		account_id = pay_db_int64(i, 1);
+
+		if (pay_ledger_pending_add(account_id, pay_db_int64(i, 2),
+								   PAY_SNAPSHOT_FANOUT))
+			(*account_ids)[n++] = account_id;
+	}
+	return n;
+}
+
+/*
+ * Those of them that have enough, and where their next row begins.  OFFSET 0
+ * and LIMIT keep a sub-query a loop over an index.
+ */
+static int
+find_full(const int64 *account_ids, int n, int64 upto, Run **runs)
+{
+	static PayStatement look = {
+		"SELECT m.account_id, COALESCE(l.ordinal OPERATOR(pg_catalog.+) 1, 0), l.last_id,"
+		" (SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY payments.ledger_entry e"
+		" WHERE e.account_id OPERATOR(pg_catalog.=) m.account_id"
+		" AND e.transaction_id OPERATOR(pg_catalog.>) l.last_id AND e.transaction_id OPERATOR(pg_catalog.<=) $2"
+		" ORDER BY e.transaction_id LIMIT " FANOUT ") e)"
+		" FROM pg_catalog.unnest($1) AS m (account_id)"
+		" CROSS JOIN LATERAL (SELECT pg_catalog.max(s.ordinal) AS ordinal,"
 		" COALESCE(pg_catalog.max(s.last_id), '-9223372036854775808') AS last_id"
 		" FROM (SELECT s.ordinal, s.last_id FROM ONLY payments.ledger_snapshot s"
 		" WHERE s.account_id OPERATOR(pg_catalog.=) m.account_id AND s.level OPERATOR(pg_catalog.=) 1::pg_catalog.int2"
-		" ORDER BY s.ordinal DESC LIMIT 1) s) l"
-		" WHERE (SELECT true FROM ONLY payments.ledger_entry e"
-		" WHERE e.account_id OPERATOR(pg_catalog.=) m.account_id"
-		" AND e.transaction_id OPERATOR(pg_catalog.>) l.last_id AND e.transaction_id OPERATOR(pg_catalog.<=) $2"
-		" ORDER BY e.transaction_id OFFSET " FANOUT " OPERATOR(pg_catalog.-) 1 LIMIT 1))"
-		" SELECT r.account_id, r.ordinal, e.transaction_id, t.effective_at, t.recorded_at,"
+		" ORDER BY s.ordinal DESC LIMIT 1) s) l",
+		2, {INT8ARRAYOID, INT8OID}
+	};
+	Datum		values[2] = {pay_db_int64_array(account_ids, n),
+	Int64GetDatum(upto)};
+	int			full = 0;
+
+	*runs = palloc(sizeof(Run) * Max(n, 1));
+	if (n > 0)
+		n = (int) pay_db_run(&look, values, NULL);
+	for (int i = 0; i < n; i++)
+	{
+		Run		   *run = &(*runs)[full];
+		int64		entries = pay_db_int64(i, 4);
+
+		run->account_id = pay_db_int64(i, 1);
+		run->ordinal = pay_db_int32(i, 2);
+		run->last_id = pay_db_int64(i, 3);
+		if (entries >= PAY_SNAPSHOT_FANOUT)
+			full++;
+		else
+			pay_ledger_pending_set(run->account_id, entries);
+	}
+	return full;
+}
+
+/* What of these accounts is in no row yet. */
+static void
+read_lines(const Run *runs, int n, int64 upto, Lines *lines)
+{
+	static PayStatement read = {
+		"SELECT r.account_id, r.ordinal, e.transaction_id, t.effective_at, t.recorded_at,"
 		" pg_catalog.count(*), pg_catalog.sum(e.amount)"
-		" FROM run r CROSS JOIN LATERAL (SELECT e.transaction_id, e.amount FROM ONLY payments.ledger_entry e"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" AS r (account_id, ordinal, last_id)"
+		" CROSS JOIN LATERAL (SELECT e.transaction_id, e.amount FROM ONLY payments.ledger_entry e"
 		" WHERE e.account_id OPERATOR(pg_catalog.=) r.account_id"
-		" AND e.transaction_id OPERATOR(pg_catalog.>) r.last_id AND e.transaction_id OPERATOR(pg_catalog.<=) $2 OFFSET 0) e"
+		" AND e.transaction_id OPERATOR(pg_catalog.>) r.last_id AND e.transaction_id OPERATOR(pg_catalog.<=) $4 OFFSET 0) e"
 		" CROSS JOIN LATERAL (SELECT t.effective_at, t.recorded_at FROM ONLY payments.ledger_transaction t"
 		" WHERE t.id OPERATOR(pg_catalog.=) e.transaction_id OFFSET 0) t"
 		" GROUP BY r.account_id, r.ordinal, e.transaction_id, t.effective_at, t.recorded_at"
 		" ORDER BY r.account_id, e.transaction_id",
-		2, {INT8OID, INT8OID}
+		4, {INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8OID}
 	};
-	Datum		values[2] = {Int64GetDatum(after), Int64GetDatum(upto)};
+	int64	   *account_ids = palloc(sizeof(int64) * n);
+	int32	   *ordinals = palloc(sizeof(int32) * n);
+	int64	   *last_ids = palloc(sizeof(int64) * n);
+	Datum		values[4];
 	bool		is_null;
+
+	for (int i = 0; i < n; i++)
+	{
+		account_ids[i] = runs[i].account_id;
+		ordinals[i] = runs[i].ordinal;
+		last_ids[i] = runs[i].last_id;
+	}
+	values[0] = pay_db_int64_array(account_ids, n);
+	values[1] = pay_db_int32_array(ordinals, n);
+	values[2] = pay_db_int64_array(last_ids, n);
+	values[3] = Int64GetDatum(upto);
 
 	lines->n = (int) pay_db_run(&read, values, NULL);
 	lines->strays = palloc(sizeof(bool) * Max(lines->n, 1));
@@ -186,7 +276,7 @@ read_lines(int64 after, int64 upto, Lines *lines)
 	}
 }
 
-/* Keep the lines of whole rows, with the ordinals of these. */
+/* Keep the lines of whole rows, with the ordinals of these; note what is over. */
 static void
 cut_rows(Lines *lines)
 {
@@ -239,6 +329,8 @@ cut_account(Lines *lines, int from, int to, int kept)
 		seen += DatumGetInt64(lines->columns[ENTRIES][i]);
 	}
 	mark_row(lines, start, kept);
+	pay_ledger_pending_set(DatumGetInt64(lines->columns[ACCOUNT_ID][from]),
+						   total - seen);
 	return kept;
 }
 
