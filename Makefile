@@ -83,7 +83,7 @@ soak:
 
 #: make crash         every fault point with every end, and every fault of the PSP, half an hour
 crash:
-	@LONG=$@ test/setup/check tap crash
+	@LONG=$@ test/setup/check $(if $(PAIR),,tap) crash
 
 #: make crash-double  two faults at once and a rain of others, drawn from seeds (SECONDS=600)
 crash-double:

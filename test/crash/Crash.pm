@@ -312,7 +312,7 @@ sub becomes_quiet
 	my $is_quiet = sub { $shop->release; $shop->sql("$open WHERE phase <> 'R'") == 0 };
 
 	$shop->sql("SELECT payments.retry(order_id) FROM payments.psp_call_queue WHERE state = 'D'");
-	return 0 if !$self->await(30, $is_quiet);
+	return 0 if !$self->await(90, $is_quiet);
 	return 1 if $shop->sql($open) == 0;
 	$shop->toss('POST', '/clock', { advance => 1900 });
 	$shop->sql('SELECT payments.retry(order_id) FROM payments.psp_call_queue');
