@@ -196,8 +196,8 @@ sub run
 	$shop->fault($orders[0], on => 'any', count => 2, %{ $faults{ $pair{fault} } })
 	  if $pair{fault};
 
-	# The answer has to be there before anything happens to whoever reads it.
-	my $waits = $pair{point} eq 'answer-in-socket';
+	# A signal to whoever is about to read an answer waits until it is there.
+	my $waits = $pair{point} eq 'answer-in-socket' && ($strike->{plan} // '') =~ /kill|term/;
 	$self->plan($pair{point}, $strike->{act} || $waits ? 'stop 1' : $strike->{plan});
 	$client = $self->confirm(@orders) if $point->{by} eq 'confirm';
 	kill $point->{by} eq 'die' ? 'KILL' : 'TERM', $shop->worker('pid')
@@ -211,7 +211,7 @@ sub run
 	}
 	elsif ($strike->{act} || $waits)
 	{
-		sleep 0.1 if $waits;
+		sleep 0.1 if $pair{point} eq 'answer-in-socket';
 		$problem .= $self->holding($pid) if $point->{free};
 		($strike->{act} // sub { kill $strike->{plan} =~ /kill/ ? 'KILL' : 'TERM', $pid })
 		  ->($shop, $pid, sub { $self->unplan }, $self);
@@ -311,7 +311,7 @@ sub becomes_quiet
 	my $open = 'SELECT count(*) FROM payments.psp_call_queue';
 	my $is_quiet = sub { $shop->release; $shop->sql("$open WHERE phase <> 'R'") == 0 };
 
-	$shop->sql("SELECT payments.retry(order_id) FROM payments.psp_call_queue WHERE state = 'D'");
+	eval { $shop->sql("SELECT payments.retry(order_id) FROM payments.psp_call_queue WHERE state = 'D'") };
 	return 0 if !$self->await(90, $is_quiet);
 	return 1 if $shop->sql($open) == 0;
 	$shop->toss('POST', '/clock', { advance => 1900 });
