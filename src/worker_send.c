@@ -273,8 +273,7 @@ receive_from(PayWorker *worker, PayHttp *http)
 {
 	PayHttpResult answer;
 
-	if (pay_http_in_flight(http) == 0)
-		return false;
+	/* also when nothing is in flight: the PSP may have closed a connection */
 	pay_http_run(http);
 	while (pay_http_next(http, &answer))
 	{

@@ -53,5 +53,23 @@ for (@cases)
 is($shop->worker('unanswered'), scalar @cases, 'and nothing else was lost');
 audit($shop, 'connections');
 
+# The simulator closes what is idle for two seconds.  A connection that is
+# nobody's must not keep the worker awake.
+sleep 4;
+my $before = cpu_ticks($shop);
+sleep 2;
+cmp_ok(cpu_ticks($shop) - $before, '<', 10,
+	'the worker sleeps when its connections were closed');
+
 $shop->{node}->stop;
 done_testing();
+
+# What the worker has used of a CPU, in hundredths of a second
+sub cpu_ticks
+{
+	my ($shop) = @_;
+	my $pid = $shop->sql("SELECT pid FROM payments.worker_status");
+	open(my $stat, '<', "/proc/$pid/stat") or die "no worker: $!";
+	my @field = split ' ', (readline($stat) =~ s/^.*\) //r);
+	return $field[11] + $field[12];
+}
