@@ -81,7 +81,7 @@ bench-ledger:
 soak:
 	@LONG=$@ SOAK_CALLS=$(CALLS) CRASH_SECONDS=$(SECONDS) test/setup/check crash
 
-#: make crash         every fault point with every end, and every fault of the PSP, half an hour
+#: make crash         every fault point with every end, and every fault of the PSP, three quarters of an hour
 crash:
 	@LONG=$@ test/setup/check $(if $(PAIR),,tap) crash
 
