@@ -34,7 +34,6 @@
 #include "secret.h"
 #include "worker.h"
 
-#define WARNING_EVERY	60000	/* ms */
 #define LONG_SLEEP		1000	/* ms; before that, statistics are sent */
 
 static volatile sig_atomic_t skip_drain = false;
@@ -47,7 +46,7 @@ static void handle_cancel(SIGNAL_ARGS);
 static void build_wait_set(void);
 static long time_to_wait(PayWorker *worker);
 static bool must_look(const PayWorker *worker, int64 now);
-static void wait_for_work(long timeout);
+static void wait_for_work(PayWorker *worker, long timeout);
 static void reload(PayWorker *worker);
 static void show_state(PayWorker *worker);
 static void drain(PayWorker *worker);
@@ -61,7 +60,7 @@ payments_worker_main(Datum main_arg)
 
 	while (!ShutdownRequestPending && worker.gone[0] == '\0')
 	{
-		wait_for_work(time_to_wait(&worker));
+		wait_for_work(&worker, time_to_wait(&worker));
 		if (ConfigReloadPending)
 			reload(&worker);
 		if (pay_worker_receive(&worker))
@@ -70,6 +69,7 @@ payments_worker_main(Datum main_arg)
 			pay_worker_turn(&worker);
 		pay_worker_upkeep(&worker);
 		show_state(&worker);
+		pay_worker_log_left_out(&worker, false);
 	}
 
 	if (worker.gone[0] == '\0')
@@ -78,6 +78,7 @@ payments_worker_main(Datum main_arg)
 		pay_worker_slot_report(worker.slot_no, PAY_WORKER_STOPPING,
 							   worker.gone);
 	pay_secret_forget();
+	pay_worker_log_left_out(&worker, true);
 	ereport(LOG,
 			(errmsg("payments worker for database \"%s\" stops%s%s",
 					worker.slot->database,
@@ -240,7 +241,7 @@ must_look(const PayWorker *worker, int64 now)
 }
 
 static void
-wait_for_work(long timeout)
+wait_for_work(PayWorker *worker, long timeout)
 {
 	WaitEvent	events[4];
 
@@ -249,7 +250,7 @@ wait_for_work(long timeout)
 		pgstat_report_stat(true);
 
 	(void) WaitEventSetWait(wait_set, timeout, events, lengthof(events),
-							pay_wait_event("PaymentsWorker"));
+							pay_worker_show_wait(worker));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	if (catchupInterruptPending)
@@ -302,18 +303,6 @@ show_state(PayWorker *worker)
 	}
 }
 
-/* Warnings about one and the same misery come once a minute. */
-bool
-pay_worker_may_warn(int64 *warned_at)
-{
-	int64		now = pay_clock_ms();
-
-	if (*warned_at != 0 && now - *warned_at < WARNING_EVERY)
-		return false;
-	*warned_at = now;
-	return true;
-}
-
 /*
  * Wait a little for what is in flight, then record the rest as unanswered, so
  * that the next run need not guess.
@@ -333,7 +322,8 @@ drain(PayWorker *worker)
 
 		if (left <= 0)
 			break;
-		wait_for_work(network < 0 ? (long) left : Min((long) left, network));
+		wait_for_work(worker,
+					  network < 0 ? (long) left : Min((long) left, network));
 		if (pay_worker_receive(worker))
 			build_wait_set();
 	}

@@ -12,6 +12,8 @@
  *		worker_upkeep.c	snapshots and holds of the ledger
  *		worker_status.c	what people see of it
  *		worker_count.c	what it counts
+ *		worker_activity.c	what pg_stat_activity says of it
+ *		worker_log.c	how often the log does
  *
  * A claim is in exactly one place: in flight (worker_send.c), or in results,
  * answered or given up and not yet saved, or among the results that were put
@@ -76,8 +78,6 @@ typedef struct PayWorker
 	char		gone[PAY_REASON_SIZE];	/* why to stop at once, or "" */
 	char		problem[PAY_REASON_SIZE];	/* of sending, or "" */
 	char		problem_merchant[NAMEDATALEN];	/* whose key it is about */
-	int64		warned_of_problem_at;
-	int64		warned_of_holding_at;
 } PayWorker;
 
 typedef enum PayTurnKind
@@ -115,9 +115,6 @@ typedef struct PayTurn
 } PayTurn;
 
 extern PGDLLEXPORT void payments_worker_main(Datum main_arg);
-
-/* worker.c */
-extern bool pay_worker_may_warn(int64 *warned_at);
 
 /* worker_start.c */
 extern void pay_worker_connect(PayWorker *worker);
@@ -166,6 +163,26 @@ extern void pay_worker_count_result(PayWorker *worker,
 extern void pay_worker_count_claim(PayWorker *worker, const PayClaim *claim,
 								   TimestampTz now);
 extern void pay_worker_count_turn(PayWorker *worker, int64 commit_us);
+
+/* worker_activity.c */
+extern uint32 pay_worker_show_wait(const PayWorker *worker);
+extern void pay_worker_show_turn(const PayTurn *turn);
+
+/* worker_log.c */
+typedef enum PayLogClass
+{
+	PAY_LOG_QUARANTINE,
+	PAY_LOG_SENDING,
+	PAY_LOG_HOLDING,
+	PAY_LOG_SCHEMA,
+	PAY_LOG_UPKEEP,
+	PAY_LOG_SETTINGS,
+	PAY_LOG_CLASSES
+} PayLogClass;
+
+extern bool pay_worker_may_log(const PayWorker *worker, PayLogClass which,
+							   const char *text);
+extern void pay_worker_log_left_out(const PayWorker *worker, bool at_once);
 
 /* worker_upkeep.c */
 extern int64 pay_worker_upkeep_at(const PayWorker *worker);

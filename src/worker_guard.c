@@ -107,19 +107,23 @@ say(PayWorker *worker, const char *problem)
 	bool		was_wrong = worker->withheld[0] != '\0';
 
 	if (problem != NULL && !was_wrong)
-		ereport(LOG,
-				(errmsg("payments worker for database \"%s\" holds: the schema is not as it was recorded",
-						worker->slot->database),
-				 errdetail("%s", problem),
-				 errhint("See payments.schema_problems()."),
-				 errhidestmt(true)));
+	{
+		if (pay_worker_may_log(worker, PAY_LOG_SCHEMA, problem))
+			ereport(LOG,
+					(errmsg("payments worker for database \"%s\" holds: the schema is not as it was recorded",
+							worker->slot->database),
+					 errdetail("%s", problem),
+					 errhint("See payments.schema_problems()."),
+					 errhidestmt(true)));
+	}
 	else if (problem == NULL && (was_wrong || !told_fingerprint))
 	{
 		told_fingerprint = true;
-		ereport(LOG,
-				(errmsg("payments worker for database \"%s\": the schema is as it was recorded, fingerprint %s",
-						worker->slot->database, pay_schema_fingerprint()),
-				 errhidestmt(true)));
+		if (pay_worker_may_log(worker, PAY_LOG_SCHEMA, "as recorded"))
+			ereport(LOG,
+					(errmsg("payments worker for database \"%s\": the schema is as it was recorded, fingerprint %s",
+							worker->slot->database, pay_schema_fingerprint()),
+					 errhidestmt(true)));
 	}
 }
 

@@ -254,6 +254,7 @@ save_alone(PayWorker *worker, Saving *saving, int i,
 {
 	PayResult  *result = &worker->results[i];
 	PayTurn		turn = {PAY_TURN_QUARANTINE, result, 1, 0};
+	char		attempt[40];
 
 	if (failure->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
 	{
@@ -263,12 +264,15 @@ save_alone(PayWorker *worker, Saving *saving, int i,
 		return;
 	}
 
-	ereport(WARNING,
-			(errmsg("answer for order \"%s\" could not be applied: call " INT64_FORMAT " goes into quarantine",
-					result->claim->order_id, result->claim->call_id),
-			 errdetail("%s", failure->message),
-			 errhint("See payments.stuck_orders."),
-			 errhidestmt(true)));
+	snprintf(attempt, sizeof(attempt), INT64_FORMAT " %d",
+			 result->claim->call_id, result->claim->attempt_no);
+	if (pay_worker_may_log(worker, PAY_LOG_QUARANTINE, attempt))
+		ereport(WARNING,
+				(errmsg("answer for order \"%s\" could not be applied: call " INT64_FORMAT " goes into quarantine",
+						result->claim->order_id, result->claim->call_id),
+				 errdetail("%s", failure->message),
+				 errhint("See payments.stuck_orders."),
+				 errhidestmt(true)));
 	turn.failure = *failure;
 	if (!pay_worker_try_turn(worker, &turn) &&
 		is_of_a_row(turn.failure.sqlstate))
@@ -398,7 +402,7 @@ hold(PayWorker *worker, const PayTurnFailure *failure)
 	worker->held_until = pay_clock_ms() + HOLD_TIME;
 	pay_worker_slot_report(worker->slot_no, PAY_WORKER_HOLDING,
 						   failure->message);
-	if (pay_worker_may_warn(&worker->warned_of_holding_at))
+	if (pay_worker_may_log(worker, PAY_LOG_HOLDING, failure->message))
 		ereport(WARNING,
 				(errmsg("payments worker cannot save results or claim calls"),
 				 errdetail("%s", failure->message),

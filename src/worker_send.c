@@ -82,9 +82,10 @@ pay_worker_send_reload(PayWorker *worker)
 
 	if (!open_client(&new, &error))
 	{
-		ereport(WARNING,
-				(errmsg("could not apply new settings to requests: %s", error),
-				 errhidestmt(true)));
+		if (pay_worker_may_log(worker, PAY_LOG_SETTINGS, error))
+			ereport(WARNING,
+					(errmsg("could not apply new settings to requests: %s", error),
+					 errhidestmt(true)));
 		return false;
 	}
 	former = current;
@@ -369,7 +370,7 @@ note_problem(PayWorker *worker, const char *merchant, const char *problem)
 	strlcpy(worker->problem_merchant, merchant,
 			sizeof(worker->problem_merchant));
 	strlcpy(worker->problem, problem, sizeof(worker->problem));
-	if (problem[0] != '\0' && pay_worker_may_warn(&worker->warned_of_problem_at))
+	if (problem[0] != '\0' && pay_worker_may_log(worker, PAY_LOG_SENDING, problem))
 		ereport(WARNING,
 				(errmsg("request to the PSP could not be sent or was not answered"),
 				 errdetail("%s.", problem),

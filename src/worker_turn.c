@@ -34,7 +34,7 @@ volatile sig_atomic_t pay_worker_may_cancel = false;
 volatile sig_atomic_t pay_worker_is_committing = false;
 
 static void count_turn(PayWorkerSlot *slot);
-static void begin_turn(PayTurnKind kind);
+static void begin_turn(const PayTurn *turn);
 static void work(PayWorker *worker, PayTurn *turn);
 static void commit_turn(PayTurn *turn);
 static void before_commit(XactEvent event, void *arg);
@@ -65,7 +65,7 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 
 	PG_TRY();
 	{
-		begin_turn(turn->kind);
+		begin_turn(turn);
 		turn->done = pay_worker_check_extension(worker);
 		if (turn->done)
 			work(worker, turn);
@@ -108,12 +108,10 @@ count_turn(PayWorkerSlot *slot)
 }
 
 static void
-begin_turn(PayTurnKind kind)
+begin_turn(const PayTurn *turn)
 {
 	SetCurrentStatementStartTimestamp();
-	pgstat_report_activity(STATE_RUNNING, kind == PAY_TURN_UPKEEP ?
-						   "payments: look after the ledger" :
-						   "payments: save results and claim calls");
+	pay_worker_show_turn(turn);
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pay_worker_may_cancel = true;
@@ -123,7 +121,7 @@ begin_turn(PayTurnKind kind)
 	 * Nothing is sent after the final turn, and a shutdown must not wait for
 	 * a standby that may be gone.
 	 */
-	if (kind == PAY_TURN_FINAL)
+	if (turn->kind == PAY_TURN_FINAL)
 		(void) set_config_option("synchronous_commit", "local", PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
 								 false);

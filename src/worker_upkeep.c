@@ -60,7 +60,8 @@ pay_worker_upkeep(PayWorker *worker)
 	}
 	else if (worker->gone[0] == '\0')
 	{
-		if (!worker->upkeep_failed)
+		if (!worker->upkeep_failed &&
+			pay_worker_may_log(worker, PAY_LOG_UPKEEP, turn.failure.message))
 			ereport(WARNING,
 					(errmsg("payments worker cannot look after the ledger"),
 					 errdetail("%s", turn.failure.message),

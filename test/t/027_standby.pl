@@ -58,7 +58,7 @@ sub claim_waits
 		(map { $shop->confirm_sql($_) } @orders), 'COMMIT');
 	$shop->poll_sql(q(SELECT query FROM pg_stat_activity
 			WHERE backend_type = 'payments worker' AND wait_event = 'SyncRep'),
-		'payments: save results and claim calls', 'the claim waits for the standby');
+		'payments: save results: 0, claim calls: 256 at most', 'the claim waits for the standby');
 	sleep 0.5;
 	is(scalar $shop->requests, $arrived, 'a claim that is not safe is not sent');
 	return @orders;
