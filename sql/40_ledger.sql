@@ -61,8 +61,8 @@ CREATE TABLE payments.ledger_entry (
 	CONSTRAINT ledger_entry_number_in_range CHECK (entry_count >= 2 AND entry_no BETWEEN 1 AND entry_count),
 	CONSTRAINT ledger_entry_amount_in_range CHECK (amount <> 0 AND amount > -1e15 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3))
 );
+-- None on order_id: entries are found by their transactions, which have one.
 CREATE INDEX ledger_entry_account_id_idx ON payments.ledger_entry (account_id, transaction_id);
-CREATE INDEX ledger_entry_order_id_idx ON payments.ledger_entry (order_id) WHERE order_id IS NOT NULL;
 COMMENT ON TABLE payments.ledger_entry IS
 'Entries: debit positive, credit negative; numbered 1 to entry_count, so that none can be missing or come late';
 
