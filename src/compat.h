@@ -116,6 +116,17 @@ typedef RangeTblEntry PayPermissions;
 #define PAY_CHECK_PERMS_CALL(hook)	hook(relations, report)
 #endif
 
+/* Who owns an object; 16 asks for all kinds in one way. */
+#if PG_VERSION_NUM >= 160000
+#define pay_database_ownercheck(oid, role) \
+	object_ownercheck(DatabaseRelationId, oid, role)
+#define pay_extension_ownercheck(oid, role) \
+	object_ownercheck(ExtensionRelationId, oid, role)
+#else
+#define pay_database_ownercheck(oid, role)	pg_database_ownercheck(oid, role)
+#define pay_extension_ownercheck(oid, role) pg_extension_ownercheck(oid, role)
+#endif
+
 #endif							/* FRONTEND */
 
 #endif							/* PAY_COMPAT_H */

@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "nodes/nodes.h"
+
 /* Why the guard is off, as payments.maintenance has it; NULL while it is on. */
 extern const char *pay_guard_maintenance(void);
 
@@ -39,6 +41,15 @@ extern void pay_guard_truncate(Oid relation);	/* PY010, as the triggers */
 
 /* What the top-level command is called, for messages. */
 extern const char *pay_guard_statement_name;
+
+/*
+ * guard_database.c: a command on a whole database is about to run.  Sends its
+ * workers away, or refuses.
+ */
+extern void pay_guard_check_database(const Node *statement, bool is_top_level);
+
+/* guard_access.c: was nothing ever written to the books of this database? */
+extern bool pay_guard_books_are_empty(void);
 
 /* guard_utility.c, guard_access.c: the hooks */
 extern void pay_guard_utility_install(void);

@@ -104,7 +104,6 @@ static bool is_plain_index(Oid relation);
 static bool is_trigger_of_foreign_table(Oid trigger);
 static Oid	column_of(const Catalog *catalog, Oid objectId,
 					  AttrNumber column);
-static bool books_are_empty(void);
 
 PAY_CHECK_PERMS_HOOK(check_perms);
 
@@ -213,7 +212,7 @@ check_drop(Oid classId, Oid objectId, int subId)
 			(subId != 0 || !may_go(classId, objectId));
 
 	if (ours && strcmp(pay_guard_statement_name, "DROP EXTENSION") == 0 &&
-		books_are_empty())
+		pay_guard_books_are_empty())
 		return;
 	if (ours)
 		pay_guard_object(classId, objectId, subId);
@@ -329,8 +328,8 @@ column_of(const Catalog *catalog, Oid objectId, AttrNumber column)
 }
 
 /* Nothing was ever written: the extension may go as it came. */
-static bool
-books_are_empty(void)
+bool
+pay_guard_books_are_empty(void)
 {
 	static const char *const books[] = {
 		"payment_event", "ledger_account", "ledger_transaction"

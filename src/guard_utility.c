@@ -28,11 +28,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/varlena.h"
 
 #include "db.h"
 #include "guard.h"
-#include "guc.h"
 
 /* What ALTER TABLE may do to a table of ours.  All else is refused. */
 static const AlterTableType harmless[] = {
@@ -49,7 +47,6 @@ static void process_utility(PlannedStmt *pstmt, const char *queryString,
 							DestReceiver *dest, QueryCompletion *qc);
 static bool is_of_no_interest(const Node *statement);
 static void check(const Node *statement);
-static void check_database(const Node *statement);
 static void check_relation(const RangeVar *name);
 static void check_alter_table(const AlterTableStmt *statement);
 static bool is_harmless(const AlterTableCmd *command, Relation table);
@@ -86,7 +83,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 	pay_guard_statement_name = CreateCommandName(statement);
 	PG_TRY();
 	{
-		check_database(statement);
+		pay_guard_check_database(statement,
+								 context == PROCESS_UTILITY_TOPLEVEL);
 		if (OidIsValid(pay_guard_schema()))
 			check(statement);
 		next(pstmt, queryString, readOnlyTree, context, params, queryEnv,
@@ -180,34 +178,6 @@ check(const Node *statement)
 		default:
 			break;
 	}
-}
-
-/*
- * A database that a worker serves is neither dropped nor renamed, from
- * wherever.  What an unserved database holds cannot be known from outside.
- */
-static void
-check_database(const Node *statement)
-{
-	const char *name = NULL;
-	char	   *copy;
-	List	   *served;
-	ListCell   *cell;
-
-	if (IsA(statement, DropdbStmt))
-		name = ((const DropdbStmt *) statement)->dbname;
-	else if (IsA(statement, RenameStmt) &&
-			 ((const RenameStmt *) statement)->renameType == OBJECT_DATABASE)
-		name = ((const RenameStmt *) statement)->subname;
-	if (name == NULL)
-		return;
-
-	copy = pstrdup(pay_guc_databases);
-	if (!SplitIdentifierString(copy, ',', &served))
-		return;
-	foreach(cell, served)
-		if (strcmp((const char *) lfirst(cell), name) == 0)
-		pay_guard_database(name);
 }
 
 static void

@@ -31,6 +31,7 @@
 #include "clock.h"
 #include "guc.h"
 #include "launcher.h"
+#include "worker_hold.h"
 #include "worker_slot.h"
 #include "worker_stats.h"
 
@@ -40,6 +41,8 @@
 #define RESTART_ASKED		1000	/* when somebody asked for it */
 #define HEALTHY_AFTER		10000	/* then the next restart is quick again */
 #define WARNING_EVERY		60000
+#define HOLDER_LOOK			1000	/* whether who holds a database is alive */
+#define CRASH_LOOP			3	/* so many errors in a row are one */
 #define NEVER				INT64_MAX
 
 /* What the launcher knows of a slot's worker beyond the slot itself. */
@@ -50,6 +53,7 @@ typedef struct Charge
 	int64		started_at;		/* pay_clock_ms */
 	int64		start_at;		/* when to start it next */
 	int64		delay;			/* what was waited last */
+	int			errors;			/* runs in a row that ended with one, soon */
 	int64		warned_at;
 } Charge;
 
@@ -63,11 +67,15 @@ static void handle_child(SIGNAL_ARGS);
 static void read_databases(void);
 static bool is_listed(const char *database);
 static void assign_slots(void);
+static int64 tend_all(int64 now, bool retry);
 static int64 tend(int n, int64 now, bool retry);
+static int64 tend_holds(int64 now);
+static bool has_worker(const char *database);
 static bool worker_is_alive(int n);
 static void stop_worker(int n);
 static void forget_worker(int n, int64 now);
 static void start_worker(int n, int64 now);
+static void report(int n, const char *reason);
 static bool take_retry(void);
 
 void
@@ -95,12 +103,11 @@ payments_launcher_main(Datum main_arg)
 	while (!ShutdownRequestPending)
 	{
 		int64		now = pay_clock_ms();
-		int64		next = NEVER;
 		bool		retry = take_retry();
+		int64		next;
 
 		assign_slots();
-		for (int i = 0; i < PAY_WORKER_SLOTS; i++)
-			next = Min(next, tend(i, now, retry));
+		next = tend_all(now, retry);
 
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
@@ -214,6 +221,21 @@ assign_slots(void)
 	}
 }
 
+/* Returns when to look again if nothing happens before. */
+static int64
+tend_all(int64 now, bool retry)
+{
+	int64		next = tend_holds(now);
+
+	for (int i = 0; i < PAY_WORKER_SLOTS; i++)
+	{
+		int64		at = tend(i, now, retry);
+
+		next = Min(next, at);	/* would call a function twice */
+	}
+	return next;
+}
+
 /*
  * See that a slot's worker is there, or gone, as it should be.  Returns when
  * to look again if nothing happens before.
@@ -223,15 +245,18 @@ tend(int n, int64 now, bool retry)
 {
 	Charge	   *charge = &charges[n];
 	PayWorkerSlot *slot = pay_worker_slot(n);
+	PayHold		hold;
 	bool		wanted;
+	bool		held;
 
 	if (slot->database[0] == '\0')
 		return NEVER;
 	wanted = is_listed(slot->database);
+	held = pay_worker_hold_find(slot->database, &hold);
 
 	if (worker_is_alive(n))
 	{
-		if (!wanted && !charge->told_to_stop)
+		if ((!wanted || held) && !charge->told_to_stop)
 			stop_worker(n);
 		return NEVER;
 	}
@@ -242,6 +267,15 @@ tend(int n, int64 now, bool retry)
 	{
 		pay_worker_slot_release(n);
 		return now;				/* another database may wait for the slot */
+	}
+	if (held)
+	{
+		char		reason[PAY_REASON_SIZE];
+
+		snprintf(reason, sizeof(reason), "held by %s of process %d",
+				 hold.command, (int) hold.pid);
+		report(n, reason);
+		return NEVER;			/* tend_holds knows until when */
 	}
 
 	if (retry)
@@ -254,6 +288,47 @@ tend(int n, int64 now, bool retry)
 		return charge->start_at;
 	start_worker(n, now);
 	return charge->handle != NULL ? NEVER : charge->start_at;
+}
+
+/*
+ * Tell those who hold a database when no worker of it is left; forget those
+ * who are gone, or hold it for too long.  A hold that comes after this look has
+ * set our latch, and is seen by the next round.
+ */
+static int64
+tend_holds(int64 now)
+{
+	int64		next = NEVER;
+
+	for (int i = 0; i < PAY_HOLDS; i++)
+	{
+		PayHold		hold;
+
+		if (!pay_worker_hold_read(i, &hold))
+			continue;
+		if (now >= hold.until || (kill(hold.pid, 0) != 0 && errno == ESRCH))
+		{
+			pay_worker_hold_end(i, hold.pid);
+			ereport(LOG,
+					(errmsg("payments launcher no longer keeps the worker away from database \"%s\" for %s of process %d",
+							hold.database, hold.command, (int) hold.pid)));
+			continue;
+		}
+		if (!hold.ready && !has_worker(hold.database))
+			pay_worker_hold_ready(i, hold.pid);
+		next = Min(next, Min(hold.until, now + HOLDER_LOOK));
+	}
+	return next;
+}
+
+static bool
+has_worker(const char *database)
+{
+	for (int i = 0; i < PAY_WORKER_SLOTS; i++)
+		if (strcmp(pay_worker_slot(i)->database, database) == 0 &&
+			worker_is_alive(i))
+			return true;
+	return false;
 }
 
 /* A worker is alive before it has come to its slot, and while it is in it. */
@@ -282,19 +357,37 @@ stop_worker(int n)
 	charge->told_to_stop = true;
 }
 
-/* A worker has ended: when may the next one start? */
+/*
+ * A worker has ended: when may the next one start?  At once, when we told this
+ * one to go; whether there is to be one is another question.
+ */
 static void
 forget_worker(int n, int64 now)
 {
 	Charge	   *charge = &charges[n];
+	bool		failed = strcmp(pay_worker_slot(n)->reason,
+								PAY_REASON_ERROR) == 0;
+	char		reason[PAY_REASON_SIZE];
 
 	if (charge->handle != NULL)
 		pfree(charge->handle);
 	charge->handle = NULL;
-	charge->told_to_stop = false;
 
-	if (now - charge->started_at >= HEALTHY_AFTER)
-		charge->delay = 0;
+	if (now - charge->started_at >= HEALTHY_AFTER || charge->told_to_stop)
+		charge->delay = charge->errors = 0;
+	charge->errors = failed ? charge->errors + 1 : 0;
+	if (charge->errors >= CRASH_LOOP)
+	{
+		snprintf(reason, sizeof(reason), "crash loop: %d runs in a row %s",
+				 charge->errors, PAY_REASON_ERROR);
+		report(n, reason);
+	}
+	if (charge->told_to_stop)
+	{
+		charge->told_to_stop = false;
+		charge->start_at = now;
+		return;
+	}
 	charge->delay = Min(Max(charge->delay * 2, RESTART_FIRST), RESTART_LAST);
 	charge->start_at = now + charge->delay;
 }
@@ -332,8 +425,7 @@ start_worker(int n, int64 now)
 	charge->handle = NULL;
 	charge->delay = Min(Max(charge->delay * 2, RESTART_FIRST), RESTART_LAST);
 	charge->start_at = now + charge->delay;
-	pay_worker_slot_report(n, PAY_WORKER_WAITING,
-						   "no free background worker: raise max_worker_processes");
+	report(n, "no free background worker: raise max_worker_processes");
 	if (charge->warned_at == 0 || now - charge->warned_at >= WARNING_EVERY)
 	{
 		charge->warned_at = now;
@@ -343,6 +435,14 @@ start_worker(int n, int64 now)
 						slot->database),
 				 errhint("Raise max_worker_processes.")));
 	}
+}
+
+/* Why there is no worker. */
+static void
+report(int n, const char *reason)
+{
+	if (strcmp(pay_worker_slot(n)->reason, reason) != 0)
+		pay_worker_slot_report(n, PAY_WORKER_WAITING, reason);
 }
 
 /*

@@ -20,6 +20,7 @@
 #include "launcher.h"
 #include "ledger_log.h"
 #include "wake.h"
+#include "worker_hold.h"
 #include "worker_slot.h"
 #include "worker_stats.h"
 
@@ -48,6 +49,7 @@ _PG_init(void)
 	{
 		pay_worker_slot_init();
 		pay_worker_stats_init();
+		pay_worker_hold_init();
 		pay_launcher_register();
 		pay_guard_install();
 	}

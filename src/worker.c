@@ -75,8 +75,11 @@ payments_worker_main(Datum main_arg)
 	if (worker.gone[0] == '\0')
 		drain(&worker);
 	else
+	{
 		pay_worker_slot_report(worker.slot_no, PAY_WORKER_STOPPING,
 							   worker.gone);
+		pay_worker_abandon(&worker);
+	}
 	pay_secret_forget();
 	pay_worker_log_left_out(&worker, true);
 	ereport(LOG,
@@ -131,7 +134,7 @@ static void
 leave(int code, Datum arg)
 {
 	pay_worker_slot_leave(DatumGetInt32(arg),
-						  code == 0 ? NULL : "ended with an error: see the server's log");
+						  code == 0 ? NULL : PAY_REASON_ERROR);
 }
 
 /*
@@ -330,4 +333,5 @@ drain(PayWorker *worker)
 	pay_worker_give_up(worker);
 	PAY_FAULT("worker-drained");
 	pay_worker_final_turn(worker);
+	pay_worker_tell_holder(worker);
 }

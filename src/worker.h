@@ -14,6 +14,7 @@
  *		worker_count.c	what it counts
  *		worker_activity.c	what pg_stat_activity says of it
  *		worker_log.c	how often the log does
+ *		worker_leave.c	its last words
  *
  * A claim is in exactly one place: in flight (worker_send.c), or in results,
  * answered or given up and not yet saved, or among the results that were put
@@ -156,6 +157,10 @@ extern void pay_worker_give_up(PayWorker *worker);
 extern int	pay_worker_send_capacity(void);
 extern long pay_worker_send_timeout_ms(void);
 extern int	pay_worker_send_fds(int fds[2]);
+
+/* worker_leave.c */
+extern void pay_worker_tell_holder(PayWorker *worker);
+extern void pay_worker_abandon(PayWorker *worker);
 
 /* worker_count.c */
 extern void pay_worker_count_result(PayWorker *worker,

@@ -291,6 +291,17 @@ pay_worker_slot_knock_launcher(void)
 	wake_process(procno);
 }
 
+void
+pay_worker_slot_wake_launcher(void)
+{
+	ProcNumber	procno;
+
+	SpinLockAcquire(&pay_worker_shared->mutex);
+	procno = pay_worker_shared->launcher_procno;
+	SpinLockRelease(&pay_worker_shared->mutex);
+	wake_process(procno);
+}
+
 static void
 wake_process(ProcNumber procno)
 {

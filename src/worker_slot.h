@@ -25,6 +25,7 @@
 #define PAY_WORKER_SLOTS	8
 #define PAY_WAITER_BUCKETS	64
 #define PAY_REASON_SIZE		256
+#define PAY_REASON_ERROR	"ended with an error: see the server's log"
 
 typedef enum PayWorkerState
 {
@@ -107,6 +108,9 @@ extern void pay_worker_slot_leave(int n, const char *reason);
 /* Knock at the worker of a database, or at the launcher if it has none. */
 extern void pay_worker_slot_knock(Oid dboid, bool prepared);
 extern void pay_worker_slot_knock_launcher(void);
+
+/* Let the launcher look at everything again, but hurry nothing. */
+extern void pay_worker_slot_wake_launcher(void);
 
 extern const char *pay_worker_state_name(PayWorkerState state);
 

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -70,24 +71,25 @@ static const struct
 	{"debug_print_plan", "off"},
 };
 
+static emit_log_hook_type next_log_hook = NULL;
+static PayWorker *connecting = NULL;
+
+static void connect_to_database(PayWorker *worker);
+static void note_refusal(ErrorData *error);
 static bool find_extension(Oid *oid, char *version, size_t size);
 static bool orphans_are_foreign(PayWorker *worker);
 pg_noreturn static void give_up(PayWorker *worker);
 
 /*
  * Connect to the database of the slot, as the bootstrap superuser.  A database
- * that is not there, or not to be connected to, ends the process with an error
- * that only the log can tell in full.
+ * that is not there, or not to be connected to, ends the process.
  */
 void
 pay_worker_connect(PayWorker *worker)
 {
 	bool		usable;
 
-	pay_worker_slot_report(worker->slot_no, PAY_WORKER_STARTING,
-						   "could not connect to the database: does it exist? see the server's log");
-	BackgroundWorkerInitializeConnection(worker->slot->database, NULL, 0);
-	pay_worker_slot_report(worker->slot_no, PAY_WORKER_STARTING, NULL);
+	connect_to_database(worker);
 	pay_worker_pin_settings();
 	pay_order_actor = "payments worker";
 
@@ -98,6 +100,60 @@ pay_worker_connect(PayWorker *worker)
 	CommitTransactionCommand();
 	if (!usable)
 		give_up(worker);
+}
+
+/*
+ * The server ends the process when it does not let us in, so the reason has to
+ * be taken from its message.  Who changes the whole database may keep us
+ * waiting for as long as that takes: SIGTERM ends this wait, too.
+ */
+static void
+connect_to_database(PayWorker *worker)
+{
+	pay_worker_slot_report(worker->slot_no, PAY_WORKER_STARTING, NULL);
+	connecting = worker;
+	next_log_hook = emit_log_hook;
+	emit_log_hook = note_refusal;
+	pay_worker_is_committing = true;
+	if (ShutdownRequestPending)
+		proc_exit(1);
+	BackgroundWorkerInitializeConnection(worker->slot->database, NULL, 0);
+	pay_worker_is_committing = false;
+	emit_log_hook = next_log_hook;
+	connecting = NULL;
+}
+
+/* Not the message itself: its encoding need not be that of who reads it. */
+static void
+note_refusal(ErrorData *error)
+{
+	char		reason[PAY_REASON_SIZE];
+
+	if (error->elevel >= ERROR)
+	{
+		switch (error->sqlerrcode)
+		{
+			case ERRCODE_UNDEFINED_DATABASE:
+				strlcpy(reason, "the database does not exist", sizeof(reason));
+				break;
+			case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+				strlcpy(reason, "the database does not accept connections",
+						sizeof(reason));
+				break;
+			case ERRCODE_ADMIN_SHUTDOWN:
+				strlcpy(reason, "was told to stop", sizeof(reason));
+				break;
+			default:
+				snprintf(reason, sizeof(reason),
+						 "could not connect to the database: SQLSTATE %s, see the server's log",
+						 unpack_sql_state(error->sqlerrcode));
+				break;
+		}
+		pay_worker_slot_report(connecting->slot_no, PAY_WORKER_STARTING,
+							   reason);
+	}
+	if (next_log_hook != NULL)
+		next_log_hook(error);
 }
 
 /*
@@ -193,6 +249,14 @@ pay_worker_begin_epoch(PayWorker *worker)
 	int64		settle_us;
 	int			orphans;
 
+	/*
+	 * A lock of somebody else's ends this run with an error after
+	 * lock_timeout, and SIGTERM ends any wait: nothing is in flight yet.
+	 */
+	pay_worker_is_committing = true;
+	pay_worker_may_cancel = true;
+	if (ShutdownRequestPending)
+		proc_exit(1);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -207,7 +271,7 @@ pay_worker_begin_epoch(PayWorker *worker)
 	PAY_FAULT("epoch-drawn");
 	pay_worker_arming_start(worker, now + settle_us);
 	PopActiveSnapshot();
-	pay_worker_is_committing = true;
+	pay_worker_may_cancel = false;
 	CommitTransactionCommand();
 	pay_worker_is_committing = false;
 	if (ProcDiePending)

@@ -72,7 +72,7 @@ state_becomes('shop', 'running', 'and the list is as before');
 
 # Databases that are not there, or have no extension.
 $shop->configure('payments.databases' => 'shop, branch, later');
-$shop->poll(sub { reason_of('later') =~ /could not connect to the database/ },
+$shop->poll(sub { reason_of('later') eq 'the database does not exist' },
 	'a database that is missing is named');
 is(state_of('later'), 'waiting', 'and waited for');
 $node->safe_psql('postgres', 'CREATE DATABASE later');
@@ -86,7 +86,8 @@ $shop->poll(sub { reason_of('later') =~ /does not have the extension/ },
 	'without the extension there is no worker');
 my $queued = q(SELECT count(*) FROM pg_stat_activity
 	WHERE backend_type = 'payments worker' AND datname = 'later');
-is($node->safe_psql('postgres', $queued), 0, 'that could be in the way');
+ok($shop->poll(sub { $node->safe_psql('postgres', $queued) == 0 }, 'no worker'),
+	'that could be in the way');
 $shop->install('later');
 state_becomes('later', 'running', 'it comes back with the extension');
 $node->safe_psql('later', 'DROP EXTENSION payments CASCADE');

@@ -53,12 +53,17 @@ $shop->sql('REVOKE INSERT ON payments.ledger_entry FROM play_friend');
 is($shop->wait_for($order), 'SUCCESS', 'until it is taken away');
 ok($shop->wait_for_worker, 'then the worker runs');
 
-# Databases; these cannot be tried in a transaction.
-for my $sql ('DROP DATABASE shop', 'DROP DATABASE shop WITH (FORCE)', 'ALTER DATABASE shop RENAME TO x')
+# Databases; these cannot be tried in a transaction.  An owner who is not a
+# superuser must not take one off the list by its name.
+$node->safe_psql('postgres', 'CREATE ROLE play_landlord CREATEDB; ALTER DATABASE shop OWNER TO play_landlord');
+my $landlord = 'SET ROLE play_landlord';
+for my $sql ('DROP DATABASE shop', 'DROP DATABASE shop WITH (FORCE)', "$landlord; DROP DATABASE shop",
+	"$landlord; ALTER DATABASE shop RENAME TO x")
 {
 	my (undef, undef, $error) = $node->psql('postgres', $sql);
 	like($error, qr/is refused for database "shop"/, $sql);
 }
+$node->safe_psql('postgres', 'ALTER DATABASE shop OWNER TO CURRENT_USER; DROP ROLE play_landlord');
 my (undef, undef, $error) = $node->psql('shop', 'CREATE EXTENSION pg_surgery');
 like($error, qr/is refused|is not available/, 'an extension that edits pages');
 
