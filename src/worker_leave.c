@@ -76,7 +76,7 @@ pay_worker_abandon(PayWorker *worker)
 	for (int i = 0; i < Min(n, MAX_NAMED); i++)
 	{
 		PayResult  *result = i < worker->n_results ? &worker->results[i] :
-			&worker->put_off[i - worker->n_results];
+		&worker->put_off[i - worker->n_results];
 
 		appendStringInfo(&ids, "%s" INT64_FORMAT, i > 0 ? ", " : "",
 						 result->claim->call_id);
