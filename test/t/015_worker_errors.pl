@@ -123,9 +123,14 @@ is($shop->worker('quarantined'), 0, 'nothing is put into quarantine');
 move_wallet('back');
 ok($shop->wait_until_quiet, 'when it is over all is saved');
 is($shop->worker('state'), 'running', 'and the worker runs');
-is($shop->sql("SELECT count(*) FROM payments.psp_answer WHERE operation = 'query'
+# ALTER EXTENSION, by which the table is moved, sends the worker away: what it
+# had not saved is asked about, and nothing is charged again.
+is($shop->sql("SELECT count(DISTINCT order_id) FROM payments.psp_answer WHERE operation = 'query'
 	AND order_id IN (" . join(',', map { "'$_->{order_id}'" } @orders) . ')'),
-	0, 'with the answers that were kept');
+	scalar @orders, 'what a worker that was sent away had not saved is asked about');
+my %held = map { $_->{order_id} => 1 } @orders;
+is(scalar(grep { $held{$_->{orderId}} } $shop->charges), scalar @orders,
+	'and each is charged once');
 
 # A database that is told to be read-only, and other hostile settings.
 $pid = $shop->worker('pid');
