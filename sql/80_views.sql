@@ -52,7 +52,8 @@ CREATE VIEW payments.open_calls WITH (security_barrier) AS
 	FROM (SELECT order_id, call_id, state, next_operation, attempt_no, failures, outcome_unknown, phase, due_at, first_sent_at
 			FROM ONLY payments.psp_call_queue
 			UNION ALL
-			SELECT order_id, call_id, 'W', 'Q', attempt_no, 0, false, 'D', due_at, first_sent_at
+			SELECT order_id, call_id, 'W' AS state, 'Q' AS next_operation, attempt_no, 0 AS failures, false AS outcome_unknown,
+				'D' AS phase, due_at, first_sent_at
 			FROM ONLY payments.psp_call_deposit) q
 		JOIN ONLY payments.psp_call c ON c.id = q.call_id
 		LEFT JOIN LATERAL (

@@ -17,7 +17,7 @@ CREATE VIEW payments.open_call_counts WITH (security_barrier) AS
 				END AS kind
 			FROM (SELECT call_id, state, phase, outcome_unknown, first_sent_at, due_at FROM ONLY payments.psp_call_queue
 				UNION ALL
-				SELECT call_id, 'P', 'D', false, first_sent_at, due_at FROM ONLY payments.psp_call_deposit) q) q
+				SELECT call_id, 'P' AS state, 'D' AS phase, false AS outcome_unknown, first_sent_at, due_at FROM ONLY payments.psp_call_deposit) q) q
 			ON q.kind = k.kind
 	GROUP BY k.kind;
 COMMENT ON VIEW payments.open_call_counts IS
