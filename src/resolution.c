@@ -29,9 +29,7 @@
 #define QUERY_CAP			(300 * SECOND)
 #define LATER_DELAY			(30 * SECOND)
 #define WINDOW_DELAY		(30 * SECOND)	/* between queries as it closes */
-#define DEPOSIT_DELAY		(300 * SECOND)	/* at first */
-#define DEPOSIT_CAP			(1800 * SECOND)
-#define DEPOSIT_SHARE		12	/* of its age, between the two */
+#define DEPOSIT_DELAY		(300 * SECOND)
 #define MAX_MISMATCHES		5	/* fruitless queries before a person looks */
 #define BUSY_ASKS			4	/* every so many times a query instead */
 #define MAX_FAILURES		1000000 /* where the count of failures stops */
@@ -56,7 +54,7 @@ static void resolve_open(const PayCallState *state, PayTime age,
 static void resolve_contradiction(PayDecision *decision);
 static void resend(PayDecision *decision, PayTime age, PayTime delay);
 static void finish(PayDecision *decision, PayAction action);
-static void await_deposit(PayDecision *decision, PayTime age);
+static void await_deposit(PayDecision *decision);
 static void doubt(PayDecision *decision);
 static void again(PayDecision *decision, PayAction action, PayTime delay);
 static PayTime back_off(int failures, PayTime cap);
@@ -110,7 +108,7 @@ resolve_confirm(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			return;
 
 		case PAY_MEANS_WAITING:
-			await_deposit(decision, age);
+			await_deposit(decision);
 			return;
 
 		case PAY_MEANS_REFUSED:
@@ -178,7 +176,7 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			return;
 
 		case PAY_MEANS_WAITING:
-			await_deposit(decision, age);
+			await_deposit(decision);
 			return;
 
 		case PAY_MEANS_ABORTED:
@@ -328,18 +326,13 @@ finish(PayDecision *decision, PayAction action)
 /*
  * Confirmed, and an account to pay into exists.  The outcome of the confirm is
  * known; orders that became UNKNOWN on the way stay so until the deposit,
- * because no transition leads back to EXECUTING.  Most who pay do so soon, the
- * others within days: it is asked for ever more rarely.
+ * because no transition leads back to EXECUTING.
  */
 static void
-await_deposit(PayDecision *decision, PayTime age)
+await_deposit(PayDecision *decision)
 {
 	finish(decision, PAY_ACTION_AWAIT_DEPOSIT);
-	decision->delay = age / DEPOSIT_SHARE;
-	if (decision->delay < DEPOSIT_DELAY)
-		decision->delay = DEPOSIT_DELAY;
-	if (decision->delay > DEPOSIT_CAP)
-		decision->delay = DEPOSIT_CAP;
+	decision->delay = DEPOSIT_DELAY;
 	decision->key_answered = true;
 	decision->phase = PAY_PHASE_DEPOSIT;
 }
