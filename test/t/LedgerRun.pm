@@ -221,7 +221,7 @@ my @steps = (
 		sql => q(SELECT amount FROM payments.checkout(7, '[{"seller_id": 1, "amount": 900}]')) },
 	{ name => 'a clearing account', once => 1, sql => q(SELECT payments.set_clearing('asset:b', true, 'run')) },
 	{ name => 'one that is late', sql => q(SELECT payments.post('late', 'run.test', '[{"account": "asset:hot", "amount": 1}, {"account": "asset:b", "amount": -1}]',
-			effective_at => '2020-01-01 00:00+00')) },
+			effective_at => '2019-01-01 00:00+00')) },
 	{ name => 'a long one', sql => post('long', ('asset:hot', 1) x 250, 'asset:b', -250) },
 	(map { { name => "snapshots $_", once => 1, sql => 'SELECT payments.write_snapshots()' } } 1 .. 4),
 	{ name => 'the last post', sql => post('last', 'asset:a', 6, 'asset:z', -6) });
