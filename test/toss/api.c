@@ -34,6 +34,7 @@ static const Route routes[] = {
 	offsetof(Request, order_id)},
 	{"GET", "/v1/payments/", OPERATION_QUERY,
 	offsetof(Request, payment_key)},
+	{"GET", "/v1/transactions", OPERATION_TRANSACTIONS, 0},
 };
 
 static int	unfinished;
@@ -52,8 +53,8 @@ sim_answer_payment(const Payment *payment)
 }
 
 /* Decodes %XX; NULL if the text is malformed, empty or has a NUL. */
-static char *
-decode_percent(const char *text)
+char *
+sim_decode_percent(const char *text)
 {
 	char	   *result = sim_copy(text, strlen(text));
 	char	   *out = result;
@@ -107,7 +108,7 @@ find_route(Request *request)
 		request->operation = route->operation;
 		if (!takes_rest)
 			return NULL;
-		argument = decode_percent(request->path + length);
+		argument = sim_decode_percent(request->path + length);
 		if (argument == NULL)
 			return "INVALID_REQUEST";
 		*(char **) ((char *) request + route->argument) = argument;
@@ -188,6 +189,8 @@ execute(Request *request)
 
 	if (request->operation == OPERATION_QUERY)
 		request->answer = sim_query_execute(request);
+	else if (request->operation == OPERATION_TRANSACTIONS)
+		request->answer = sim_transactions_execute(request);
 	else if (fault->kind != NULL && fault->after == AFTER_ABORTED)
 	{
 		Payment    *payment;
@@ -248,7 +251,7 @@ take_fault(Request *request, bool known)
 	if (fault->after == AFTER_UNCHANGED && request->form != FORM_REFUSE)
 	{
 		/* Lost on the way: no trace in the idempotency store. */
-		reached = request->operation == OPERATION_QUERY;
+		reached = request->operation != OPERATION_CONFIRM;
 		if (request->form == FORM_NORMAL)
 			request->form = FORM_RESET;
 	}
@@ -266,7 +269,7 @@ work_on(Request *request)
 
 	if (request->operation == OPERATION_CONFIRM)
 		sim_confirm_read(request);
-	else
+	else if (request->operation == OPERATION_QUERY)
 		sim_query_find(request);
 
 	if (!known && request->test_code != NULL && request->api_key->is_test &&
@@ -348,6 +351,8 @@ write_body(Request *request)
 		sim_payment_write(&request->answer_body, answer->payment,
 						  answer->version, request->form == FORM_DISTORT ?
 						  &request->fault.kind->distortion : NULL);
+	else if (request->operation == OPERATION_TRANSACTIONS)
+		sim_transactions_write(&request->answer_body, request);
 }
 
 static void
@@ -447,6 +452,10 @@ sim_api_release(Request *request)
 	free(request->path);
 	free(request->payment_key);
 	free(request->order_id);
+	free(request->list.start_date);
+	free(request->list.end_date);
+	free(request->list.starting_after);
+	free(request->list.limit);
 	sim_json_free(&request->json);
 	sim_text_free(&request->body);
 	sim_text_free(&request->answer_body);

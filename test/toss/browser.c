@@ -287,6 +287,7 @@ deposit(Call *call, Status from, Status to, const char *kind)
 		return wrong_state(call, payment);
 	sim_payment_add_version(payment, to, sim_clock_now(), NULL);
 	sim_journal_add(kind, payment, NULL, NULL, NULL);
+	sim_transaction_add(payment);
 	return show(call, payment);
 }
 
@@ -301,6 +302,66 @@ sim_browser_deposit_error(Call *call)
 {
 	return deposit(call, STATUS_DONE, STATUS_WAITING_FOR_DEPOSIT,
 				   "deposit-error");
+}
+
+/* Another system of the merchant's confirms it: one that nobody here knows. */
+int
+sim_browser_approve(Call *call)
+{
+	int			status = 404;
+	Payment    *payment = named_payment(call, &status);
+	bool		deposit;
+
+	if (payment == NULL)
+		return status;
+	if (sim_payment_status(payment) != STATUS_IN_PROGRESS)
+		return wrong_state(call, payment);
+	deposit = sim_method_is_deposit(payment->method);
+	sim_payment_add_version(payment, deposit ? STATUS_WAITING_FOR_DEPOSIT :
+							STATUS_DONE, sim_clock_now(), NULL);
+	payment->executions++;
+	sim_journal_add(deposit ? "issue" : "charge", payment, NULL, NULL, NULL);
+	sim_transaction_add(payment);
+	return show(call, payment);
+}
+
+/*
+ * Somebody cancels it in the merchant's dashboard: all that is left, or
+ * "amount" of it.  What partial cancels add up to stays a partial cancel.
+ */
+int
+sim_browser_cancel(Call *call)
+{
+	int			status = 404;
+	Payment    *payment = named_payment(call, &status);
+	const JsonNode *node = sim_json_member(&call->json,
+										   &call->json.nodes[0], "amount");
+	Version    *version;
+	Amount		amount;
+	Amount		balance;
+	Status		state;
+
+	if (payment == NULL)
+		return status;
+	state = sim_payment_status(payment);
+	balance = payment->versions[payment->version_count - 1].balance;
+	amount = balance;
+	if (node != NULL &&
+		(node->kind != JSON_NUMBER ||
+		 !sim_amount_parse(node->text, node->length, &amount)))
+		return sim_control_bad_value(call, "amount");
+	if ((state != STATUS_DONE && state != STATUS_PARTIAL_CANCELED &&
+		 !(state == STATUS_WAITING_FOR_DEPOSIT && node == NULL)) ||
+		amount <= 0 || amount > balance)
+		return wrong_state(call, payment);
+	sim_payment_add_version(payment, amount == payment->amount ?
+							STATUS_CANCELED : STATUS_PARTIAL_CANCELED,
+							sim_clock_now(), NULL);
+	version = &payment->versions[payment->version_count - 1];
+	version->canceled = amount;
+	version->balance = balance - amount;
+	sim_transaction_add(payment);
+	return show(call, payment);
 }
 
 int

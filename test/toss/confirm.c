@@ -125,6 +125,7 @@ execute(Request *request, Payment *payment)
 	sim_journal_add(deposit ? "issue" : "charge", payment,
 					request->idempotency_key, request->api_key,
 					request->trace);
+	sim_transaction_add(payment);
 }
 
 /* Executes the confirm and says what Toss answers; the lock must be held. */

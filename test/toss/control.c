@@ -189,6 +189,7 @@ run_reset(Call *call)
 	sim_journal_reset(true);
 	sim_request_log_reset(true);
 	sim_idempotent_reset();
+	sim_transaction_reset();
 	sim_payment_reset();
 	sim_settings_reset();
 	sim_clock_advance(-sim_clock_offset());
@@ -204,6 +205,9 @@ static const Handler handlers[] = {
 	{"POST", "/fail", sim_browser_fail, false},
 	{"POST", "/deposit", sim_browser_deposit, false},
 	{"POST", "/deposit-error", sim_browser_deposit_error, false},
+	{"POST", "/approve", sim_browser_approve, false},
+	{"POST", "/cancel", sim_browser_cancel, false},
+	{"POST", "/transaction", sim_transaction_add_raw, false},
 	{"POST", "/fault", run_fault, false},
 	{"GET", "/faults", run_faults, false},
 	{"POST", "/faults/clear", run_faults_clear, false},

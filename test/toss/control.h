@@ -36,6 +36,11 @@ extern int	sim_browser_abandon(Call *call);
 extern int	sim_browser_fail(Call *call);
 extern int	sim_browser_deposit(Call *call);
 extern int	sim_browser_deposit_error(Call *call);
+extern int	sim_browser_approve(Call *call);
+extern int	sim_browser_cancel(Call *call);
 extern int	sim_browser_payment(Call *call);
+
+/* transaction.c */
+extern int	sim_transaction_add_raw(Call *call);
 
 #endif							/* CONTROL_H */

@@ -84,6 +84,7 @@ static const NamedOperation operations[] = {
 	{"any", OPERATION_NONE},
 	{"confirm", OPERATION_CONFIRM},
 	{"query", OPERATION_QUERY},
+	{"transactions", OPERATION_TRANSACTIONS},
 };
 
 static Planned *planned;
@@ -235,6 +236,14 @@ matches(const char *wanted, const char *actual)
 	return wanted == NULL || (actual != NULL && strcmp(wanted, actual) == 0);
 }
 
+/* "Any" is any request about a payment: lists are struck by name only. */
+static bool
+strikes(Operation wanted, Operation operation)
+{
+	return wanted == operation ||
+		(wanted == OPERATION_NONE && operation != OPERATION_TRANSACTIONS);
+}
+
 /* Draws a random fault; always uses the same number of draws. */
 static bool
 take_random(Operation operation, bool reused_connection, bool replay,
@@ -252,7 +261,7 @@ take_random(Operation operation, bool reused_connection, bool replay,
 	which = sim_random_next(&s->random_state);
 	side = sim_random_next(&s->random_state);
 	find_operation(s->random_on, &on);
-	if ((on != OPERATION_NONE && on != operation) ||
+	if (!strikes(on, operation) ||
 		(double) luck >= s->random_rate * 9007199254740992.0)
 		return false;
 
@@ -283,8 +292,7 @@ sim_fault_take(Operation operation, const char *payment_key,
 	{
 		Planned    *plan = *link;
 
-		if ((plan->operation != OPERATION_NONE &&
-			 plan->operation != operation) ||
+		if (!strikes(plan->operation, operation) ||
 			!matches(plan->payment_key, payment_key) ||
 			!matches(plan->order_id, order_id) ||
 			(plan->reused_only && !reused_connection) ||

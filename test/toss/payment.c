@@ -199,6 +199,9 @@ sim_payment_add_version(Payment *payment, Status status, int64_t clock_time,
 	version->failure = failure;
 	version->transaction = payment->version_count - 1;
 	version->account_expired = false;
+	version->canceled = 0;
+	version->balance = payment->version_count > 1 ?
+		version[-1].balance : payment->amount;
 }
 
 /* A virtual account past its due date keeps its state but says so. */

@@ -217,14 +217,59 @@ write_method(Text *out, const Payment *payment, const Version *state,
 		sim_text_add(out, "null,");
 }
 
+/* The key of a movement of a payment. */
+void
+sim_payment_transaction_key(char out[40], const Payment *payment,
+							int transaction)
+{
+	uint64_t	state = payment->seed + 16 + (uint64_t) transaction;
+
+	strcpy(out, "txrd_a01k0000000000000000000000");
+	sim_random_alnum(out + 9, strlen(out) - 9, &state);
+}
+
 static void
 write_transaction_key(Text *out, const Payment *payment, int transaction)
 {
-	uint64_t	state = payment->seed + 16 + (uint64_t) transaction;
-	char		key[] = "\"txrd_a01k0000000000000000000000\"";
+	char		key[40];
 
-	sim_random_alnum(key + 10, sizeof(key) - 12, &state);
-	sim_text_add(out, key);
+	sim_payment_transaction_key(key, payment, transaction);
+	sim_text_add_json(out, key);
+}
+
+void
+sim_payment_write_method_name(Text *out, const Payment *payment)
+{
+	sim_text_add_json(out, payment->method->name);
+}
+
+/* Every cancel up to a version. */
+static void
+write_cancels(Text *out, const Payment *payment, int version)
+{
+	bool		any = false;
+
+	sim_text_add(out, "\"cancels\":");
+	for (int i = 0; i <= version; i++)
+	{
+		const Version *state = &payment->versions[i];
+
+		if (state->canceled == 0)
+			continue;
+		sim_text_add(out, any ? "," : "[");
+		any = true;
+		add_amount(out, "{\"cancelAmount\":", state->canceled);
+		sim_text_add(out, ",\"cancelReason\":\"대시보드 취소\","
+					 "\"taxFreeAmount\":0,\"taxExemptionAmount\":0");
+		add_amount(out, ",\"refundableAmount\":", state->balance);
+		sim_text_add(out, ",\"easyPayDiscountAmount\":0,\"canceledAt\":");
+		sim_clock_write(out, state->clock_time);
+		sim_text_add(out, ",\"transactionKey\":");
+		write_transaction_key(out, payment, state->transaction);
+		sim_text_add(out, ",\"receiptKey\":null,\"cancelStatus\":\"DONE\","
+					 "\"cancelRequestId\":null}");
+	}
+	sim_text_add(out, any ? "]," : "null,");
 }
 
 static void
@@ -337,14 +382,15 @@ sim_payment_write(Text *out, const Payment *payment, int version,
 	sim_text_add(out, ",");
 	write_method(out, payment, state, total, distortion);
 	sim_text_add(out, "\"cashReceipt\":null,\"cashReceipts\":null,"
-				 "\"discount\":null,\"cancels\":null,");
+				 "\"discount\":null,");
+	write_cancels(out, payment, version);
 	write_secret(out, payment, executed);
 	sim_text_add(out, distortion->unknown_fields ? "\"type\":\"NEW_TYPE\"," :
 				 "\"type\":\"NORMAL\",");
 	write_failure(out, state->failure);
 	sim_text_add(out, "\"country\":\"KR\",\"isPartialCancelable\":true,");
 	write_links(out, payment, executed);
-	write_money(out, total, total,
+	write_money(out, total, distortion->amount ? total : state->balance,
 				distortion->currency ? "USD" : payment->currency);
 	sim_text_add(out, ",\"method\":");
 	sim_text_add_json(out, chosen ? payment->method->name : NULL);

@@ -98,6 +98,17 @@ header(struct MHD_Connection *connection, const char *name)
 	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
+/* A parameter behind the path's '?', decoded; NULL when it is not there. */
+static char *
+parameter(struct MHD_Connection *connection, const char *name)
+{
+	const char *value = MHD_lookup_connection_value(connection,
+													MHD_GET_ARGUMENT_KIND,
+													name);
+
+	return value ? sim_decode_percent(value) : NULL;
+}
+
 static Exchange *
 new_exchange(struct MHD_Connection *connection, const char *method,
 			 const char *path)
@@ -116,6 +127,10 @@ new_exchange(struct MHD_Connection *connection, const char *method,
 	request->authorization = header(connection, "Authorization");
 	request->idempotency_key = header(connection, "Idempotency-Key");
 	request->test_code = header(connection, "TossPayments-Test-Code");
+	request->list.start_date = parameter(connection, "startDate");
+	request->list.end_date = parameter(connection, "endDate");
+	request->list.starting_after = parameter(connection, "startingAfter");
+	request->list.limit = parameter(connection, "limit");
 	request->received_at = sim_clock_real();
 	request->connection_number = state->number;
 	request->request_on_connection = ++state->requests;

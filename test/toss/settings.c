@@ -52,6 +52,14 @@ static const Setting settings[] = {
 	FIELD("testCodes", SETTING_BOOL, test_codes),
 	FIELD("keepRequests", SETTING_BOOL, keep_requests),
 	FIELD("down", SETTING_BOOL, down),
+	FIELD("transactionsLagMs", SETTING_INT, transactions_lag_ms),
+	FIELD("transactionsMaxRows", SETTING_INT, transactions_max_rows),
+	FIELD("transactionsMaxDays", SETTING_INT, transactions_max_days),
+	FIELD("transactionsDescending", SETTING_BOOL, transactions_descending),
+	FIELD("transactionsUtc", SETTING_BOOL, transactions_utc),
+	FIELD("transactionsEndExclusive", SETTING_BOOL, transactions_end_exclusive),
+	FIELD("transactionsInclusive", SETTING_BOOL, transactions_inclusive),
+	FIELD("transactionsNegative", SETTING_BOOL, transactions_negative),
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))

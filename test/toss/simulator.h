@@ -168,6 +168,14 @@ typedef struct Settings
 	bool		quoted_amount;
 	bool		test_codes;
 	bool		keep_requests;
+	int64_t		transactions_lag_ms;
+	int64_t		transactions_max_rows;
+	int64_t		transactions_max_days;
+	bool		transactions_descending;
+	bool		transactions_utc;
+	bool		transactions_end_exclusive;
+	bool		transactions_inclusive;
+	bool		transactions_negative;
 	bool		down;
 	double		random_rate;
 	uint64_t	random_state;
@@ -229,6 +237,8 @@ typedef struct Version
 	const Code *failure;
 	int			transaction;	/* numbers the money movement */
 	bool		account_expired;	/* virtual account past its due date */
+	Amount		canceled;		/* by this version */
+	Amount		balance;		/* left after it */
 } Version;
 
 typedef struct Payment
@@ -308,6 +318,9 @@ extern const Method *sim_method_find(const char *name);
 extern bool sim_method_is_deposit(const Method *method);
 extern Amount sim_method_minimum(const Method *method);
 extern const char *sim_status_name(Status status);
+extern void sim_payment_write_method_name(Text *out, const Payment *payment);
+extern void sim_payment_transaction_key(char out[40], const Payment *payment,
+										int transaction);
 extern void sim_payment_write(Text *out, const Payment *payment, int version,
 							  const Distortion *distortion);
 
@@ -317,7 +330,8 @@ typedef enum Operation
 {
 	OPERATION_NONE,
 	OPERATION_CONFIRM,
-	OPERATION_QUERY
+	OPERATION_QUERY,
+	OPERATION_TRANSACTIONS
 	/* OPERATION_CANCEL comes here, with a row in api.c and a cancel.c */
 } Operation;
 
@@ -460,7 +474,20 @@ extern size_t sim_delay_release(bool hanging_only);
 extern size_t sim_delay_waiting(void);
 extern void sim_delay_stop(void);
 
-/* api.c, confirm.c, query.c: what a request means */
+/* api.c, confirm.c, query.c, transaction.c: what a request means */
+
+/* A page of the list of transactions; the texts are as they were sent. */
+typedef struct List
+{
+	char	   *start_date;		/* each NULL when it is not there */
+	char	   *end_date;
+	char	   *starting_after;
+	char	   *limit;
+	int64_t		from;			/* us since 1970 */
+	int64_t		to;				/* exclusive */
+	int64_t		after;			/* the row before it; -1: none */
+	int64_t		rows;			/* at most */
+} List;
 
 typedef struct Request
 {
@@ -481,6 +508,7 @@ typedef struct Request
 	ApiKey	   *api_key;
 	char	   *payment_key;
 	char	   *order_id;
+	List		list;
 	JsonDoc		json;
 	Fault		fault;
 	FaultForm	form;			/* what happens on the wire */
@@ -497,6 +525,7 @@ typedef struct Request
 	Text		answer_body;	/* written by finish, taken by wire.c */
 } Request;
 
+extern char *sim_decode_percent(const char *text);
 extern void sim_api_begin(Request *request);
 extern void sim_api_finish(Request *request);
 extern void sim_api_release(Request *request);
@@ -508,6 +537,10 @@ extern Answer sim_confirm_execute(Request *request);
 extern void sim_confirm_abort(Request *request, const Code *code);
 extern Payment *sim_query_find(Request *request);
 extern Answer sim_query_execute(Request *request);
+extern void sim_transaction_add(const Payment *payment);
+extern Answer sim_transactions_execute(Request *request);
+extern void sim_transactions_write(Text *out, const Request *request);
+extern void sim_transaction_reset(void);
 
 /* server.c and wire.c: the public HTTPS server */
 
