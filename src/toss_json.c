@@ -104,8 +104,6 @@ typedef struct Reader
 	uint64		seen;			/* the keys that were there, by index */
 } Reader;
 
-static const char *make_safe(const char *body, size_t len, char *copy,
-							 size_t *copy_len);
 static size_t copy_escape(const char *escape, const char *end, char **to,
 						  const char **reason);
 static int	read_hex(const char *p, const char *end);
@@ -133,7 +131,7 @@ pay_toss_json_read(const char *body, size_t len, PayTossBody *out)
 		char	   *copy = palloc(len + 1);
 		size_t		copy_len;
 
-		reason = make_safe(body, len, copy, &copy_len);
+		reason = pay_toss_json_make_safe(body, len, copy, &copy_len);
 		if (reason == NULL)
 			reason = parse(copy, copy_len, out);
 		if (reason == NULL)
@@ -150,12 +148,9 @@ pay_toss_json_read(const char *body, size_t len, PayTossBody *out)
 	}
 }
 
-/*
- * Copy a body so that the parser cannot raise an error on it; the result is
- * never longer.  Returns why it is garbage, or NULL.
- */
-static const char *
-make_safe(const char *body, size_t len, char *copy, size_t *copy_len)
+const char *
+pay_toss_json_make_safe(const char *body, size_t len, char *copy,
+						size_t *copy_len)
 {
 	const char *end = body + len;
 	const char *p = body;

@@ -74,4 +74,11 @@ typedef struct PayTossBody
  */
 extern void pay_toss_json_read(const char *body, size_t len, PayTossBody *out);
 
+/*
+ * Copy a body into as many bytes and one so that the parser cannot raise an
+ * error on it; the result is never longer.  Returns why it is garbage, or NULL.
+ */
+extern const char *pay_toss_json_make_safe(const char *body, size_t len,
+										   char *copy, size_t *copy_len);
+
 #endif							/* PAY_TOSS_JSON_H */

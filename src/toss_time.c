@@ -126,3 +126,50 @@ pay_toss_time_read(const char *text, int64_t *unix_us)
 		fraction;
 	return true;
 }
+
+/* Digits of a number, with leading zeros. */
+static char *
+write_number(char *to, int n, int64_t value)
+{
+	for (int i = n - 1; i >= 0; i--, value /= 10)
+		to[i] = '0' + value % 10;
+	return to + n;
+}
+
+bool
+pay_toss_time_write(int64_t unix_us, char buf[PAY_TOSS_TIME_SIZE])
+{
+	int64_t		first = days_from_epoch(2000, 1, 1);
+	int64_t		end = days_from_epoch(3000, 1, 1);
+	int64_t		seconds = unix_us / US_PER_SECOND + KOREA_OFFSET_S;
+	int64_t		day = seconds / 86400;
+	int			year;
+	int			month = 1;
+	char	   *p = buf;
+
+	*buf = '\0';
+	if (unix_us < 0 || unix_us > INT64_MAX / 2 || day < first || day >= end)
+		return false;
+
+	/* the year by an estimate that is never too late, and then by looking */
+	year = 2000 + (int) ((day - first) / 366);
+	while (days_from_epoch(year + 1, 1, 1) <= day)
+		year++;
+	day -= days_from_epoch(year, 1, 1);
+	for (; day >= days_in_month(year, month); month++)
+		day -= days_in_month(year, month);
+
+	p = write_number(p, 4, year);
+	*p++ = '-';
+	p = write_number(p, 2, month);
+	*p++ = '-';
+	p = write_number(p, 2, day + 1);
+	*p++ = 'T';
+	p = write_number(p, 2, seconds % 86400 / 3600);
+	*p++ = ':';
+	p = write_number(p, 2, seconds % 3600 / 60);
+	*p++ = ':';
+	p = write_number(p, 2, seconds % 60);
+	*p = '\0';
+	return true;
+}

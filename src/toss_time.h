@@ -17,4 +17,12 @@
  */
 extern bool pay_toss_time_read(const char *text, int64_t *unix_us);
 
+/*
+ * Write a time as parameters of Toss's have it: "2026-11-22T10:16:02", Korean,
+ * without an offset.  False, and an empty text, outside of the years that
+ * pay_toss_time_read knows.
+ */
+#define PAY_TOSS_TIME_SIZE	20
+extern bool pay_toss_time_write(int64_t unix_us, char buf[PAY_TOSS_TIME_SIZE]);
+
 #endif							/* PAY_TOSS_TIME_H */

@@ -56,6 +56,13 @@ expected(const char *utc, int us)
 int
 main(void)
 {
+	/* before 2000 and from 3000 on, in Korea; and what no clock says */
+	static const int64_t not_written[] = {
+		INT64_C(946652399999999), INT64_C(32503647600000000), 0, -1,
+		INT64_MIN, INT64_MAX
+	};
+	char		written[PAY_TOSS_TIME_SIZE];
+	int64_t		again = 0;
 	int64_t		us = 0;
 
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
@@ -79,8 +86,18 @@ main(void)
 		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
 		tap_check(pay_toss_time_read(text, &us) && us == day * 86400 * 1000000,
 				  "%s", text);
+		tap_check(pay_toss_time_write(us + 999999, written) &&
+				  pay_toss_time_read(written, &again) && again == us,
+				  "%s is written as %s", text, written);
 	}
-	tap_checked("every day of two centuries");
+	tap_checked("every day of two centuries, read and written");
+
+	tap_check(pay_toss_time_write(INT64_C(1795402562000000), written) &&
+			  strcmp(written, "2026-11-23T11:56:02") == 0, "%s", written);
+	for (size_t i = 0; i < sizeof(not_written) / sizeof(not_written[0]); i++)
+		tap_check(!pay_toss_time_write(not_written[i], written) &&
+				  written[0] == '\0', "%lld", (long long) not_written[i]);
+	tap_checked("written in Korean time, or not at all");
 
 	return tap_end();
 }
