@@ -6,11 +6,12 @@
  * waited for: a pin would keep old versions from being pruned, and they are
  * many where many wait.
  *
- * A row whose place is known is read there, without the index.  Unlike a look
- * through an index this does not prune the page each time: a page that is kept
- * half empty for updates is always empty enough to hold more versions, and
- * always, in the eyes of the server, too full.  It is pruned when little room
- * is left, so that one record in the log clears many versions.
+ * A row whose place is known, from an earlier call or from the index, is read
+ * there.  Unlike the server's own look through an index this does not prune the
+ * page each time: a page that is kept half empty for updates is always empty
+ * enough to hold more versions, and always, in the eyes of the server, too full.
+ * It is pruned when little room is left, so that one record in the log clears
+ * many versions.
  */
 #include "postgres.h"
 
@@ -20,6 +21,7 @@
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "table_lookup.h"
@@ -76,12 +78,15 @@ pay_table_lookup_next(PayTableLookup *lookup, ItemPointer place)
 
 	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 	{
-		ItemPointerData root = *tid;
-
-		if (index_fetch_heap(scan, lookup->row))
+		*place = *tid;
+		if (IsMVCCSnapshot(lookup->snapshot))
+		{
+			if (pay_table_lookup_place(lookup, place))
+				return true;
+		}
+		else if (index_fetch_heap(scan, lookup->row))
 		{
 			ExecMaterializeSlot(lookup->row);
-			*place = root;
 			return true;
 		}
 	}
