@@ -11,11 +11,14 @@
  * session, and thrown away when the relation cache says that the table or one
  * of its indexes may have changed; test/specs/index_concurrently.spec.  What is
  * kept holds no reference that the end of a transaction would have to release:
- * the tuple descriptor is a copy, the relations are opened anew each time, and
- * what an index's kind keeps between rows goes with the call.
+ * the tuple descriptor is a copy, the relations are opened anew each time, each
+ * index when it is first needed, and what an index's kind keeps between rows
+ * goes with the call.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -37,6 +40,8 @@
 static PayTable *tables[MAX_TABLES];
 static uint64 n_invalidations = 0;
 
+static Relation open_as_last_time(const PayTableState *state);
+static Relation open_by_name(const PayTable *table);
 static void build_state(PayTable *table, Relation relation);
 static void find_attributes(PayTable *table, PayTableState *state);
 static void register_table(PayTable *table);
@@ -46,22 +51,12 @@ static bool has_relation(const PayTableState *state, Oid relation);
 void
 pay_table_open(PayTable *table)
 {
-	Oid			oid = get_relname_relid(table->name,
-										get_namespace_oid("payments", false));
-	PayTableState *state;
-	Relation	relation;
+	PayTableState *state = table->state;
+	Relation	relation = open_as_last_time(state);
 
-	if (!OidIsValid(oid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table payments.%s does not exist", table->name)));
-
-	/* the lock takes in what others have changed about the table */
-	relation = table_open(oid, RowExclusiveLock);
-	state = table->state;
-	if (state == NULL || state->oid != oid || state->stale)
+	if (relation == NULL)
 	{
-		build_state(table, relation);
+		build_state(table, open_by_name(table));
 		return;
 	}
 
@@ -73,9 +68,41 @@ pay_table_open(PayTable *table)
 		/* what the last call left here may point to what is gone */
 		info->ii_AmCache = NULL;
 		info->ii_Context = CurrentMemoryContext;
-		state->result->ri_IndexRelationDescs[i] =
-			index_open(state->indexes[i].oid, RowExclusiveLock);
+		state->result->ri_IndexRelationDescs[i] = NULL;
 	}
+}
+
+/*
+ * The table that the state is of; NULL when there is none, or it has changed
+ * or gone since: the lock takes in what others have done.
+ */
+static Relation
+open_as_last_time(const PayTableState *state)
+{
+	Relation	relation;
+
+	if (state == NULL || state->stale)
+		return NULL;
+	relation = try_relation_open(state->oid, RowExclusiveLock);
+	if (relation != NULL && state->stale)
+	{
+		relation_close(relation, NoLock);
+		relation = NULL;
+	}
+	return relation;
+}
+
+static Relation
+open_by_name(const PayTable *table)
+{
+	Oid			oid = get_relname_relid(table->name,
+										get_namespace_oid("payments", false));
+
+	if (!OidIsValid(oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table payments.%s does not exist", table->name)));
+	return table_open(oid, RowExclusiveLock);
 }
 
 /* Build the table's state anew; its indexes are open afterwards. */
@@ -294,12 +321,11 @@ pay_table_discard_row(PayTable *table, int i)
 Relation
 pay_table_unique_index(const PayTable *table, const int *columns, int n)
 {
-	const PayTableState *state = table->state;
+	PayTableState *state = table->state;
 
 	for (int i = 0; i < state->result->ri_NumIndices; i++)
 	{
 		IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
-		Relation	index = state->result->ri_IndexRelationDescs[i];
 		bool		same = info->ii_Unique && info->ii_Predicate == NIL &&
 		info->ii_NumIndexKeyAttrs == n && state->indexes[i].plain;
 
@@ -308,8 +334,8 @@ pay_table_unique_index(const PayTable *table, const int *columns, int n)
 				state->attributes[columns[c]];
 
 		/* REINDEX CONCURRENTLY has two, or leaves a half-made one behind */
-		if (same && index->rd_index->indisvalid)
-			return index;
+		if (same && pay_table_index(state, i)->rd_index->indisvalid)
+			return pay_table_index(state, i);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -73,6 +73,16 @@ is_not_null(List *predicate, AttrNumber *column)
 	return true;
 }
 
+Relation
+pay_table_index(PayTableState *state, int i)
+{
+	Relation   *index = &state->result->ri_IndexRelationDescs[i];
+
+	if (*index == NULL)
+		*index = index_open(state->indexes[i].oid, RowExclusiveLock);
+	return *index;
+}
+
 void
 pay_table_index_rows(PayTable *table, int n, Relation except)
 {
@@ -83,7 +93,8 @@ pay_table_index_rows(PayTable *table, int n, Relation except)
 	{
 		int			m;
 
-		if (state->result->ri_IndexRelationDescs[i] == except)
+		if (except != NULL &&
+			RelationGetRelid(except) == state->indexes[i].oid)
 			continue;
 		m = sort_rows(state, i, n, sorted);
 		for (int r = 0; r < m; r++)
@@ -91,20 +102,25 @@ pay_table_index_rows(PayTable *table, int n, Relation except)
 	}
 }
 
-/* Rows 0 to n - 1 that are still there, in an order that suits an index. */
+/*
+ * Rows 0 to n - 1 that are still there and belong into an index, in an order
+ * that suits it.
+ */
 static int
 sort_rows(const PayTableState *state, int i, int n, SortedRow *sorted)
 {
 	IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
 	int			column = info->ii_IndexAttrNumbers[0] - 1;
 	bool		by_number = state->indexes[i].by_number;
+	AttrNumber	not_null = state->indexes[i].not_null;
 	int			m = 0;
 
 	for (int row = 0; row < n; row++)
 	{
 		const TupleTableSlot *slot = state->rows[row];
 
-		if (!ItemPointerIsValid(&slot->tts_tid))
+		if (!ItemPointerIsValid(&slot->tts_tid) ||
+			(not_null != 0 && slot->tts_isnull[not_null - 1]))
 			continue;
 		sorted[m].row = row;
 		sorted[m].number = by_number && !slot->tts_isnull[column] ?
@@ -133,7 +149,7 @@ pay_table_enter_key(PayTable *table, int row, Relation index)
 	PayTableState *state = table->state;
 	int			i = 0;
 
-	while (state->result->ri_IndexRelationDescs[i] != index)
+	while (state->indexes[i].oid != RelationGetRelid(index))
 		i++;
 	return enter(state, row, i, true);
 }
@@ -143,6 +159,8 @@ pay_table_index_changed(PayTableState *state, int row,
 						PayUpdateIndexes indexes)
 {
 	ResetPerTupleExprContext(state->estate);
+	for (int i = 0; i < state->result->ri_NumIndices; i++)
+		(void) pay_table_index(state, i);
 	pay_insert_index_tuples(state->result, state->rows[row], state->estate,
 							indexes);
 }
@@ -162,6 +180,7 @@ enter(PayTableState *state, int row, int i, bool or_leave)
 
 	/* the executor's function, with this index alone */
 	Assert(!or_leave);
+	(void) pay_table_index(state, i);
 	one = *state->result;
 	one.ri_NumIndices = 1;
 	one.ri_IndexRelationDescs = &state->result->ri_IndexRelationDescs[i];
@@ -175,17 +194,14 @@ static bool
 enter_plain(PayTableState *state, int row, int i, bool or_leave)
 {
 	TupleTableSlot *slot = state->rows[row];
-	Relation	index = state->result->ri_IndexRelationDescs[i];
 	IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
-	AttrNumber	not_null = state->indexes[i].not_null;
 	IndexUniqueCheck check = UNIQUE_CHECK_NO;
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
 	MemoryContext old;
 	bool		unique;
 
-	if (!info->ii_ReadyForInserts ||
-		(not_null != 0 && slot->tts_isnull[not_null - 1]))
+	if (!info->ii_ReadyForInserts)
 		return true;
 	for (int c = 0; c < info->ii_NumIndexAttrs; c++)
 	{
@@ -198,7 +214,7 @@ enter_plain(PayTableState *state, int row, int i, bool or_leave)
 		check = or_leave ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_YES;
 
 	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(state->estate));
-	unique = index_insert(index, values, nulls,
+	unique = index_insert(pay_table_index(state, i), values, nulls,
 						  &slot->tts_tid,
 						  state->result->ri_RelationDesc, check, false, info);
 	MemoryContextSwitchTo(old);

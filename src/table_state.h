@@ -28,13 +28,17 @@ typedef struct PayTableState
 	TupleDesc	desc;
 	AttrNumber	attributes[PAY_TABLE_MAX_COLUMNS];
 	EState	   *estate;
-	ResultRelInfo *result;		/* relations are valid while it is open */
+	ResultRelInfo *result;		/* relations are valid while it is open; an
+								 * index's is NULL until it is needed */
 	PayTableIndex *indexes;
 	TupleTableSlot *rows[PAY_TABLE_ROWS];
 } PayTableState;
 
 /* table_index.c: what entering rows into index i needs to know about it */
 extern void pay_table_describe_index(PayTableState *state, int i);
+
+/* Index i, opened when it was not yet. */
+extern Relation pay_table_index(PayTableState *state, int i);
 
 /* Enter one row into all indexes, or those that an update says. */
 extern void pay_table_index_changed(PayTableState *state, int row,

@@ -31,6 +31,7 @@ my $posting = start_posting(4);
 my %indexes = (
 	on_expression => 'ledger_entry ((amount * 2))',
 	on_part => "ledger_entry (currency) WHERE amount > 0",
+	on_balance => 'ledger_balance (balance)',
 	of_hash => 'ledger_transaction USING hash (kind)',
 	of_brin => 'ledger_transaction USING brin (recorded_at)',
 	of_gin => 'ledger_transaction USING gin (metadata)');
