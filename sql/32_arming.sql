@@ -16,6 +16,7 @@ CREATE TABLE payments.arming (
 	database_name name NOT NULL,
 	place text NOT NULL,
 	token_sha256 text,
+	xid xid8 NOT NULL,
 	CONSTRAINT arming_pkey PRIMARY KEY (id),
 	CONSTRAINT arming_action_known CHECK (action IN ('arm', 'disarm')),
 	CONSTRAINT arming_token_sha256_form CHECK (CASE action WHEN 'arm'
@@ -27,6 +28,8 @@ COMMENT ON TABLE payments.arming IS
 COMMENT ON COLUMN payments.arming.place IS 'The data directory and the machine: a copy of the one or the other differs';
 COMMENT ON COLUMN payments.arming.token_sha256 IS
 'Digest of the token in payments.secret_dir; without that file the database is not armed';
+COMMENT ON COLUMN payments.arming.xid IS
+'Which transaction wrote the row; a row that a dump brought back was written by another';
 
 CREATE TRIGGER arming_forbid_change BEFORE UPDATE OR DELETE ON payments.arming
 	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();

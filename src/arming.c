@@ -7,9 +7,11 @@
  * timeline, the database by oid and name, the data directory by its place, and
  * the token by a digest.  A base backup that is started, a restored dump, a
  * clone, a point-in-time recovery and a promoted standby all carry the row
- * along, and each differs from it in one of these at least.  A data directory
- * that was put back to an earlier state differs in none; then the token's mark
- * is ahead of its log.
+ * along, and each differs from it in one of these at least.  A dump that was
+ * restored in the very place that it was taken of differs in none; but another
+ * transaction has written the row than the one it names.  A data directory that
+ * was put back to an earlier state differs in neither; then the token's mark is
+ * ahead of its log.
  *
  * Order of things in pay_arming_arm: first the token, then the row.  Whoever
  * dies between the two leaves a token that no row knows, and that is disarmed.
@@ -17,8 +19,10 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -26,6 +30,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+#include "utils/xid8.h"
 
 #include "arming.h"
 #include "db.h"
@@ -42,7 +47,8 @@ pay_arming_read(PayArming *arming)
 {
 	static PayStatement read = {
 		"SELECT action OPERATOR(pg_catalog.=) 'arm', reason, actor, system_identifier,"
-		" timeline, database_oid, database_name::pg_catalog.text, place, token_sha256, id"
+		" timeline, database_oid, database_name::pg_catalog.text, place, token_sha256, id,"
+		" xmin OPERATOR(pg_catalog.=) pg_catalog.xid(arming.xid)"
 		" FROM payments.arming ORDER BY id DESC LIMIT 1",
 		0
 	};
@@ -64,6 +70,7 @@ pay_arming_read(PayArming *arming)
 		arming->database_name = pay_db_text(0, 7);
 		arming->place = pay_db_text(0, 8);
 		arming->token_digest = pay_db_text(0, 9);
+		arming->was_restored = !pay_db_bool(0, 11);
 		MemoryContextSwitchTo(old);
 	}
 	pay_db_finish();
@@ -93,8 +100,14 @@ pay_arming_judge(const PayArming *arming, XLogRecPtr started_at, char *why)
 	{
 		snprintf(why, PAY_ARMING_WHY, "what was armed was another %s",
 				 differs);
-		return strcmp(differs, "timeline") == 0 ?
+		return strcmp(differs, "timeline") == 0 && !arming->was_restored ?
 			PAY_PROMOTED : PAY_ARMED_ELSEWHERE;
+	}
+	if (arming->was_restored)
+	{
+		strlcpy(why, "what was armed was restored from a dump since",
+				PAY_ARMING_WHY);
+		return PAY_ARMED_ELSEWHERE;
 	}
 
 	wrong = pay_token_read(&token);
@@ -188,14 +201,15 @@ append(bool arm, const char *reason, const char *actor)
 {
 	static PayStatement insert = {
 		"INSERT INTO payments.arming (id, action, reason, actor, happened_at,"
-		" system_identifier, timeline, database_oid, database_name, place, token_sha256)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::pg_catalog.name, $10, $11)",
-		11, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
-		INT4OID, INT8OID, TEXTOID, TEXTOID, TEXTOID}
+		" system_identifier, timeline, database_oid, database_name, place, token_sha256,"
+		" xid)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::pg_catalog.name, $10, $11, $12)",
+		12, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
+		INT4OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, XID8OID}
 	};
 	PayArming	newest;
 	PayToken	token;
-	Datum		values[11];
+	Datum		values[12];
 
 	pay_arming_read(&newest);
 	if (arm)
@@ -213,7 +227,8 @@ append(bool arm, const char *reason, const char *actor)
 	values[8] = CStringGetTextDatum(get_database_name(MyDatabaseId));
 	values[9] = CStringGetTextDatum(pay_place());
 	values[10] = arm ? CStringGetTextDatum(token.digest) : (Datum) 0;
-	pay_db_run(&insert, values, arm ? NULL : "          n");
+	values[11] = FullTransactionIdGetDatum(GetCurrentFullTransactionId());
+	pay_db_run(&insert, values, arm ? NULL : "          n ");
 	pay_db_finish();
 	CacheInvalidateRelcacheByRelid(pay_arming_table());
 }
@@ -230,7 +245,8 @@ fit_token(const PayArming *newest, PayToken *token)
 	XLogRecPtr	now = GetFlushRecPtr(NULL);
 	char	   *why;
 
-	if (newest->exists && newest->is_armed && difference(newest) == NULL)
+	if (newest->exists && newest->is_armed && !newest->was_restored &&
+		difference(newest) == NULL)
 	{
 		why = pay_token_mark(newest->token_digest, now);
 		if (why == NULL)

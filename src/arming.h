@@ -29,6 +29,7 @@ typedef struct PayArming
 	char	   *database_name;
 	char	   *place;
 	char	   *token_digest;
+	bool		was_restored;	/* a dump brought the row back */
 } PayArming;
 
 typedef enum PayArmingState

@@ -53,9 +53,9 @@ UPDATE payments.arming SET action = 'arm';	-- fails
 DELETE FROM payments.arming;	-- fails
 TRUNCATE payments.arming;	-- fails
 INSERT INTO payments.arming SELECT id + 100, 'arm', reason, actor, happened_at, system_identifier, timeline,
-	database_oid, database_name, place, token_sha256 FROM payments.arming LIMIT 1;	-- fails
+	database_oid, database_name, place, token_sha256, xid FROM payments.arming LIMIT 1;	-- fails
 INSERT INTO payments.arming SELECT id + 100, 'other', reason, actor, happened_at, system_identifier, timeline,
-	database_oid, database_name, place, token_sha256 FROM payments.arming LIMIT 1;	-- fails
+	database_oid, database_name, place, token_sha256, xid FROM payments.arming LIMIT 1;	-- fails
 
 -- an operator may, an application and an auditor may not
 CREATE ROLE regress_arming_application;

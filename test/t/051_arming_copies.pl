@@ -179,6 +179,20 @@ $new = only_asks($shop, qr/put back to an earlier state/, 'put back', has_orders
 is($shop->sql("SELECT actor FROM payments.arming ORDER BY id DESC LIMIT 1"), 'payments worker', 'recorded');
 goes_live($shop, 'put back', $new, $lost, $unsent);
 
+# A dump restored in the place of the original: the same server, and the very
+# same database, token and all, but what it knows is of another time.
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$saved.here", 'shop' ], 'a dump of the armed');
+serve('');
+$node->append_conf('postgresql.conf', "payments.maintenance = 'restore'\n");
+$node->restart;
+$node->safe_psql('shop', 'DROP EXTENSION payments CASCADE');
+$node->append_conf('postgresql.conf', "payments.maintenance = ''\n");
+$node->restart;
+$node->command_ok([ 'pg_restore', '-d', $node->connstr('shop'), "$saved.here" ], 'restored in its place');
+serve('shop');
+$new = only_asks($shop, qr/restored from a dump/, 'restored in its place', has_orders => 0);
+goes_live($shop, 'restored in its place', $new);
+
 # CREATE DATABASE TEMPLATE, and a dump restored beside the original, both while
 # the original runs on.
 serve('');
