@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -41,6 +42,7 @@
 PG_FUNCTION_INFO_V1(payments_retry);
 PG_FUNCTION_INFO_V1(payments_resolve);
 
+static void check_sees_evidence(void);
 static char *note_argument(FunctionCallInfo fcinfo, int n);
 static bool outcome_argument(FunctionCallInfo fcinfo, int n);
 static void read_proof(FunctionCallInfo fcinfo, const PayOrder *order,
@@ -101,6 +103,7 @@ payments_resolve(PG_FUNCTION_ARGS)
 	bool		succeeded;
 	bool		is_open;
 
+	check_sees_evidence();
 	pay_args_require(fcinfo, 0, "order_id");
 	pay_args_require(fcinfo, 2, "note");
 	action.order_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
@@ -131,6 +134,21 @@ payments_resolve(PG_FUNCTION_ARGS)
 	(void) pay_order_state(action.order_id, true, &state, NULL);
 	pay_db_finish();
 	PG_RETURN_DATUM(pay_order_status_datum(state));
+}
+
+/*
+ * Answers are read, not locked: an older snapshot would not show the last of
+ * them, and that may say that the PSP took the money.
+ */
+static void
+check_sees_evidence(void)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("cannot resolve an order at this isolation level"),
+				 errdetail("A REPEATABLE READ or SERIALIZABLE transaction does not see the newest answers."),
+				 errhint("Call it in a READ COMMITTED transaction.")));
 }
 
 /*
