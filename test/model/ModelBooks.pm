@@ -186,9 +186,29 @@ sub verify
 	push @broken, 'no account is past its limits, but those that payments books on'
 	  if grep { $_->{code} !~ /^(?:psp|buyer|seller|platform):/
 		&& is_past({ %$_, held => $self->held_now($_) }) } values %{ $self->{accounts} };
+	push @broken, 'a reversal takes back no more than there was'
+	  if grep { $_->{reverses} && !$self->is_taken_back($_) } values %{ $self->{transactions} };
 	push @broken, 'ledger transactions are whole and add up to zero in every currency'
 	  if $self->{session}{broken} || $self->{session}{short};
 	return ([], join ', ', sort @broken);
+}
+
+# Is a reversal, as it is now, within what is there now? A late entry goes past
+# what reverse would have refused.
+sub is_taken_back
+{
+	my ($self, $reversal) = @_;
+	my (%left, %taken);
+
+	$left{ $_->[0] } -= $_->[2] for @{ $self->{transactions}{ $reversal->{reverses} }{entries} };
+	$taken{ $_->[0] } += $_->[2] for @{ $reversal->{entries} };
+	for my $code (keys %taken)
+	{
+		my $left = $left{$code} // 0;
+
+		return 0 if $taken{$code} * $left < 0 || abs $taken{$code} > abs $left;
+	}
+	return 1;
 }
 
 # The books, without ids and times of day: sorted lines of each kind.
