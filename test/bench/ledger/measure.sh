@@ -151,12 +151,21 @@ write_batches()
 			srand(seed)
 			if (side == "pgledger")
 				print "PREPARE batch (transfer_request[]) AS SELECT id FROM pgledger_create_transfers($1);"
+			else if (side == "bare")
+				print "PREPARE batch (text[], int[], numeric[]) AS" \
+					" WITH k AS (SELECT n, key, nextval(\047bare.ledger_transaction_id_seq\047) AS id" \
+					" FROM unnest($1) WITH ORDINALITY k (key, n))," \
+					" h AS (INSERT INTO bare.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)" \
+					" SELECT id, key, \047transfer\047, now(), now() FROM k)" \
+					" INSERT INTO bare.ledger_entry (transaction_id, account_id, entry_no, entry_count, currency, amount)" \
+					" SELECT k.id, e.account_id, (e.n + 1) % 2 + 1, 2, \047KRW\047, e.amount" \
+					" FROM unnest($2, $3) WITH ORDINALITY e (account_id, amount, n) JOIN k ON k.n = (e.n + 1) / 2;"
 			else
 				print "PREPARE batch (text[], text[], int[], text[], numeric[]) AS" \
 					" SELECT id FROM payments.post_batch($1, $2, $3, $4, $5);"
 			for (b = 0; b < batches; b++)
 			{
-				keys = kinds = counts = names = amounts = rows = ""
+				keys = kinds = counts = names = ids = amounts = rows = ""
 				for (i = 0; i < size; i++)
 				{
 					comma = i == 0 ? "" : ","
@@ -167,12 +176,15 @@ write_batches()
 					kinds = kinds comma "transfer"
 					counts = counts comma 2
 					names = names comma "liability:" x ",liability:" y
+					ids = ids comma x + 1 "," y + 1
 					amounts = amounts comma amount ",-" amount
 					rows = rows comma "\"(pgla_01JTVST7XAES5BXHWZN4" (x + 100000) \
 						",pgla_01JTVST7XAES5BXHWZN4" (y + 100000) "," amount ")\""
 				}
 				if (side == "pgledger")
 					printf "EXECUTE batch (\047{%s}\047);\n", rows
+				else if (side == "bare")
+					printf "EXECUTE batch (\047{%s}\047, \047{%s}\047, \047{%s}\047);\n", keys, ids, amounts
 				else
 					printf "EXECUTE batch (\047{%s}\047, \047{%s}\047, \047{%s}\047, \047{%s}\047, \047{%s}\047);\n",
 						keys, kinds, counts, names, amounts

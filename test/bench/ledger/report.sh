@@ -73,12 +73,16 @@ report()
 		three		ours		16 clients, three entries
 		three		pgledger	- pgledger, two transfers in a call
 		batch-10	ours		1 client, batches of 10
+		batch-10	bare		- bare INSERT
 		batch-10	pgledger	- pgledger
 		batch-100	ours		1 client, batches of 100
+		batch-100	bare		- bare INSERT
 		batch-100	pgledger	- pgledger
 		batch-1000	ours		1 client, batches of 1,000
+		batch-1000	bare		- bare INSERT
 		batch-1000	pgledger	- pgledger
 		batches		ours		16 clients, batches of 100
+		batches		bare		- bare INSERT
 		batches		pgledger	- pgledger
 		size		small		1 client, commits not waited for, small ledger
 		size		big			1 client, commits not waited for, large ledger
