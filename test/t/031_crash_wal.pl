@@ -179,7 +179,7 @@ for (split /\n/, run_quietly('pg_waldump', '-p', $wal, '-s', to_lsn($start), '-e
 	  m{^rmgr: (\S+) +len \(rec/tot\): +\d+/ +(\d+), .*? lsn: ([0-9A-F]+/[0-9A-F]+), .*?desc: (\S+)} or next;
 
 	push @records, { name => "$kind $what", size => $size, lsn => to_number($lsn),
-		is_event => $kind eq 'Transaction' && $what =~ /^(COMMIT|PREPARE|COMMIT_PREPARED|ABORT_PREPARED)$/ };
+		is_event => !!($kind eq 'Transaction' && $what =~ /^(COMMIT|PREPARE|COMMIT_PREPARED|ABORT_PREPARED)$/) };
 }
 for my $i (0 .. $#records)
 {
