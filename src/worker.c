@@ -69,6 +69,7 @@ payments_worker_main(Datum main_arg)
 		if (must_look(&worker, pay_clock_ms()))
 			pay_worker_turn(&worker);
 		pay_worker_upkeep(&worker);
+		pay_worker_expire(&worker);
 		show_state(&worker);
 		pay_worker_log_left_out(&worker, false);
 	}
@@ -212,6 +213,7 @@ time_to_wait(PayWorker *worker)
 					Min(worker->arming_at, worker->asking_until));
 		next = Min(next, worker->put_off_until);
 		next = Min(next, pay_worker_upkeep_at(worker));
+		next = Min(next, pay_worker_expire_at(worker));
 	}
 	if (next == PAY_NEVER)
 		return network;

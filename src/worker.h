@@ -6,11 +6,13 @@
  *		worker_start.c	connecting, settings, the extension, the epoch
  *		worker_turn.c	one turn: a short transaction of results and claims
  *		worker_queue.c	which calls to claim
+ *		worker_flow.c	how much may be sent for a merchant
  *		worker_save.c	turns that fail
  *		worker_guard.c	whether the schema allows to send at all
  *		worker_arming.c	for which merchants charges may be sent
  *		worker_send.c	claims to requests, answers to results
  *		worker_upkeep.c	snapshots and holds of the ledger
+ *		worker_expire.c	calls that were never sent
  *		worker_status.c	what people see of it
  *		worker_count.c	what it counts
  *		worker_activity.c	what pg_stat_activity says of it
@@ -84,6 +86,7 @@ typedef enum PayTurnKind
 	PAY_TURN_ORDINARY,
 	PAY_TURN_QUARANTINE,		/* of the one result, because of failure */
 	PAY_TURN_UPKEEP,			/* nothing of the queue: worker_upkeep.c */
+	PAY_TURN_EXPIRE,			/* what was never sent: worker_expire.c */
 	PAY_TURN_FINAL				/* the process ends after it */
 } PayTurnKind;
 
@@ -138,6 +141,9 @@ extern int	pay_worker_queue_claim(PayWorker *worker, int limit,
 								   TimestampTz now, PayClaim ***claims);
 extern void pay_worker_queue_return(PayWorker *worker,
 									const PayResult *result);
+extern void pay_worker_queue_release(PayWorker *worker, int64 merchant_id);
+extern int	pay_worker_queue_chargeable(PayWorker *worker,
+										int64 **merchant_ids);
 
 /* worker_guard.c */
 extern void pay_worker_guard_start(PayWorker *worker);
@@ -150,6 +156,22 @@ extern void pay_worker_arming_reload(PayWorker *worker);
 extern void pay_worker_keys_of(const char *merchant, PayMerchantKeys *keys);
 extern bool pay_worker_may_send(const char *merchant);
 extern void pay_worker_was_asked(PayWorker *worker, int64 call_id);
+
+/* worker_flow.c */
+struct PayHttpResult;
+extern void pay_worker_flow_start(PayWorker *worker);
+extern bool pay_worker_flow_turn(PayWorker *worker);
+extern int64 pay_worker_flow_admit(PayWorker *worker, int64 merchant_id,
+								   int64 call_id, const char *fingerprint,
+								   int64 now);
+extern void pay_worker_flow_before_claim(PayWorker *worker);
+extern void pay_worker_flow_claimed(PayWorker *worker,
+									PayClaim *const *claims, int n);
+extern void pay_worker_flow_rolled_back(PayWorker *worker);
+extern bool pay_worker_flow_may_send(PayWorker *worker,
+									 const PayClaim *claim);
+extern void pay_worker_flow_result(PayWorker *worker, const PayResult *result,
+								   const struct PayHttpResult *answer);
 
 /* worker_save.c */
 extern void pay_worker_turn(PayWorker *worker);
@@ -191,6 +213,7 @@ typedef enum PayLogClass
 	PAY_LOG_SCHEMA,
 	PAY_LOG_UPKEEP,
 	PAY_LOG_SETTINGS,
+	PAY_LOG_BREAKER,
 	PAY_LOG_CLASSES
 } PayLogClass;
 
@@ -202,5 +225,10 @@ extern void pay_worker_log_left_out(const PayWorker *worker, bool at_once);
 extern int64 pay_worker_upkeep_at(const PayWorker *worker);
 extern void pay_worker_upkeep(PayWorker *worker);
 extern int	pay_worker_upkeep_work(const PayWorker *worker);
+
+/* worker_expire.c */
+extern int64 pay_worker_expire_at(const PayWorker *worker);
+extern void pay_worker_expire(PayWorker *worker);
+extern int	pay_worker_expire_work(PayWorker *worker, TimestampTz now);
 
 #endif							/* PAY_WORKER_H */

@@ -79,7 +79,8 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	PG_END_TRY();
 
 	MemoryContextSwitchTo(worker->turn_context);
-	if (turn->done && turn->kind != PAY_TURN_UPKEEP)
+	if (turn->done && turn->kind != PAY_TURN_UPKEEP &&
+		turn->kind != PAY_TURN_EXPIRE)
 	{
 		count_turn(worker->slot);
 		pay_worker_count_turn(worker, turn->commit_us);
@@ -132,6 +133,11 @@ work(PayWorker *worker, PayTurn *turn)
 	if (turn->kind == PAY_TURN_UPKEEP)
 	{
 		turn->entries = pay_worker_upkeep_work(worker);
+		return;
+	}
+	if (turn->kind == PAY_TURN_EXPIRE)
+	{
+		turn->settled = pay_worker_expire_work(worker, now);
 		return;
 	}
 
