@@ -77,6 +77,13 @@ bench-ledger:
 	@test/setup/shop run bench-ledger test/bench/ledger/run; \
 		status=$$?; test/setup/shop down bench-ledger; exit $$status
 
+#: make bench-worker  what the worker can carry, beside what is asked of it
+bench-worker:
+	@test/setup/packages build test
+	@test/setup/shop up bench-worker
+	@test/setup/shop run bench-worker test/bench/worker/run; \
+		status=$$?; test/setup/shop down bench-worker; exit $$status
+
 #: make soak          payments, faults and kills (CALLS=1000000 SECONDS=14400: how much)
 soak:
 	@LONG=$@ SOAK_CALLS=$(CALLS) CRASH_SECONDS=$(SECONDS) test/setup/check crash
