@@ -2,9 +2,10 @@
  * psp_call.h
  *		Calls to the PSP: the immutable payload, the queue, the attempts.
  *
- * psp_call.c and psp_answer.c alone write the call tables.  The functions of
- * the worker (claim, next_due, begin_epoch, quarantine) connect by themselves
- * and run inside a transaction of the caller; the others need pay_db_connect.
+ * psp_call.c, psp_answer.c and psp_answer_row.c alone write the call tables.
+ * The functions of the worker (claim, next_due, begin_epoch, quarantine) connect
+ * by themselves and run inside a transaction of the caller; the others need
+ * pay_db_connect.
  */
 #ifndef PAY_PSP_CALL_H
 #define PAY_PSP_CALL_H
@@ -136,6 +137,7 @@ typedef struct PayResult
 	int64		first_byte_us;
 	int64		total_us;
 	TimestampTz received_at;
+	Datum		response;		/* jsonb, kept by the turn; 0: no Payment */
 	bool		is_late;		/* recorded as evidence only */
 	bool		is_quarantined;
 } PayResult;
