@@ -26,18 +26,25 @@ INSERT INTO payments.currency (code, minor_units, name) VALUES
 	('USD', 2, 'US dollar'),
 	('JPY', 0, 'Japanese yen');
 
+CREATE SEQUENCE payments.merchant_id_seq;
+
 CREATE TABLE payments.merchant (
 	name text COLLATE "C" NOT NULL,
 	client_key text NOT NULL,
 	mid text,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	id bigint NOT NULL,
 	CONSTRAINT merchant_pkey PRIMARY KEY (name),
+	CONSTRAINT merchant_id_key UNIQUE (id),
+	CONSTRAINT merchant_id_positive CHECK (id > 0),
 	CONSTRAINT merchant_name_is_a_file_name CHECK (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
 	CONSTRAINT merchant_client_key_is_public CHECK (client_key ~ '^(test|live)_g?ck_[A-Za-z0-9_]+$'),
 	CONSTRAINT merchant_mid_length CHECK (mid ~ '^[A-Za-z0-9]{1,14}$')
 );
 COMMENT ON TABLE payments.merchant IS
 'Contracts with Toss Payments; the secret key is a file named after the merchant in payments.secret_dir, never a row';
+COMMENT ON COLUMN payments.merchant.id IS 'What the queue of calls knows the merchant by';
+ALTER SEQUENCE payments.merchant_id_seq OWNED BY payments.merchant.id;
 
 CREATE TABLE payments.buyer (
 	id bigint NOT NULL,

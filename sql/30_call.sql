@@ -1,7 +1,8 @@
 -- Calls to the PSP.  What is to be sent never changes (psp_call), what is open
--- is hot and narrow (psp_call_queue), what was sent and what came back is only
--- ever appended (psp_attempt, psp_answer).  A call that is not in the queue is
--- closed, and the answer that closed it says so.
+-- is hot and narrow (psp_call_queue) or waits for a deposit (psp_call_deposit),
+-- what was sent and what came back is only ever appended (psp_attempt,
+-- psp_answer).  A call that is in neither queue is closed, and the answer that
+-- closed it says so.
 
 CREATE SEQUENCE payments.psp_call_id_seq;
 
@@ -37,7 +38,8 @@ COMMENT ON COLUMN payments.psp_call.renews_call_id IS
 'The call before it, whose key was answered with an error that a query proved to be unprocessed';
 
 -- No column that changes is indexed or stands in an index predicate, so that
--- claim and retry are HOT updates.
+-- claim and retry are HOT updates.  Claims go by call_id; the index by merchant
+-- is for what the worker's memory has no room for (schedule.c).
 CREATE TABLE payments.psp_call_queue (
 	call_id bigint NOT NULL,
 	order_id text COLLATE "C" NOT NULL,
@@ -52,6 +54,7 @@ CREATE TABLE payments.psp_call_queue (
 	first_sent_at timestamptz,
 	due_at timestamptz NOT NULL,
 	sent_as text COLLATE "C",
+	merchant_id bigint NOT NULL,
 	CONSTRAINT psp_call_queue_pkey PRIMARY KEY (call_id),
 	CONSTRAINT psp_call_queue_order_id_key UNIQUE (order_id),
 	CONSTRAINT psp_call_queue_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
@@ -60,6 +63,7 @@ CREATE TABLE payments.psp_call_queue (
 	CONSTRAINT psp_call_queue_phase_known CHECK (phase IN ('T', 'R', 'X', 'D'))
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
 	autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX psp_call_queue_merchant_id_idx ON payments.psp_call_queue (merchant_id, call_id);
 COMMENT ON TABLE payments.psp_call_queue IS
 'The open calls, at most one per order; nothing leaves it by age';
 COMMENT ON COLUMN payments.psp_call_queue.state IS 'P pending, S in flight under epoch, D waits for a person';
@@ -67,10 +71,28 @@ COMMENT ON COLUMN payments.psp_call_queue.next_operation IS 'What the next attem
 COMMENT ON COLUMN payments.psp_call_queue.epoch IS 'The worker''s run that owns the attempt in flight: its fencing token';
 COMMENT ON COLUMN payments.psp_call_queue.outcome_unknown IS 'An attempt may have been executed without our knowing';
 COMMENT ON COLUMN payments.psp_call_queue.key_answered IS 'The key got an error for an answer and can only repeat it';
-COMMENT ON COLUMN payments.psp_call_queue.phase IS 'T trying, R refused behind doubt, X found unprocessed after its window, D waits for a deposit';
+COMMENT ON COLUMN payments.psp_call_queue.phase IS 'T trying, R refused behind doubt, X found unprocessed after its window, D asked whether the deposit has come';
 COMMENT ON COLUMN payments.psp_call_queue.sent_as IS
 'Fingerprint of the secret key and the PSP''s address under which the first confirm was sent; under another one it is never sent again, and "not found" proves nothing';
 COMMENT ON COLUMN payments.psp_call_queue.first_sent_at IS 'When the first confirm of this order was claimed for sending';
+
+-- Days may pass: these would only be in the way of the hot queue.  What is not
+-- here is the same for all of them (psp_deposit.c).
+CREATE TABLE payments.psp_call_deposit (
+	call_id bigint NOT NULL,
+	order_id text COLLATE "C" NOT NULL,
+	merchant_id bigint NOT NULL,
+	attempt_no integer NOT NULL,
+	first_sent_at timestamptz,
+	sent_as text COLLATE "C",
+	due_at timestamptz NOT NULL,
+	CONSTRAINT psp_call_deposit_pkey PRIMARY KEY (call_id),
+	CONSTRAINT psp_call_deposit_order_id_key UNIQUE (order_id),
+	CONSTRAINT psp_call_deposit_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id)
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX psp_call_deposit_due_at_idx ON payments.psp_call_deposit (due_at);
+COMMENT ON TABLE payments.psp_call_deposit IS
+'The open calls whose buyer has yet to pay into an account; they return to the queue to be asked about';
 
 CREATE TABLE payments.psp_attempt (
 	call_id bigint NOT NULL,
@@ -143,6 +165,8 @@ CREATE TRIGGER psp_call_forbid_truncate BEFORE TRUNCATE ON payments.psp_call
 	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
 CREATE TRIGGER psp_call_queue_forbid_truncate BEFORE TRUNCATE ON payments.psp_call_queue
 	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER psp_call_deposit_forbid_truncate BEFORE TRUNCATE ON payments.psp_call_deposit
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
 CREATE TRIGGER psp_attempt_forbid_change BEFORE UPDATE OR DELETE ON payments.psp_attempt
 	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
 CREATE TRIGGER psp_attempt_forbid_truncate BEFORE TRUNCATE ON payments.psp_attempt
@@ -158,6 +182,7 @@ CREATE TRIGGER worker_epoch_forbid_truncate BEFORE TRUNCATE ON payments.worker_e
 ALTER TABLE payments.psp_call ENABLE ALWAYS TRIGGER psp_call_forbid_change;
 ALTER TABLE payments.psp_call ENABLE ALWAYS TRIGGER psp_call_forbid_truncate;
 ALTER TABLE payments.psp_call_queue ENABLE ALWAYS TRIGGER psp_call_queue_forbid_truncate;
+ALTER TABLE payments.psp_call_deposit ENABLE ALWAYS TRIGGER psp_call_deposit_forbid_truncate;
 ALTER TABLE payments.psp_attempt ENABLE ALWAYS TRIGGER psp_attempt_forbid_change;
 ALTER TABLE payments.psp_attempt ENABLE ALWAYS TRIGGER psp_attempt_forbid_truncate;
 ALTER TABLE payments.psp_answer ENABLE ALWAYS TRIGGER psp_answer_forbid_change;

@@ -34,6 +34,7 @@ CREATE VIEW payments.open_calls WITH (security_barrier) AS
 		CASE WHEN q.state = 'S' THEN 'in flight' WHEN q.state = 'D' THEN 'waits for a person'
 			WHEN q.next_operation = 'C' AND q.first_sent_at IS NULL AND (SELECT w.state FROM payments.worker_slots() w
 				WHERE w.database = pg_catalog.current_database()) = 'disarmed' THEN 'waits for arming'
+			WHEN q.state = 'W' THEN 'waits for a deposit'
 			ELSE 'pending' END AS state,
 		CASE q.next_operation WHEN 'Q' THEN 'query' ELSE 'confirm' END AS next_operation,
 		q.attempt_no AS attempts, q.failures, q.outcome_unknown, q.due_at, q.first_sent_at,
@@ -48,7 +49,12 @@ CREATE VIEW payments.open_calls WITH (security_barrier) AS
 			ELSE 'trying'
 		END AS kind,
 		CASE WHEN q.state = 'D' OR q.state = 'P' AND q.phase <> 'D' THEN q.first_sent_at + '15 min' END AS resolvable_at
-	FROM ONLY payments.psp_call_queue q
+	FROM (SELECT order_id, call_id, state, next_operation, attempt_no, failures, outcome_unknown, phase, due_at, first_sent_at
+			FROM ONLY payments.psp_call_queue
+			UNION ALL
+			SELECT order_id, call_id, 'W' AS state, 'Q' AS next_operation, attempt_no, 0 AS failures, false AS outcome_unknown,
+				'D' AS phase, due_at, first_sent_at
+			FROM ONLY payments.psp_call_deposit) q
 		JOIN ONLY payments.psp_call c ON c.id = q.call_id
 		LEFT JOIN LATERAL (
 			SELECT a.meaning, a.code, a.received_at, a.action

@@ -90,7 +90,11 @@ CREATE FUNCTION payments.explain(order_id text,
 					ELSE format('a %s comes at %s, after %s failures', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF'), q.failures) END)
 			ELSE 'nobody has confirmed it' END)
 		FROM (SELECT clock_timestamp(), payments.status(explain.order_id)) now (now, status)
-			LEFT JOIN ONLY payments.psp_call_queue q ON q.order_id = explain.order_id
+			LEFT JOIN (SELECT order_id, state, next_operation, attempt_no, failures, phase, due_at
+				FROM ONLY payments.psp_call_queue
+				UNION ALL
+				SELECT order_id, 'P', 'Q', attempt_no, 0, 'D', due_at
+				FROM ONLY payments.psp_call_deposit) q ON q.order_id = explain.order_id
 			LEFT JOIN LATERAL (SELECT CASE q.next_operation WHEN 'C' THEN 'confirm' ELSE 'query' END) o (operation) ON true)
 	SELECT t.at, t.at - min(t.at) OVER (), t.story FROM told t
 		ORDER BY t.place = 99, t.at, t.place, t.n, t.sub

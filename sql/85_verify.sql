@@ -150,12 +150,15 @@ CREATE FUNCTION payments.verify(
 		SELECT 12, 'every order under way has an open call, and no other has one',
 			count(*),
 			min(format('order "%s": status %s, %s', p.order_id, p.status,
-				CASE WHEN q.call_id IS NULL THEN 'no open call' ELSE format('call %s is open', q.call_id) END))
-				FILTER (WHERE (p.status IN ('EXECUTING', 'UNKNOWN')) <> (q.call_id IS NOT NULL))
+				CASE WHEN q.calls IS NULL THEN 'no open call' ELSE format('call %s is open', q.calls) END))
+				FILTER (WHERE coalesce(q.n, 0) <> CASE WHEN p.status IN ('EXECUTING', 'UNKNOWN') THEN 1 ELSE 0 END)
 		FROM (SELECT order_id, CASE WHEN min(payment_order_status) = max(payment_order_status)
 				THEN min(payment_order_status) ELSE 'UNKNOWN' END AS status
 			FROM ONLY payments.payment_order GROUP BY order_id) p
-			LEFT JOIN ONLY payments.psp_call_queue q ON q.order_id = p.order_id
+			LEFT JOIN (SELECT order_id, count(*) AS n, string_agg(call_id::text, ', call ' ORDER BY call_id) AS calls
+				FROM (SELECT order_id, call_id FROM ONLY payments.psp_call_queue
+					UNION ALL SELECT order_id, call_id FROM ONLY payments.psp_call_deposit) c
+				GROUP BY order_id) q ON q.order_id = p.order_id
 
 		UNION ALL
 		SELECT 13, 'every answer belongs to an attempt that was committed before it',
@@ -396,6 +399,16 @@ CREATE FUNCTION payments.verify(
 			LEFT JOIN LATERAL (SELECT a.order_id, a.action FROM ONLY payments.psp_answer a
 				WHERE a.order_id = o.order_id AND a.action IN ('succeed', 'fail') LIMIT 1) a ON true
 		WHERE o.action = 'resolve'
+
+		UNION ALL
+		SELECT 28, 'open calls stand in the queues of their merchants',
+			count(*),
+			min(format('call %s of order "%s" is in the queue of merchant %s', q.call_id, q.order_id, q.merchant_id))
+				FILTER (WHERE m.id IS DISTINCT FROM q.merchant_id)
+		FROM (SELECT call_id, order_id, merchant_id FROM ONLY payments.psp_call_queue
+				UNION ALL SELECT call_id, order_id, merchant_id FROM ONLY payments.psp_call_deposit) q
+			LEFT JOIN ONLY payments.psp_call c ON c.id = q.call_id
+			LEFT JOIN ONLY payments.merchant m ON m.name = c.merchant
 	) v
 	ORDER BY v.n
 	$$;

@@ -1,6 +1,6 @@
 -- The same numbers as OpenMetrics text, for this database.
 
--- From the queue alone, so that a million open calls can be counted often.
+-- From the queues alone, so that a million open calls can be counted often.
 CREATE VIEW payments.open_call_counts WITH (security_barrier) AS
 	SELECT k.kind, pg_catalog.count(q.kind) AS calls, pg_catalog.min(q.first_sent_at) AS first_sent_at,
 		pg_catalog.min(q.due_at) FILTER (WHERE q.state = 'P') AS due_at
@@ -15,7 +15,10 @@ CREATE VIEW payments.open_call_counts WITH (security_barrier) AS
 					WHEN q.outcome_unknown THEN 'unknown'
 					ELSE 'trying'
 				END AS kind
-			FROM ONLY payments.psp_call_queue q) q ON q.kind = k.kind
+			FROM (SELECT call_id, state, phase, outcome_unknown, first_sent_at, due_at FROM ONLY payments.psp_call_queue
+				UNION ALL
+				SELECT call_id, 'P' AS state, 'D' AS phase, false AS outcome_unknown, first_sent_at, due_at FROM ONLY payments.psp_call_deposit) q) q
+			ON q.kind = k.kind
 	GROUP BY k.kind;
 COMMENT ON VIEW payments.open_call_counts IS
 'How many calls of each kind are open, since when the oldest of them, and when the next is due';

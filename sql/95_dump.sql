@@ -15,6 +15,7 @@ SELECT pg_catalog.pg_extension_config_dump('payments.payment_order', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.payment_order_history', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.psp_call', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.psp_call_queue', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.psp_call_deposit', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.psp_attempt', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.psp_answer', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.operator_action', '');
@@ -36,6 +37,7 @@ SELECT pg_catalog.pg_extension_config_dump('payments.event', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event_consumer', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.maintenance_log', '');
 
+SELECT pg_catalog.pg_extension_config_dump('payments.merchant_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.payment_event_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.payment_order_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.payment_order_history_id_seq', '');

@@ -76,12 +76,12 @@ Datum
 payments_set_merchant(PG_FUNCTION_ARGS)
 {
 	static PayStatement upsert = {
-		"INSERT INTO payments.merchant (name, client_key, mid) VALUES ($1, $2, $3)"
+		"INSERT INTO payments.merchant (name, client_key, mid, id) VALUES ($1, $2, $3, $4)"
 		" ON CONFLICT ON CONSTRAINT merchant_pkey"
 		" DO UPDATE SET client_key = EXCLUDED.client_key, mid = EXCLUDED.mid",
-		3, {TEXTOID, TEXTOID, TEXTOID}
+		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
 	};
-	Datum		values[3];
+	Datum		values[4];
 
 	pay_args_require(fcinfo, 0, "name");
 	pay_args_require(fcinfo, 1, "client_key");
@@ -95,7 +95,8 @@ payments_set_merchant(PG_FUNCTION_ARGS)
 	pay_db_connect();
 	for (int i = 0; i < 3; i++)
 		values[i] = PG_GETARG_DATUM(i);
-	pay_db_run(&upsert, values, PG_ARGISNULL(2) ? "  n" : NULL);
+	values[3] = Int64GetDatum(pay_db_draw_ids("merchant_id_seq", 1)[0]);
+	pay_db_run(&upsert, values, PG_ARGISNULL(2) ? "  n " : NULL);
 	pay_db_finish();
 	PG_RETURN_VOID();
 }

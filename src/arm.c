@@ -39,7 +39,7 @@ payments_arm(PG_FUNCTION_ARGS)
 				 errdetail("payments.environment is \"test\": live keys are refused, and test keys need no arming."),
 				 errhint("To go live, set payments.environment to \"live\" in the configuration file and reload it.")));
 	pay_arming_arm(reason, GetUserNameFromId(GetSessionUserId(), false));
-	pay_wake_enqueued();
+	pay_wake_look();
 	PG_RETURN_VOID();
 }
 
@@ -54,7 +54,7 @@ payments_disarm(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("payments.disarm");
 	pay_arming_disarm(reason, GetUserNameFromId(GetSessionUserId(), false));
-	pay_wake_enqueued();
+	pay_wake_look();
 	PG_RETURN_VOID();
 }
 

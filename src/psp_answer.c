@@ -264,6 +264,7 @@ pay_psp_call_move(PayResult *results, int n, const bool *owned,
 {
 	close_calls(results, n, owned);
 	reschedule_calls(results, n, owned, now);
+	pay_psp_deposit_await(results, n, owned, now);
 	for (int i = 0; i < n; i++)
 		if (owned[i] && results[i].decision.action == PAY_ACTION_RENEW)
 			renew_call(&results[i], now);
@@ -345,7 +346,8 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 
 		if (!owned[i] || decision->action == PAY_ACTION_SUCCEED ||
 			decision->action == PAY_ACTION_FAIL ||
-			decision->action == PAY_ACTION_RENEW)
+			decision->action == PAY_ACTION_RENEW ||
+			decision->action == PAY_ACTION_AWAIT_DEPOSIT)
 			continue;
 		order_ids[m] = results[i].claim->order_id;
 		calls[m] = results[i].claim->call_id;
@@ -426,6 +428,7 @@ renew_call(PayResult *result, TimestampTz now)
 	values[2] = TimestampTzGetDatum(now + result->decision.delay);
 	values[3] = BoolGetDatum(result->decision.outcome_unknown);
 	pay_db_run(&replace, values, NULL);
+	result->renewed_as = id;
 }
 
 /*

@@ -22,11 +22,6 @@
 #include "psp_call.h"
 #include "wake.h"
 
-/* Is a call of the queue (q, c) one that is not withheld? */
-#define MAY_BE_CLAIMED(withheld) \
-	"(q.next_operation OPERATOR(pg_catalog.=) 'Q' OR q.first_sent_at IS NOT NULL" \
-	" OR c.merchant OPERATOR(pg_catalog.<>) ALL (" withheld "))"
-
 static PayClaim *make_claim(uint64 row, TimestampTz now,
 							MemoryContext parent);
 
@@ -72,9 +67,10 @@ pay_psp_call_enqueue(const PayCallRequest *request, TimestampTz now)
 		TEXTOID, TEXTOID, TIMESTAMPTZOID}
 	};
 	static PayStatement insert_queue = {
-		"INSERT INTO payments.psp_call_queue (call_id, order_id, due_at)"
-		" VALUES ($1, $2, $3)",
-		3, {INT8OID, TEXTOID, TIMESTAMPTZOID}
+		"INSERT INTO payments.psp_call_queue (call_id, order_id, merchant_id, due_at)"
+		" SELECT $1, $2, m.id, $3 FROM payments.merchant m"
+		" WHERE m.name OPERATOR(pg_catalog.=) $4 RETURNING merchant_id",
+		4, {INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
 	};
 	PayTossRequest toss;
 	char		body[1024];
@@ -105,31 +101,24 @@ pay_psp_call_enqueue(const PayCallRequest *request, TimestampTz now)
 	pay_db_run(&insert_call, values, NULL);
 
 	values[2] = TimestampTzGetDatum(now);
-	pay_db_run(&insert_queue, values, NULL);
+	if (pay_db_run(&insert_queue, values, NULL) != 1)
+		elog(ERROR, "merchant \"%s\" of order \"%s\" does not exist",
+			 request->merchant, request->order_id);
 
-	pay_wake_enqueued();
+	pay_wake_enqueued(id, pay_db_int64(0, 1), now);
 	return id;
 }
 
 /*
- * Peek without a lock, then claim by key: rows that are locked are passed
- * over, and a row that another took meanwhile no longer has state P.
+ * By key: rows that are locked are passed over, and a row that is not as it is
+ * believed to be does not match.
  */
 int
-pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
-				   PayKeysOf keys_of, const PayWithheld *withheld,
-				   MemoryContext parent, PayClaim ***claims)
+pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
+				   TimestampTz now, MemoryContext parent, PayClaim ***claims)
 {
-	static PayStatement peek = {
-		"SELECT q.order_id, c.merchant FROM payments.psp_call_queue q"
-		" JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
-		" WHERE q.state OPERATOR(pg_catalog.=) 'P' AND q.due_at OPERATOR(pg_catalog.<=) $2"
-		" AND " MAY_BE_CLAIMED("$3")
-		" ORDER BY q.call_id LIMIT $1",
-		3, {INT4OID, TIMESTAMPTZOID, TEXTARRAYOID}
-	};
 	static PayStatement claim = {
-		"WITH free AS (SELECT q.call_id, q.order_id, w.fingerprint,"
+		"WITH free AS (SELECT q.call_id, w.fingerprint,"
 		" q.sent_as IS NOT NULL AND q.sent_as IS DISTINCT FROM w.fingerprint"
 		" AND q.sent_as IS DISTINCT FROM w.previous AS key_changed,"
 		" q.next_operation OPERATOR(pg_catalog.=) 'C' AND w.may_charge"
@@ -137,8 +126,10 @@ pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
 		" AND COALESCE(q.sent_as OPERATOR(pg_catalog.=) w.fingerprint"
 		" OR q.sent_as OPERATOR(pg_catalog.=) w.previous, q.sent_as IS NULL) AS is_confirm"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($4),"
-		" pg_catalog.unnest($6), pg_catalog.unnest($7)) AS w (order_id, fingerprint, previous, may_charge)"
-		" JOIN payments.psp_call_queue q ON q.order_id OPERATOR(pg_catalog.=) w.order_id"
+		" pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8))"
+		" AS w (call_id, fingerprint, previous, may_charge, merchant_id)"
+		" JOIN payments.psp_call_queue q ON q.call_id OPERATOR(pg_catalog.=) w.call_id"
+		" AND q.merchant_id OPERATOR(pg_catalog.=) w.merchant_id"
 		" WHERE q.state OPERATOR(pg_catalog.=) 'P' AND q.due_at OPERATOR(pg_catalog.<=) $3"
 		" AND (w.may_charge OR q.next_operation OPERATOR(pg_catalog.=) 'Q' OR q.first_sent_at IS NOT NULL)"
 		" FOR NO KEY UPDATE OF q SKIP LOCKED),"
@@ -147,8 +138,7 @@ pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
 		" next_operation = CASE WHEN f.is_confirm THEN 'C'::pg_catalog.\"char\" ELSE 'Q'::pg_catalog.\"char\" END,"
 		" first_sent_at = CASE WHEN f.is_confirm THEN COALESCE(q.first_sent_at, $3) ELSE q.first_sent_at END,"
 		" sent_as = CASE WHEN f.is_confirm THEN COALESCE(q.sent_as, f.fingerprint) ELSE q.sent_as END"
-		" FROM free f WHERE q.order_id OPERATOR(pg_catalog.=) f.order_id"
-		" AND q.call_id OPERATOR(pg_catalog.=) f.call_id RETURNING q.*, f.key_changed),"
+		" FROM free f WHERE q.call_id OPERATOR(pg_catalog.=) f.call_id RETURNING q.*, f.key_changed),"
 		" sent AS (INSERT INTO payments.psp_attempt (call_id, attempt_no, order_id, operation, epoch, claimed_at)"
 		" SELECT call_id, attempt_no, order_id,"
 		" CASE WHEN next_operation OPERATOR(pg_catalog.=) 'C' THEN 'confirm' ELSE 'query' END, epoch, $3"
@@ -156,50 +146,42 @@ pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
 		" SELECT q.call_id, q.attempt_no, c.payment_event_id, q.order_id, c.merchant,"
 		" c.idempotency_key, c.request_body, c.payment_key, c.currency, c.amount,"
 		" y.minor_units::pg_catalog.int4, q.next_operation, q.outcome_unknown, q.key_answered,"
-		" q.failures, q.first_sent_at, q.phase, q.key_changed, q.due_at, q.sent_as"
+		" q.failures, q.first_sent_at, q.phase, q.key_changed, q.due_at, q.sent_as, q.merchant_id"
 		" FROM claimed q JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
 		" AND c.order_id OPERATOR(pg_catalog.=) q.order_id"
 		" JOIN payments.currency y ON y.code OPERATOR(pg_catalog.=) c.currency"
 		" ORDER BY q.call_id",
-		7, {TEXTARRAYOID, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID,
-		TEXTARRAYOID, BOOLARRAYOID}
+		8, {INT8ARRAYOID, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID,
+		TEXTARRAYOID, BOOLARRAYOID, INT8ARRAYOID}
 	};
 	MemoryContext caller = pay_db_connect();
-	char	  **order_ids;
-	char	  **fingerprints;
-	char	  **previous;
-	bool	   *may_charge;
-	int			n;
-	Datum		values[7];
+	int64	   *call_ids = palloc(sizeof(int64) * Max(n_wanted, 1));
+	int64	   *merchant_ids = palloc(sizeof(int64) * Max(n_wanted, 1));
+	char	  **fingerprints = palloc(sizeof(char *) * Max(n_wanted, 1));
+	char	  **previous = palloc(sizeof(char *) * Max(n_wanted, 1));
+	bool	   *may_charge = palloc(sizeof(bool) * Max(n_wanted, 1));
+	int			n = 0;
+	Datum		values[8];
 
-	*claims = NULL;
-	values[0] = Int32GetDatum(limit);
-	values[1] = TimestampTzGetDatum(now);
-	values[2] = pay_db_text_array(withheld->merchants, withheld->n);
-	n = limit > 0 ? (int) pay_db_run(&peek, values, NULL) : 0;
-	if (n > 0)
+	for (int i = 0; i < n_wanted; i++)
 	{
-		order_ids = palloc(sizeof(char *) * n);
-		fingerprints = palloc(sizeof(char *) * n);
-		previous = palloc(sizeof(char *) * n);
-		may_charge = palloc(sizeof(bool) * n);
-		for (int i = 0; i < n; i++)
-		{
-			PayMerchantKeys keys;
-
-			order_ids[i] = pay_db_text(i, 1);
-			keys_of(pay_db_text(i, 2), &keys);
-			fingerprints[i] = unconstify(char *, keys.fingerprint);
-			previous[i] = unconstify(char *, keys.previous);
-			may_charge[i] = keys.may_charge;
-		}
-		values[0] = pay_db_text_array(order_ids, n);
+		call_ids[i] = wanted[i].call_id;
+		merchant_ids[i] = wanted[i].merchant_id;
+		fingerprints[i] = unconstify(char *, wanted[i].keys->fingerprint);
+		previous[i] = unconstify(char *, wanted[i].keys->previous);
+		may_charge[i] = wanted[i].keys->may_charge;
+	}
+	*claims = NULL;
+	if (n_wanted > 0)
+	{
+		values[0] = pay_db_int64_array(call_ids, n_wanted);
 		values[1] = Int64GetDatum(epoch);
 		values[2] = TimestampTzGetDatum(now);
-		values[3] = pay_db_text_array(fingerprints, n);
+		values[3] = pay_db_text_array(fingerprints, n_wanted);
 		values[4] = TimestampTzGetDatum(now - PAY_CONFIRM_WINDOW);
-		values[5] = pay_db_text_array(previous, n);
-		values[6] = pay_db_bool_array(may_charge, n);
+		values[5] = pay_db_text_array(previous, n_wanted);
+		values[6] = pay_db_bool_array(may_charge, n_wanted);
+		values[7] = pay_db_int64_array(merchant_ids, n_wanted);
 		n = (int) pay_db_run(&claim, values, NULL);
 	}
 	if (n > 0)
@@ -231,6 +213,7 @@ make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 	claim->payment_key = pay_db_text(row, 8);
 	claim->currency = pay_db_text(row, 9);
 	claim->sent_as = pay_db_text(row, 20);
+	claim->merchant_id = pay_db_int64(row, 21);
 
 	claim->request.operation = (PayTossOperation) pay_db_char(row, 12);
 	claim->request.payment_key = claim->payment_key;
@@ -252,33 +235,6 @@ make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 	claim->is_first_send = claim->state.first_sent_at == now;
 	MemoryContextSwitchTo(caller);
 	return claim;
-}
-
-bool
-pay_psp_call_next_due(const PayWithheld *withheld, TimestampTz *due_at)
-{
-	static PayStatement of_all = {
-		"SELECT pg_catalog.min(due_at) FROM payments.psp_call_queue"
-		" WHERE state OPERATOR(pg_catalog.=) 'P'",
-		0
-	};
-	static PayStatement of_some = {
-		"SELECT pg_catalog.min(q.due_at) FROM payments.psp_call_queue q"
-		" JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
-		" WHERE q.state OPERATOR(pg_catalog.=) 'P' AND " MAY_BE_CLAIMED("$1"),
-		1, {TEXTARRAYOID}
-	};
-	bool		is_null;
-	Datum		due;
-	Datum		values[1];
-
-	pay_db_connect();
-	values[0] = pay_db_text_array(withheld->merchants, withheld->n);
-	pay_db_run(withheld->n > 0 ? &of_some : &of_all, values, NULL);
-	due = pay_db_datum(0, 1, &is_null);
-	*due_at = is_null ? 0 : DatumGetTimestampTz(due);
-	pay_db_finish();
-	return !is_null;
 }
 
 /*

@@ -2,9 +2,10 @@
  * psp_call.h
  *		Calls to the PSP: the immutable payload, the queue, the attempts.
  *
- * psp_call.c and psp_answer.c alone write the call tables.  The functions of
- * the worker (claim, next_due, begin_epoch, quarantine) connect by themselves
- * and run inside a transaction of the caller; the others need pay_db_connect.
+ * psp_call.c, psp_answer.c and psp_deposit.c alone write the call tables;
+ * psp_queue.c reads what waits.  The functions of the worker (claim, those of
+ * psp_queue.c, recall, begin_epoch, quarantine) connect by themselves and run
+ * inside a transaction of the caller; the others need pay_db_connect.
  */
 #ifndef PAY_PSP_CALL_H
 #define PAY_PSP_CALL_H
@@ -46,6 +47,7 @@ typedef struct PayClaim
 	int64		call_id;
 	int			attempt_no;
 	int64		payment_event_id;
+	int64		merchant_id;
 	char	   *order_id;
 	char	   *merchant;
 	char	   *idempotency_key;
@@ -71,37 +73,72 @@ typedef struct PayMerchantKeys
 	bool		may_charge;
 } PayMerchantKeys;
 
-typedef void (*PayKeysOf) (const char *merchant, PayMerchantKeys *keys);
-
-/*
- * Merchants whose confirms are withheld: what nothing was sent of is left where
- * it is.  What was sent before is asked about, however it would go on.
- */
-typedef struct PayWithheld
+/* A call that is to be claimed, and of whom it is believed to be. */
+typedef struct PayCallWanted
 {
-	char	  **merchants;
-	int			n;
-} PayWithheld;
+	int64		call_id;
+	int64		merchant_id;
+	const PayMerchantKeys *keys;
+} PayCallWanted;
 
 /*
- * Claim up to limit pending calls that are due, oldest first, for this epoch:
- * queue rows go to 'S', attempts are written.  Nothing may be sent before the
- * caller has committed.  Rows that another session has locked are passed over,
- * and so are withheld ones; keys_of may withhold more of them, and adds those
- * to the list by itself.
+ * Claim those calls that are pending and due, for this epoch: queue rows go to
+ * 'S', attempts are written.  Nothing may be sent before the caller has
+ * committed.  Rows that another session has locked are passed over, and so is
+ * whatever is not as the caller believes, and of a merchant that may not charge
+ * that of which nothing was sent.
  * What would be a confirm is claimed as a query when the payment's window has
  * closed since the first one, when that was sent under a fingerprint that is
  * not there any more, or when its merchant may not charge.
  * Claims are made below parent; the array lives in the current context.
  */
-extern int	pay_psp_call_claim(int limit, int64 epoch, TimestampTz now,
-							   PayKeysOf keys_of,
-							   const PayWithheld *withheld,
+extern int	pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted,
+							   int64 epoch, TimestampTz now,
 							   MemoryContext parent, PayClaim ***claims);
 
-/* Earliest due_at among pending calls that are not withheld; false: none. */
-extern bool pay_psp_call_next_due(const PayWithheld *withheld,
-								  TimestampTz *due_at);
+/*
+ * What waits (psp_queue.c).  The rows of a merchant behind an id, in order, at
+ * most max; and those of some ids that are pending, and may be claimed if they
+ * are due.  palloc'ed.
+ */
+typedef struct PayQueueRow
+{
+	int64		call_id;
+	int64		merchant_id;
+	TimestampTz due_at;			/* DT_NOEND: is not to be claimed */
+} PayQueueRow;
+
+extern int	pay_psp_queue_read(int64 merchant_id, bool may_charge, int64 after,
+							   int max, PayQueueRow **rows);
+extern int	pay_psp_queue_look(const PayCallWanted *wanted, int n,
+							   PayQueueRow **rows);
+extern int	pay_psp_queue_rows(MemoryContext caller, uint64 n,
+							   PayQueueRow **rows);
+
+/*
+ * Calls that wait for a deposit (psp_deposit.c).  Bring up to max of those that
+ * are due back into the queue; say when the next one is (DT_NOEND: none); and,
+ * for psp_operator.c, bring back that of an order.
+ */
+extern int	pay_psp_deposit_recall(TimestampTz now, int max,
+								   PayQueueRow **rows);
+extern TimestampTz pay_psp_deposit_next(void);
+extern bool pay_psp_deposit_recall_order(const char *order_id);
+
+/* Every merchant.  palloc'ed. */
+typedef struct PayMerchant
+{
+	int64		id;
+	char	   *name;
+} PayMerchant;
+
+extern int	pay_psp_queue_merchants(PayMerchant **merchants);
+
+/*
+ * Which transactions are prepared in this database: a number that is another
+ * one when they are others; 0 when there are none.
+ */
+extern uint32 pay_psp_queue_prepared(void);
 
 /*
  * Begin a run: draw the next epoch, and make calls in flight under older
@@ -138,19 +175,22 @@ typedef struct PayResult
 	TimestampTz received_at;
 	bool		is_late;		/* recorded as evidence only */
 	bool		is_quarantined;
+	int64		renewed_as;		/* the call that took its place, or 0 */
 } PayResult;
 
 /*
  * For settle.c.  Record the answers (always), and of those results whose
  * attempt still belongs to epoch lock the queue rows: owned[i] tells.  Then
- * move the queue rows as the decisions say: closed calls leave it, renewed
- * ones get a new call.
+ * move the queue rows as the decisions say: closed calls leave it, those that
+ * wait for a deposit go to a table of their own, renewed ones get a new call.
  */
 extern void pay_psp_call_fence(PayResult *results, int n, int64 epoch,
 							   bool *owned);
 extern void pay_psp_call_record(PayResult *results, int n, const bool *owned);
 extern void pay_psp_call_move(PayResult *results, int n, const bool *owned,
 							  TimestampTz now);
+extern void pay_psp_deposit_await(PayResult *results, int n,
+								  const bool *owned, TimestampTz now);
 
 /*
  * Put a call whose result could not be applied aside: 'D', with the error's

@@ -12,7 +12,9 @@
 #include "utils/builtins.h"
 
 #include "db.h"
+#include "psp_call.h"
 #include "psp_operator.h"
+#include "wake.h"
 
 bool
 pay_psp_operator_lock(const char *order_id, PayOpenCall *call)
@@ -24,6 +26,7 @@ pay_psp_operator_lock(const char *order_id, PayOpenCall *call)
 	};
 	Datum		values[1] = {CStringGetTextDatum(order_id)};
 
+	(void) pay_psp_deposit_recall_order(order_id);
 	if (pay_db_run(&lock, values, NULL) == 0)
 		return false;
 	call->call_id = pay_db_int64(0, 1);
@@ -41,13 +44,14 @@ pay_psp_operator_push(const char *order_id, TimestampTz now)
 		" next_operation = CASE WHEN attempt_no OPERATOR(pg_catalog.=) 0 THEN next_operation ELSE 'Q' END,"
 		" phase = CASE WHEN phase OPERATOR(pg_catalog.=) 'X' THEN 'R' ELSE phase END,"
 		" state = 'P' WHERE order_id OPERATOR(pg_catalog.=) $1"
-		" AND state OPERATOR(pg_catalog.<>) 'S'",
+		" AND state OPERATOR(pg_catalog.<>) 'S' RETURNING call_id, merchant_id",
 		2, {TEXTOID, TIMESTAMPTZOID}
 	};
 	Datum		values[2] = {CStringGetTextDatum(order_id),
 	TimestampTzGetDatum(now)};
 
-	pay_db_run(&push, values, NULL);
+	if (pay_db_run(&push, values, NULL) > 0)
+		pay_wake_enqueued(pay_db_int64(0, 1), pay_db_int64(0, 2), now);
 }
 
 void

@@ -23,13 +23,14 @@ typedef struct PayOpenCall
 
 /*
  * Lock and read the open call of an order; false when there is none.  Waits
- * for a claim that is being committed, and none can come in between.
+ * for a claim that is being committed, and none can come in between.  One that
+ * waits for a deposit comes back into the queue.
  */
 extern bool pay_psp_operator_lock(const char *order_id, PayOpenCall *call);
 
 /*
- * Make it due now, if it is not in flight.  What was sent before is only asked
- * about.
+ * Make it due now, if it is not in flight, and tell the worker.  What was sent
+ * before is only asked about.
  */
 extern void pay_psp_operator_push(const char *order_id, TimestampTz now);
 

@@ -29,7 +29,9 @@
 #define QUERY_CAP			(300 * SECOND)
 #define LATER_DELAY			(30 * SECOND)
 #define WINDOW_DELAY		(30 * SECOND)	/* between queries as it closes */
-#define DEPOSIT_DELAY		(300 * SECOND)
+#define DEPOSIT_DELAY		(300 * SECOND)	/* at first */
+#define DEPOSIT_CAP			(1800 * SECOND)
+#define DEPOSIT_SHARE		12	/* of its age, between the two */
 #define MAX_MISMATCHES		5	/* fruitless queries before a person looks */
 #define BUSY_ASKS			4	/* every so many times a query instead */
 #define MAX_FAILURES		1000000 /* where the count of failures stops */
@@ -54,7 +56,7 @@ static void resolve_open(const PayCallState *state, PayTime age,
 static void resolve_contradiction(PayDecision *decision);
 static void resend(PayDecision *decision, PayTime age, PayTime delay);
 static void finish(PayDecision *decision, PayAction action);
-static void await_deposit(PayDecision *decision);
+static void await_deposit(PayDecision *decision, PayTime age);
 static void doubt(PayDecision *decision);
 static void again(PayDecision *decision, PayAction action, PayTime delay);
 static PayTime back_off(int failures, PayTime cap);
@@ -108,7 +110,7 @@ resolve_confirm(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			return;
 
 		case PAY_MEANS_WAITING:
-			await_deposit(decision);
+			await_deposit(decision, age);
 			return;
 
 		case PAY_MEANS_REFUSED:
@@ -176,7 +178,7 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			return;
 
 		case PAY_MEANS_WAITING:
-			await_deposit(decision);
+			await_deposit(decision, age);
 			return;
 
 		case PAY_MEANS_ABORTED:
@@ -326,13 +328,18 @@ finish(PayDecision *decision, PayAction action)
 /*
  * Confirmed, and an account to pay into exists.  The outcome of the confirm is
  * known; orders that became UNKNOWN on the way stay so until the deposit,
- * because no transition leads back to EXECUTING.
+ * because no transition leads back to EXECUTING.  Most who pay do so soon, the
+ * others within days: it is asked for ever more rarely.
  */
 static void
-await_deposit(PayDecision *decision)
+await_deposit(PayDecision *decision, PayTime age)
 {
 	finish(decision, PAY_ACTION_AWAIT_DEPOSIT);
-	decision->delay = DEPOSIT_DELAY;
+	decision->delay = age / DEPOSIT_SHARE;
+	if (decision->delay < DEPOSIT_DELAY)
+		decision->delay = DEPOSIT_DELAY;
+	if (decision->delay > DEPOSIT_CAP)
+		decision->delay = DEPOSIT_CAP;
 	decision->key_answered = true;
 	decision->phase = PAY_PHASE_DEPOSIT;
 }

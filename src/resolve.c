@@ -84,7 +84,6 @@ payments_retry(PG_FUNCTION_ARGS)
 	pay_psp_operator_push(action.order_id, now);
 	action.call_id = call.call_id;
 	pay_operator_action_record(&action, now);
-	pay_wake_enqueued();
 	pay_db_finish();
 	PG_RETURN_VOID();
 }

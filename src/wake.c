@@ -2,15 +2,15 @@
  * wake.c
  *		Waking the worker of a database, and those who wait for an order.
  *
- * Owns what this transaction has queued, as one number, and the callbacks at
- * its end.  They are registered once per process; for a transaction that
- * queued nothing they cost one comparison.
+ * Owns what this transaction has queued, in memory of fixed size, and the
+ * callbacks at its end.  They are registered once per process; for a
+ * transaction that queued nothing they cost one comparison.
  *
- * A wake-up is a hint: it says that it is worth looking, never what there is
- * to see.  One too many is harmless, and the worker's sweep makes up for those
- * that nobody can give: COMMIT PREPARED runs no callback of ours, which is why
- * PREPARE asks the worker to look every second until no prepared transaction
- * is left in its database.
+ * What the worker gets are hints (hint.h).  One too many is harmless: savepoints
+ * that were rolled back leave some for rows that are not there.  The worker's
+ * sweep makes up for those that nobody can give: COMMIT PREPARED runs no
+ * callback of ours, which is why PREPARE asks the worker to look every second
+ * until no prepared transaction is left in its database.
  */
 #include "postgres.h"
 
@@ -23,8 +23,11 @@
 #include "storage/latch.h"
 
 #include "fault.h"
+#include "hint.h"
 #include "wake.h"
 #include "worker_slot.h"
+
+#define PAY_WAKE_HINTS	64		/* of one transaction */
 
 /*
  * The outermost nesting level at which a call that is still there was queued;
@@ -33,6 +36,11 @@
  * outwards, before its parent can queue again.
  */
 static int	queued_level = 0;
+
+/* The calls themselves; of more than these, the smallest id of the rest. */
+static PayHint hints[PAY_WAKE_HINTS];
+static int	n_hints = 0;
+static int64 lost_from = PAY_HINT_NONE;
 
 /*
  * Those who wait for orders that this transaction ends, one bit for each of
@@ -45,8 +53,12 @@ StaticAssertDecl(PAY_WAITER_BUCKETS <= 64, "a bucket has a bit");
 /* An extension was created or dropped in this transaction: perhaps ours. */
 static bool extension_changed = false;
 
+/* This transaction changes something else that the worker should look at. */
+static bool look = false;
+
 static object_access_hook_type next_object_access_hook = NULL;
 
+static void forget_queued(void);
 static void at_transaction_end(XactEvent event, void *arg);
 static void at_subtransaction_end(SubXactEvent event,
 								  SubTransactionId mySubid,
@@ -72,12 +84,23 @@ pay_wake_available(void)
 }
 
 void
-pay_wake_enqueued(void)
+pay_wake_enqueued(int64 call_id, int64 merchant_id, TimestampTz due_at)
 {
 	int			level = GetCurrentTransactionNestLevel();
+	PayHint		hint = {call_id, due_at, merchant_id};
 
 	if (queued_level == 0 || queued_level > level)
 		queued_level = level;
+	if (n_hints < PAY_WAKE_HINTS)
+		hints[n_hints++] = hint;
+	else
+		lost_from = Min(lost_from, call_id);
+}
+
+void
+pay_wake_look(void)
+{
+	look = true;
 }
 
 bool
@@ -93,7 +116,8 @@ pay_wake_uncommitted(void)
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (queued_level == 0 && !extension_changed && settled_buckets == 0)
+	if (queued_level == 0 && !extension_changed && !look &&
+		settled_buckets == 0)
 		return;
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_PREPARE &&
 		event != XACT_EVENT_ABORT)
@@ -103,17 +127,30 @@ at_transaction_end(XactEvent event, void *arg)
 		PAY_FAULT_QUIET("confirm-committed");
 	if (pay_worker_shared != NULL && event != XACT_EVENT_ABORT)
 	{
-		if (queued_level > 0 || extension_changed)
-			pay_worker_slot_knock(MyDatabaseId, event == XACT_EVENT_PREPARE);
+		if (queued_level == 0 && !extension_changed && !look)
+			;					/* the worker's own transactions, mostly */
+		else if (event == XACT_EVENT_PREPARE)
+			pay_worker_slot_knock_prepared(MyDatabaseId);
+		else
+			pay_worker_slot_knock(MyDatabaseId, hints, n_hints, lost_from,
+								  extension_changed || look);
 		if (extension_changed)
 			pay_worker_slot_knock_launcher();
 		for (int i = 0; settled_buckets != 0; i++, settled_buckets >>= 1)
 			if (settled_buckets & 1)
 				ConditionVariableBroadcast(&pay_worker_shared->waiters[i]);
 	}
-	queued_level = 0;
-	extension_changed = false;
+	forget_queued();
+	extension_changed = look = false;
 	settled_buckets = 0;
+}
+
+static void
+forget_queued(void)
+{
+	queued_level = 0;
+	n_hints = 0;
+	lost_from = PAY_HINT_NONE;
 }
 
 static void
@@ -127,7 +164,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
 
 	level = GetCurrentTransactionNestLevel();
 	if (event == SUBXACT_EVENT_ABORT_SUB && queued_level >= level)
-		queued_level = 0;
+		forget_queued();
 	else if (event == SUBXACT_EVENT_COMMIT_SUB && queued_level >= level)
 		queued_level = level - 1;
 }

@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 /* Register the transaction callbacks; once per process, from _PG_init. */
 extern void pay_wake_register(void);
 
@@ -17,10 +19,14 @@ extern void pay_wake_register(void);
 extern bool pay_wake_available(void);
 
 /*
- * This transaction queued a call: the worker of this database is woken when it
- * commits.  May allocate and raise; what runs after the commit may not.
+ * This transaction queued a call, or made one due: the worker of this database
+ * gets a hint when it commits.
  */
-extern void pay_wake_enqueued(void);
+extern void pay_wake_enqueued(int64 call_id, int64 merchant_id,
+							  TimestampTz due_at);
+
+/* The worker takes a turn when this commits: something is to be looked at. */
+extern void pay_wake_look(void);
 
 /*
  * Has this transaction queued a call that is not committed yet?  Not so when

@@ -45,7 +45,7 @@ static void handle_shutdown(SIGNAL_ARGS);
 static void handle_cancel(SIGNAL_ARGS);
 static void build_wait_set(void);
 static long time_to_wait(PayWorker *worker);
-static bool must_look(const PayWorker *worker, int64 now);
+static bool must_look(PayWorker *worker, int64 now);
 static void wait_for_work(PayWorker *worker, long timeout);
 static void reload(PayWorker *worker);
 static void show_state(PayWorker *worker);
@@ -65,6 +65,7 @@ payments_worker_main(Datum main_arg)
 			reload(&worker);
 		if (pay_worker_receive(&worker))
 			build_wait_set();
+		pay_worker_queue_listen(&worker);
 		if (must_look(&worker, pay_clock_ms()))
 			pay_worker_turn(&worker);
 		pay_worker_upkeep(&worker);
@@ -118,7 +119,6 @@ set_up(PayWorker *worker, int slot_no)
 										 sizeof(PayResult) * PAY_MAX_IN_FLIGHT);
 	worker->put_off = MemoryContextAlloc(worker->context,
 										 sizeof(PayResult) * PAY_MAX_IN_FLIGHT);
-	worker->due_at = PAY_NEVER;
 	worker->put_off_until = PAY_NEVER;
 
 	pay_secret_protect_process();
@@ -126,6 +126,7 @@ set_up(PayWorker *worker, int slot_no)
 	pay_worker_connect(worker);
 	pay_worker_guard_start(worker);
 	pay_worker_begin_epoch(worker);
+	pay_worker_queue_start(worker);
 	pay_worker_send_open(worker);
 	build_wait_set();
 }
@@ -189,10 +190,7 @@ build_wait_set(void)
 		AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, fds[i], NULL, NULL);
 }
 
-/*
- * Milliseconds until something is due by itself; -1 when nothing is.  A
- * transaction that was prepared meanwhile brings the sweep forward.
- */
+/* Milliseconds until something is due by itself; -1 when nothing is. */
 static long
 time_to_wait(PayWorker *worker)
 {
@@ -200,10 +198,8 @@ time_to_wait(PayWorker *worker)
 	int64		next = PAY_NEVER;
 	long		network = pay_worker_send_timeout_ms();
 
-	if (worker->slot->prepared)
-		worker->sweep_at = Min(worker->sweep_at, now + PAY_PREPARED_SWEEP);
-
-	if (must_look(worker, now))
+	/* hints may have been written since they were taken */
+	if (worker->slot->pending || must_look(worker, now))
 		return 0;
 
 	if (worker->held_until > now)
@@ -212,7 +208,7 @@ time_to_wait(PayWorker *worker)
 	{
 		if (pay_worker_room(worker) > 0)
 			next = worker->withheld[0] != '\0' ? worker->look_again_at :
-				Min(Min(worker->due_at, worker->sweep_at),
+				Min(pay_worker_queue_next_at(worker),
 					Min(worker->arming_at, worker->asking_until));
 		next = Min(next, worker->put_off_until);
 		next = Min(next, pay_worker_upkeep_at(worker));
@@ -224,11 +220,11 @@ time_to_wait(PayWorker *worker)
 }
 
 /*
- * Is there something for a turn?  The mark of those who knock is read without
- * the lock: whoever sets it sets our latch afterwards.
+ * Is there something for a turn?  Whoever asks for one sets our latch after the
+ * mark.
  */
 static bool
-must_look(const PayWorker *worker, int64 now)
+must_look(PayWorker *worker, int64 now)
 {
 	if (now < worker->held_until)
 		return false;
@@ -238,8 +234,7 @@ must_look(const PayWorker *worker, int64 now)
 		return false;
 	if (worker->withheld[0] != '\0')
 		return now >= worker->look_again_at;
-	return worker->more || worker->slot->pending ||
-		now >= worker->due_at || now >= worker->sweep_at ||
+	return worker->slot->look || now >= pay_worker_queue_next_at(worker) ||
 		now >= worker->arming_at || now >= worker->asking_until;
 }
 
@@ -271,8 +266,7 @@ reload(PayWorker *worker)
 	pay_worker_arming_reload(worker);
 	worker->problem[0] = '\0';
 	worker->problem_merchant[0] = '\0';
-	worker->sweep_at = Min(worker->sweep_at,
-						   pay_clock_ms() + pay_guc_sweep_interval * 1000);
+	pay_worker_queue_reload(worker);
 	worker->upkeep_at = Min(worker->upkeep_at,
 							pay_clock_ms() + pay_guc_sweep_interval * 1000);
 	if (pay_worker_send_reload(worker))

@@ -5,6 +5,7 @@
  *		worker.c		the process: start, loop, reload, drain
  *		worker_start.c	connecting, settings, the extension, the epoch
  *		worker_turn.c	one turn: a short transaction of results and claims
+ *		worker_queue.c	which calls to claim
  *		worker_save.c	turns that fail
  *		worker_guard.c	whether the schema allows to send at all
  *		worker_arming.c	for which merchants charges may be sent
@@ -51,10 +52,7 @@ typedef struct PayWorker
 	int			n_put_off;
 	int			in_flight;
 
-	/* When to look at the queue (pay_clock_ms) */
-	bool		more;			/* calls are due that there was no room for */
-	int64		due_at;			/* when the next call is due */
-	int64		sweep_at;		/* when to look although nobody knocked */
+	/* When to do what (pay_clock_ms) */
 	int64		held_until;		/* turns fail: do nothing before this */
 	bool		holding;
 	int64		put_off_until;
@@ -112,7 +110,6 @@ typedef struct PayTurn
 	int			settled;		/* orders that ended */
 	int			entries;		/* that upkeep took in */
 	int64		commit_us;		/* how long the commit took */
-	TimestampTz due_at;			/* of the next call; DT_NOEND: none */
 } PayTurn;
 
 extern PGDLLEXPORT void payments_worker_main(Datum main_arg);
@@ -130,6 +127,18 @@ extern volatile sig_atomic_t pay_worker_is_committing;
 extern void pay_worker_turn_init(void);
 extern bool pay_worker_try_turn(PayWorker *worker, PayTurn *turn);
 
+/* worker_queue.c */
+extern void pay_worker_queue_start(PayWorker *worker);
+extern void pay_worker_queue_listen(PayWorker *worker);
+extern int64 pay_worker_queue_next_at(PayWorker *worker);
+extern void pay_worker_queue_reload(PayWorker *worker);
+extern void pay_worker_queue_sweep(PayWorker *worker);
+extern void pay_worker_queue_forget(PayWorker *worker);
+extern int	pay_worker_queue_claim(PayWorker *worker, int limit,
+								   TimestampTz now, PayClaim ***claims);
+extern void pay_worker_queue_return(PayWorker *worker,
+									const PayResult *result);
+
 /* worker_guard.c */
 extern void pay_worker_guard_start(PayWorker *worker);
 extern bool pay_worker_may_claim(PayWorker *worker);
@@ -139,7 +148,6 @@ extern void pay_worker_arming_start(PayWorker *worker, TimestampTz asked_at);
 extern void pay_worker_arming_turn(PayWorker *worker);
 extern void pay_worker_arming_reload(PayWorker *worker);
 extern void pay_worker_keys_of(const char *merchant, PayMerchantKeys *keys);
-extern const PayWithheld *pay_worker_withheld(void);
 extern bool pay_worker_may_send(const char *merchant);
 extern void pay_worker_was_asked(PayWorker *worker, int64 call_id);
 

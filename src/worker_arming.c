@@ -12,8 +12,8 @@
  * when that is committed and about to be sent: a fencing script takes the file
  * away, and from then on nothing leaves.  The table is read when the server
  * announces that it has changed.  A merchant is met when one of its calls is;
- * then it goes on the list of those that are withheld, so that its backlog does
- * not stand in the way of others.
+ * calls that are withheld then leave the worker's memory (worker_queue.c), and
+ * are looked for again when somebody may charge who might not before.
  *
  * What was armed and is not this database is recorded once as disarmed, so that
  * nothing that happens later, a log that grows past the token's mark or a token
@@ -48,8 +48,7 @@ static bool seen_again = false;
 static PayArmingState state = PAY_NEVER_ARMED;
 static char why[PAY_ARMING_WHY];
 
-static PayWithheld withheld;	/* room for as many as there are */
-static int	withheld_room = 0;
+static bool withheld = false;	/* were charges, of anybody, since then */
 
 /* Calls that are to be asked about before anybody is charged, by id. */
 static int64 *in_doubt = NULL;
@@ -64,8 +63,7 @@ static void judge(PayWorker *worker);
 static void follow_promotion(PayWorker *worker);
 static void look_at_merchants(PayWorker *worker);
 static bool needs_arming(const PaySecretKeys *keys);
-static void withhold(const char *merchant);
-static void forget_withheld(void);
+static void look_for_withheld(void);
 static void stop_asking(PayWorker *worker);
 static void say(PayWorker *worker, const char *reason);
 static void table_changed(Datum arg, Oid relation);
@@ -124,7 +122,7 @@ pay_worker_arming_turn(PayWorker *worker)
 	}
 }
 
-/* A PayKeysOf: what a merchant's calls are sent with, and whether they may. */
+/* What a merchant's calls are sent with, and whether they may charge. */
 void
 pay_worker_keys_of(const char *merchant, PayMerchantKeys *keys)
 {
@@ -139,14 +137,7 @@ pay_worker_keys_of(const char *merchant, PayMerchantKeys *keys)
 		judge(the_worker);
 		keys->may_charge = state == PAY_ARMED;
 	}
-	if (!keys->may_charge)
-		withhold(merchant);
-}
-
-const PayWithheld *
-pay_worker_withheld(void)
-{
-	return &withheld;
+	withheld |= !keys->may_charge;
 }
 
 /*
@@ -213,7 +204,7 @@ pay_worker_was_asked(PayWorker *worker, int64 call_id)
 void
 pay_worker_arming_reload(PayWorker *worker)
 {
-	forget_withheld();
+	look_for_withheld();
 	worker->arming_at = 0;
 }
 
@@ -256,7 +247,7 @@ judge(PayWorker *worker)
 			 pay_arming_try(&arming, false, why, ACTOR))
 		changed = true;
 	if (state == PAY_ARMED && before != PAY_ARMED)
-		forget_withheld();
+		look_for_withheld();
 }
 
 /*
@@ -321,7 +312,7 @@ look_at_merchants(PayWorker *worker)
 	}
 	pay_db_finish();
 	if (reason[0] == '\0')
-		forget_withheld();
+		look_for_withheld();
 	say(worker, reason);
 }
 
@@ -331,36 +322,13 @@ needs_arming(const PaySecretKeys *keys)
 	return keys->has_live || (keys->has_test && pay_guc_test_keys_need_arming);
 }
 
+/* Somebody may charge who might not before: his calls are to be found. */
 static void
-withhold(const char *merchant)
+look_for_withheld(void)
 {
-	for (int i = 0; i < withheld.n; i++)
-	{
-		if (strcmp(withheld.merchants[i], merchant) == 0)
-			return;
-	}
-	if (withheld.n == withheld_room)
-	{
-		int			room = Max(16, 2 * withheld_room);
-
-		withheld.merchants = withheld_room == 0 ?
-			MemoryContextAlloc(the_worker->context, sizeof(char *) * room) :
-			repalloc(withheld.merchants, sizeof(char *) * room);
-		withheld_room = room;
-	}
-	withheld.merchants[withheld.n] = MemoryContextStrdup(the_worker->context,
-														 merchant);
-	withheld.n++;
-}
-
-static void
-forget_withheld(void)
-{
-	for (int i = 0; i < withheld.n; i++)
-		pfree(withheld.merchants[i]);
-	if (withheld.n > 0)
-		the_worker->arming_at = 0;	/* a turn that finds their calls */
-	withheld.n = 0;
+	if (withheld)
+		pay_worker_queue_sweep(the_worker);
+	withheld = false;
 }
 
 /* All that was in doubt was asked about, or it has taken too long. */
@@ -381,7 +349,7 @@ stop_asking(PayWorker *worker)
 				 errhidestmt(true)));
 	worker->asking[0] = '\0';
 	worker->asking_until = PAY_NEVER;
-	forget_withheld();
+	look_for_withheld();
 }
 
 /* The log hears of it when it begins, when it changes and when it is over. */

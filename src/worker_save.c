@@ -28,7 +28,6 @@
 
 /* Milliseconds */
 #define HOLD_TIME			1000
-#define LOCKED_DELAY		100 /* for due calls that others have locked */
 #define PUT_OFF_FIRST		1000
 #define PUT_OFF_LAST		30000
 
@@ -63,7 +62,6 @@ static const char *const not_of_a_row[] = {
 
 static bool take_turn(PayWorker *worker, int limit, PayTurnFailure *failure);
 static int	tries_for(int sqlstate);
-static void plan_next(PayWorker *worker, const PayTurn *turn);
 static void save_apart(PayWorker *worker, Saving *saving, int first, int n);
 static void save_alone(PayWorker *worker, Saving *saving, int i,
 					   const PayTurnFailure *failure);
@@ -101,8 +99,6 @@ pay_worker_turn(PayWorker *worker)
 
 	if (!take_turn(worker, limit, &failure) && worker->gone[0] == '\0')
 	{
-		/* its look at the queue was rolled back, and nobody knocks again */
-		worker->more = true;
 		if (worker->n_results > 0 && helps_to_halve(&failure, worker->n_results))
 		{
 			Saving	   *saving = MemoryContextAllocZero(worker->context,
@@ -156,6 +152,8 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 	for (int tries = 1; !pay_worker_try_turn(worker, &turn); tries++)
 	{
 		*failure = turn.failure;
+		if (limit > 0)
+			pay_worker_queue_forget(worker);
 		if (worker->gone[0] != '\0' || tries >= tries_for(failure->sqlstate))
 			return false;
 	}
@@ -172,7 +170,6 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 			put_off(worker, &worker->results[i]);
 	}
 	worker->n_results = 0;
-	plan_next(worker, &turn);
 
 	/* The claims are durable now, and only now may they be sent. */
 	if (turn.n_claims > 0)
@@ -194,27 +191,6 @@ tries_for(int sqlstate)
 		sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED)
 		return CONFLICT_TRIES;
 	return is_of_a_row(sqlstate) ? TRIES : 1;
-}
-
-/* When is the queue to be looked at again, if nobody knocks? */
-static void
-plan_next(PayWorker *worker, const PayTurn *turn)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	int64		clock = pay_clock_ms();
-	bool		is_due = turn->due_at <= now;
-
-	worker->more = is_due && turn->n_claims == turn->limit;
-	if (turn->limit > 0)
-		worker->sweep_at = clock + (worker->slot->prepared ?
-									PAY_PREPARED_SWEEP :
-									pay_guc_sweep_interval * 1000);
-	if (turn->due_at == DT_NOEND)
-		worker->due_at = PAY_NEVER;
-	else if (is_due)
-		worker->due_at = clock + LOCKED_DELAY;
-	else
-		worker->due_at = clock + (turn->due_at - now) / 1000 + 1;
 }
 
 /*
@@ -356,7 +332,10 @@ put_off(PayWorker *worker, const PayResult *result)
 	worker->put_off_until = pay_clock_ms() + worker->put_off_delay;
 }
 
-/* A saved result: wake those who wait for its order, and free its claim. */
+/*
+ * A saved result: its call may be due again, those who wait for its order are
+ * woken, and its claim is freed.
+ */
 static void
 finish_result(PayWorker *worker, PayResult *result)
 {
@@ -368,6 +347,7 @@ finish_result(PayWorker *worker, PayResult *result)
 		result->decision.action == PAY_ACTION_FAIL ||
 		result->decision.action == PAY_ACTION_AWAIT_DEPOSIT)
 		pay_wake_settled(result->claim->order_id);
+	pay_worker_queue_return(worker, result);
 	MemoryContextDelete(result->claim->context);
 }
 

@@ -36,6 +36,7 @@ static shmem_startup_hook_type next_startup_hook = NULL;
 static void request_memory(void);
 static void start_memory(void);
 static void clear_slot(PayWorkerSlot *slot);
+static int	lock_slot_of(Oid dboid);
 static void wake_process(ProcNumber procno);
 
 void
@@ -90,6 +91,7 @@ start_memory(void)
 			for (int c = 0; c < PAY_COUNTERS; c++)
 				pg_atomic_init_u64(&slot->counters[c], 0);
 			clear_slot(slot);
+			pay_hint_clear(&pay_worker_shared->rings[i]);
 		}
 		for (int i = 0; i < PAY_WAITER_BUCKETS; i++)
 			ConditionVariableInit(&pay_worker_shared->waiters[i]);
@@ -105,6 +107,7 @@ clear_slot(PayWorkerSlot *slot)
 	slot->procno = INVALID_PROC_NUMBER;
 	slot->pid = 0;
 	slot->pending = false;
+	slot->look = false;
 	slot->prepared = false;
 	slot->began_epoch = false;
 	slot->state = PAY_WORKER_WAITING;
@@ -190,8 +193,10 @@ pay_worker_slot_attach(int n)
 		slot->procno = MyProcNumber;
 		slot->state = PAY_WORKER_STARTING;
 		slot->started_at = now;
-		slot->pending = true;	/* look at what is there already */
+		slot->pending = false;
+		slot->look = true;		/* look at what is there already */
 		slot->prepared = true;
+		pay_hint_clear(&pay_worker_shared->rings[n]);
 	}
 	SpinLockRelease(&slot->mutex);
 	return !taken;
@@ -240,41 +245,83 @@ pay_worker_slot_leave(int n, const char *reason)
 }
 
 /*
- * A transaction of this database that queued calls was committed, or prepared:
- * mark that, and set the worker's latch if it has not been told yet.  A worker
- * clears the mark before it looks at the queue, so a mark that is set after
- * the look is found set before the next sleep, and one set before it belongs
- * to rows that the look sees.  test/t/011_worker_wake.pl
+ * A transaction of this database that queued calls was committed: hand over the
+ * hints, and set the worker's latch if it has not been told yet.  A worker
+ * clears the mark when it has taken all hints, so one that is written after
+ * that finds the mark cleared and wakes it.  test/t/011_worker_wake.pl
  */
 void
-pay_worker_slot_knock(Oid dboid, bool prepared)
+pay_worker_slot_knock(Oid dboid, const PayHint *hints, int n,
+					  int64 lost_from, bool look)
+{
+	ProcNumber	procno = INVALID_PROC_NUMBER;
+	int			i = lock_slot_of(dboid);
+	PayWorkerSlot *slot;
+
+	if (i < 0)
+	{
+		pay_worker_slot_knock_launcher();
+		return;
+	}
+	slot = pay_worker_slot(i);
+	pay_hint_write(&pay_worker_shared->rings[i], hints, n, lost_from);
+	if (!slot->pending || (look && !slot->look))
+		procno = slot->procno;
+	slot->pending = true;
+	slot->look |= look;
+	SpinLockRelease(&slot->mutex);
+	wake_process(procno);
+}
+
+/* One was prepared that may queue calls some day, when nobody can tell. */
+void
+pay_worker_slot_knock_prepared(Oid dboid)
+{
+	ProcNumber	procno = INVALID_PROC_NUMBER;
+	int			i = lock_slot_of(dboid);
+	PayWorkerSlot *slot;
+
+	if (i < 0)
+	{
+		pay_worker_slot_knock_launcher();
+		return;
+	}
+	slot = pay_worker_slot(i);
+	if (!slot->prepared)
+		procno = slot->procno;
+	slot->prepared = true;
+	SpinLockRelease(&slot->mutex);
+	wake_process(procno);
+}
+
+/* The slot whose worker is connected to this database, locked; or -1. */
+static int
+lock_slot_of(Oid dboid)
 {
 	for (int i = 0; i < PAY_WORKER_SLOTS; i++)
 	{
 		PayWorkerSlot *slot = pay_worker_slot(i);
-		ProcNumber	procno = INVALID_PROC_NUMBER;
-		bool		found;
 
 		SpinLockAcquire(&slot->mutex);
-		found = slot->dboid == dboid;
-		if (found)
-		{
-			if (prepared ? !slot->prepared : !slot->pending)
-				procno = slot->procno;
-			if (prepared)
-				slot->prepared = true;
-			else
-				slot->pending = true;
-		}
+		if (slot->dboid == dboid)
+			return i;
 		SpinLockRelease(&slot->mutex);
-
-		if (found)
-		{
-			wake_process(procno);
-			return;
-		}
 	}
-	pay_worker_slot_knock_launcher();
+	return -1;
+}
+
+int
+pay_worker_slot_take_hints(int n, PayHint *hints, int max, int64 *lost_from)
+{
+	PayWorkerSlot *slot = pay_worker_slot(n);
+	int			taken;
+
+	SpinLockAcquire(&slot->mutex);
+	taken = pay_hint_take(&pay_worker_shared->rings[n], hints, max, lost_from);
+	if (taken < max)
+		slot->pending = false;
+	SpinLockRelease(&slot->mutex);
+	return taken;
 }
 
 /* Something has changed that may let a worker start now. */

@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "hint.h"
 
 #define PAY_WORKER_SLOTS	8
 #define PAY_WAITER_BUCKETS	64
@@ -55,7 +56,8 @@ typedef struct PayWorkerSlot
 	Oid			dboid;			/* valid while a worker is connected */
 	ProcNumber	procno;
 	pid_t		pid;			/* 0 when there is no worker */
-	bool		pending;		/* calls were queued since the last claim */
+	bool		pending;		/* there are hints that were not taken */
+	bool		look;			/* a turn is asked for */
 	bool		prepared;		/* a prepared transaction may queue some */
 	bool		began_epoch;	/* since the server was started */
 	PayWorkerState state;
@@ -77,6 +79,7 @@ typedef struct PayWorkerShared
 	bool		was_following;	/* and meant to follow it */
 	XLogRecPtr	started_at;		/* where its log began, or 0: not known yet */
 	PayWorkerSlot slots[PAY_WORKER_SLOTS];
+	PayHintRing rings[PAY_WORKER_SLOTS];	/* guarded by the slots' locks */
 	ConditionVariable waiters[PAY_WAITER_BUCKETS];	/* by order_id */
 } PayWorkerShared;
 
@@ -105,12 +108,21 @@ extern void pay_worker_slot_report(int n, PayWorkerState state,
 								   const char *reason);
 extern void pay_worker_slot_leave(int n, const char *reason);
 
-/* Knock at the worker of a database, or at the launcher if it has none. */
-extern void pay_worker_slot_knock(Oid dboid, bool prepared);
+/*
+ * Knock at the worker of a database, or at the launcher if it has none: with
+ * hints, perhaps asking for a turn, or because a transaction was prepared.
+ */
+extern void pay_worker_slot_knock(Oid dboid, const PayHint *hints, int n,
+								  int64 lost_from, bool look);
+extern void pay_worker_slot_knock_prepared(Oid dboid);
 extern void pay_worker_slot_knock_launcher(void);
 
 /* Let the launcher look at everything again, but hurry nothing. */
 extern void pay_worker_slot_wake_launcher(void);
+
+/* The worker: take hints; fewer than max are all. */
+extern int	pay_worker_slot_take_hints(int n, PayHint *hints, int max,
+									   int64 *lost_from);
 
 extern const char *pay_worker_state_name(PayWorkerState state);
 

@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "access/twophase.h"
 #include "access/xact.h"
 #include "commands/async.h"
 #include "miscadmin.h"
@@ -22,8 +21,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
-#include "clock.h"
-#include "db.h"
 #include "fault.h"
 #include "settle.h"
 #include "worker.h"
@@ -36,11 +33,10 @@ volatile sig_atomic_t pay_worker_is_committing = false;
 static void count_turn(PayWorkerSlot *slot);
 static void begin_turn(const PayTurn *turn);
 static void work(PayWorker *worker, PayTurn *turn);
+static void clear_look(PayWorkerSlot *slot);
 static void commit_turn(PayTurn *turn);
 static void before_commit(XactEvent event, void *arg);
 static void fail_turn(PayTurnFailure *failure);
-static void look_for_prepared(PayWorker *worker);
-static void set_mark(PayWorker *worker, bool *mark, bool value);
 
 void
 pay_worker_turn_init(void)
@@ -60,7 +56,6 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	turn->n_claims = 0;
 	turn->settled = 0;
 	turn->n_saved = turn->n;
-	turn->due_at = DT_NOEND;
 	turn->done = false;
 
 	PG_TRY();
@@ -143,13 +138,12 @@ work(PayWorker *worker, PayTurn *turn)
 	if (turn->limit > 0 && !pay_worker_may_claim(worker))
 		turn->limit = 0;
 
-	/* A mark that is set from here on belongs to a later look. */
+	/* A mark that is set from here on belongs to a later turn. */
 	if (turn->limit > 0)
 	{
 		pay_worker_arming_turn(worker);
-		set_mark(worker, &worker->slot->pending, false);
-		if (worker->slot->prepared && pay_clock_ms() >= worker->sweep_at)
-			look_for_prepared(worker);
+		if (worker->slot->look)
+			clear_look(worker->slot);
 	}
 
 	if (turn->kind == PAY_TURN_QUARANTINE)
@@ -166,21 +160,16 @@ work(PayWorker *worker, PayTurn *turn)
 		Async_Notify("payments_event", "");
 
 	if (turn->limit > 0)
-		turn->n_claims = pay_psp_call_claim(turn->limit, worker->epoch, now,
-											pay_worker_keys_of,
-											pay_worker_withheld(),
-											worker->turn_context,
-											&turn->claims);
-	if (turn->kind == PAY_TURN_ORDINARY)
-	{
-		TimestampTz due_at;
+		turn->n_claims = pay_worker_queue_claim(worker, turn->limit, now,
+												&turn->claims);
+}
 
-		/* as many as there was room for: there may be more, due now */
-		if (turn->n_claims == turn->limit)
-			turn->due_at = now;
-		else if (pay_psp_call_next_due(pay_worker_withheld(), &due_at))
-			turn->due_at = due_at;
-	}
+static void
+clear_look(PayWorkerSlot *slot)
+{
+	SpinLockAcquire(&slot->mutex);
+	slot->look = false;
+	SpinLockRelease(&slot->mutex);
 }
 
 /*
@@ -256,39 +245,4 @@ fail_turn(PayTurnFailure *failure)
 	failure->sqlstate = error->sqlerrcode;
 	snprintf(failure->message, sizeof(failure->message), "SQLSTATE %s%s%s",
 			 code, quotes ? "" : ": ", quotes ? "" : error->message);
-}
-
-/*
- * Calls that prepared transactions queued appear without a knock.  As long as
- * there is such a transaction in this database the worker looks every second.
- * It is asked for before the calls are looked for, so the last one is seen.
- */
-static void
-look_for_prepared(PayWorker *worker)
-{
-	static PayStatement any = {
-		"SELECT 1 FROM pg_catalog.pg_prepared_xacts"
-		" WHERE database OPERATOR(pg_catalog.=) pg_catalog.current_database()"
-		" LIMIT 1",
-		0
-	};
-	bool		found = false;
-
-	set_mark(worker, &worker->slot->prepared, false);
-	if (max_prepared_xacts > 0)
-	{
-		pay_db_connect();
-		found = pay_db_run(&any, NULL, NULL) > 0;
-		pay_db_finish();
-	}
-	if (found)
-		set_mark(worker, &worker->slot->prepared, true);
-}
-
-static void
-set_mark(PayWorker *worker, bool *mark, bool value)
-{
-	SpinLockAcquire(&worker->slot->mutex);
-	*mark = value;
-	SpinLockRelease(&worker->slot->mutex);
 }

@@ -66,11 +66,13 @@ SELECT 'I2 believed what is about another payment', concat_ws(' ', w.order_id, w
 		IS DISTINCT FROM (s.order_id, s.payment_key, s.amount, s.currency)
 UNION ALL
 SELECT 'I2 calls that are open', format('%s instead of %s', count(*), :open)
-	FROM payments.psp_call_queue HAVING count(*) <> :open
+	FROM (SELECT FROM payments.psp_call_queue UNION ALL SELECT FROM payments.psp_call_deposit) o
+	HAVING count(*) <> :open
 UNION ALL
 SELECT 'I2 under way without a call that is open', s.order_id
 	FROM sale s
 	WHERE s.under_way > 0 AND NOT EXISTS (SELECT FROM payments.psp_call_queue q WHERE q.order_id = s.order_id)
+		AND NOT EXISTS (SELECT FROM payments.psp_call_deposit d WHERE d.order_id = s.order_id)
 UNION ALL
 SELECT 'I2 an order''s lines differ', order_id
 	FROM sale WHERE paid NOT IN (0, lines) OR failed NOT IN (0, lines) OR total <> amount

@@ -27,8 +27,8 @@ SELECT is(count(*), 1::bigint, 'one call is queued') FROM payments.psp_call WHER
 SELECT is(count(*), 1::bigint, 'the history has one transition') FROM payments.payment_order_history WHERE order_id = 'twice-1';
 SELECT is(count(*), 0::bigint, 'and nobody was told of a failure') FROM payments.event WHERE order_id = 'twice-1';
 -- even by force there is no second open call
-SELECT throws_ok($$INSERT INTO payments.psp_call_queue (call_id, order_id, due_at)
-	SELECT id, order_id, now() FROM payments.psp_call WHERE order_id = 'twice-1'$$, '23505', NULL, 'a second open call cannot be made by hand');
+SELECT throws_ok($$INSERT INTO payments.psp_call_queue (call_id, order_id, merchant_id, due_at)
+	SELECT id, order_id, 1, now() FROM payments.psp_call WHERE order_id = 'twice-1'$$, '23505', NULL, 'a second open call cannot be made by hand');
 SELECT throws_ok($$UPDATE payments.payment_event SET payment_key = 'key_2' WHERE order_id = 'twice-1'$$, 'PY010', NULL,
 	'nor can the payment key be exchanged');
 

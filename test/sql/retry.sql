@@ -44,7 +44,7 @@ SELECT action, outcome, note, actor = session_user AS by_us FROM payments.operat
 SELECT t.code, t.message FROM test.try($$WITH second AS (INSERT INTO payments.psp_call
 		SELECT nextval('payments.psp_call_id_seq'), order_id, payment_event_id, merchant, operation, payment_key, currency, amount,
 			'another idempotency key', request_body, id, created_at FROM payments.psp_call WHERE order_id = 'retry-1' RETURNING *)
-	INSERT INTO payments.psp_call_queue (call_id, order_id, due_at) SELECT id, order_id, now() FROM second$$) t;
+	INSERT INTO payments.psp_call_queue (call_id, order_id, merchant_id, due_at) SELECT id, order_id, 1, now() FROM second$$) t;
 SELECT t.code, t.message FROM test.try($$TRUNCATE payments.psp_call_queue$$) t;
 SELECT t.code, t.message FROM test.try($$UPDATE payments.psp_call SET amount = 1 WHERE order_id = 'retry-1'$$) t;
 SELECT t.code, t.message FROM test.try($$DELETE FROM payments.psp_call WHERE order_id = 'retry-1'$$) t;

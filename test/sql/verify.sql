@@ -169,10 +169,14 @@ SELECT x.change, b.* FROM unnest(ARRAY['payment_key = ''pay_verify_1''', 'curren
 SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.operator_action WHERE order_id = 'verify-resolved'$$);
 -- 12: nobody works on it; somebody works on what is over
 SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.psp_call_queue WHERE order_id = 'verify-open'$$);
-SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call_queue (call_id, order_id, due_at)
-	SELECT id, order_id, now() FROM payments.psp_call WHERE order_id = 'verify-paid'$$);
-SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call_queue (call_id, order_id, due_at)
-	SELECT id, 'verify-new', now() FROM payments.psp_call WHERE order_id = 'verify-paid'$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call_queue (call_id, order_id, merchant_id, due_at)
+	SELECT id, order_id, 1, now() FROM payments.psp_call WHERE order_id = 'verify-paid'$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call_queue (call_id, order_id, merchant_id, due_at)
+	SELECT id, 'verify-new', 1, now() FROM payments.psp_call WHERE order_id = 'verify-paid'$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call_deposit (call_id, order_id, merchant_id, attempt_no, due_at)
+	SELECT id, order_id, 1, 1, now() FROM payments.psp_call WHERE order_id = 'verify-open'$$);
+-- 28: a merchant that the call is not of, or that is none
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.psp_call_queue SET merchant_id = 9 WHERE order_id = 'verify-open'$$);
 -- 13: an answer to what was never sent, or was sent later
 SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.psp_attempt WHERE order_id = 'verify-paid'$$);
 SELECT * FROM pg_temp.broken_by($$UPDATE payments.psp_attempt SET claimed_at = now() + interval '1 day' WHERE order_id = 'verify-paid'$$);

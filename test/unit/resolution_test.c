@@ -63,6 +63,10 @@ test_confirm_rules(void)
 	tap_check(d.action == PAY_ACTION_AWAIT_DEPOSIT && d.delay == 5 * MINUTE &&
 			  !d.orders_unknown && !d.outcome_unknown &&
 			  d.phase == PAY_PHASE_DEPOSIT, "waiting");
+	d = resolve(state, PAY_MEANS_WAITING, 180 * MINUTE);
+	tap_check(d.delay == 15 * MINUTE, "less and less often");
+	d = resolve(state, PAY_MEANS_WAITING, 7 * 24 * 60 * MINUTE);
+	tap_check(d.delay == 30 * MINUTE, "but often enough");
 	d = resolve(state, PAY_MEANS_REFUSED, SECOND);
 	tap_check(d.action == PAY_ACTION_FAIL && !d.orders_unknown, "refused");
 	d = resolve(state, PAY_MEANS_MISCONFIGURED, SECOND);
@@ -273,7 +277,8 @@ test_every_input(void)
 						final = d.action == PAY_ACTION_SUCCEED || d.action == PAY_ACTION_FAIL;
 
 						tap_check((unsigned) d.action <= PAY_ACTION_ESCALATE &&
-								  d.delay >= 0 && d.delay <= 5 * MINUTE &&
+								  d.delay >= 0 &&
+								  d.delay <= (d.action == PAY_ACTION_AWAIT_DEPOSIT ? 30 : 5) * MINUTE &&
 								  d.failures >= 0 && strchr("TRXD", d.phase) != NULL,
 								  "a decision is complete");
 						tap_check(d.action != PAY_ACTION_SUCCEED || meaning == PAY_MEANS_APPROVED,

@@ -26,7 +26,7 @@ INSERT INTO payments.psp_call (id, order_id, payment_event_id, merchant, operati
 	SELECT call_id, order_id, event_id, 'default', 'confirm', 'auto_' || order_id, 'KRW', amount,
 		encode(sha256(convert_to(format(E'confirm\n%s\nauto_%s\n0', order_id, order_id), 'UTF8')), 'hex'),
 		format('{"paymentKey":"auto_%s","orderId":"%s","amount":%s}', order_id, order_id, amount), now() FROM new;
-INSERT INTO payments.psp_call_queue (call_id, order_id, due_at)
-	SELECT call_id, order_id, now() FROM new ORDER BY call_id;
+INSERT INTO payments.psp_call_queue (call_id, order_id, merchant_id, due_at)
+	SELECT n.call_id, n.order_id, m.id, now() FROM new n JOIN payments.merchant m ON m.name = 'default' ORDER BY n.call_id;
 COMMIT;
 VACUUM ANALYZE;

@@ -1,0 +1,389 @@
+/*
+ * worker_queue.c
+ *		Which calls the worker claims: from hints and the table to a turn.
+ *
+ * Owns the worker's schedule (schedule.h).  Those who queue calls write hints
+ * into shared memory; what becomes of a call is known from its result; so as a
+ * rule nothing has to be looked for.  The sweep makes up for hints that were
+ * never given: it forgets the schedule, and reads the table anew, some rows in
+ * each turn, while everything else goes on.
+ *
+ * Whatever goes wrong in a turn, the schedule may have come to differ from the
+ * table: then it is forgotten, too.  And while a merchant may not charge, calls
+ * of which nothing was sent are not kept: when it may, all is read anew.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "clock.h"
+#include "schedule.h"
+#include "worker.h"
+
+/* Milliseconds */
+#define LOCKED_DELAY	100		/* for due calls that others have locked */
+#define FORGET_DELAY	5000	/* between sweeps for want of memory */
+
+#define HINTS			256		/* taken at once */
+#define READS			8		/* of the table, in a turn */
+
+/* Calls that wait for a deposit: how many are asked about at once, how often */
+#define RECALLS			100
+#define RECALL_DELAY	500		/* ms */
+
+typedef struct Merchant
+{
+	int64		id;
+	char		name[NAMEDATALEN];
+	PayMerchantKeys keys;		/* of the turn that is named */
+	uint64		turn;
+} Merchant;
+
+static PaySchedule *schedule = NULL;
+static Merchant *merchants = NULL;	/* by id */
+static int	n_merchants = 0;
+static bool merchants_known = false;
+static int64 sweep_at = 0;		/* when to forget and to read anew */
+static int64 swept_at = 0;
+static int64 prepared_at = 0;	/* when to look at prepared transactions */
+static uint32 prepared = 0;		/* those that were there */
+static int64 recall_at = 0;		/* when a deposit is to be asked about */
+static uint64 turn_no = 0;
+
+static void add(int64 merchant_id, int64 call_id, TimestampTz due_at,
+				TimestampTz now);
+static int64 clock_of(TimestampTz due_at, TimestampTz now);
+static bool mark_prepared(PayWorker *worker, bool value);
+static void look_for_prepared(PayWorker *worker, int64 clock);
+static void sweep(PayWorker *worker, int64 clock);
+static void learn_merchants(PayWorker *worker);
+static void recall_deposits(TimestampTz now, int64 clock);
+static void read_table(TimestampTz now);
+static const PayMerchantKeys *keys_of(int64 merchant_id);
+static int	compare_ids(const void *a, const void *b);
+static void look_after(const PayCallWanted *wanted, int n, TimestampTz now);
+
+void
+pay_worker_queue_start(PayWorker *worker)
+{
+	schedule = pay_schedule_create();
+	if (schedule == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+}
+
+/*
+ * Take the hints that were given since the last time.  The mark is read
+ * without the lock: whoever sets it sets our latch afterwards.
+ */
+void
+pay_worker_queue_listen(PayWorker *worker)
+{
+	PayHint		hints[HINTS];
+	TimestampTz now;
+	int			n = HINTS;
+
+	if (!worker->slot->pending)
+		return;
+	now = GetCurrentTimestamp();
+	while (n == HINTS)
+	{
+		int64		lost_from;
+
+		n = pay_worker_slot_take_hints(worker->slot_no, hints, HINTS,
+									   &lost_from);
+		for (int i = 0; i < n; i++)
+			add(hints[i].merchant_id, hints[i].call_id, hints[i].due_at, now);
+		if (lost_from != PAY_HINT_NONE)
+			pay_schedule_lost(schedule, lost_from);
+	}
+}
+
+/* A merchant that nobody knew has its calls read, this one with them. */
+static void
+add(int64 merchant_id, int64 call_id, TimestampTz due_at, TimestampTz now)
+{
+	if (!pay_schedule_knows(schedule, merchant_id))
+	{
+		merchants_known = false;
+		if (!pay_schedule_know(schedule, merchant_id))
+			sweep_at = Min(sweep_at, pay_clock_ms() + FORGET_DELAY);
+	}
+	pay_schedule_add(schedule, merchant_id, call_id, clock_of(due_at, now),
+					 pay_clock_ms());
+}
+
+/* The server's time may be set, ours may not. */
+static int64
+clock_of(TimestampTz due_at, TimestampTz now)
+{
+	int64		clock = pay_clock_ms();
+
+	if (TIMESTAMP_IS_NOEND(due_at))
+		return PAY_SCHEDULE_NEVER;
+	return due_at <= now ? clock : clock + (due_at - now) / 1000 + 1;
+}
+
+/* When there is something to claim or to look for, if nobody knocks. */
+int64
+pay_worker_queue_next_at(PayWorker *worker)
+{
+	int64		now = pay_clock_ms();
+	int64		next = Min(pay_schedule_next_at(schedule, now), sweep_at);
+	int64		forget_at = pay_schedule_forget_at(schedule);
+
+	/* a transaction was prepared: look soon, and then every second */
+	if (worker->slot->prepared)
+		prepared_at = Min(prepared_at, now + PAY_PREPARED_SWEEP);
+
+	if (forget_at != PAY_SCHEDULE_NEVER)
+		sweep_at = Min(sweep_at, Max(forget_at, swept_at + FORGET_DELAY));
+	return Min(Min(next, sweep_at), Min(prepared_at, recall_at));
+}
+
+/* Settings were changed: the sweep may have to come earlier. */
+void
+pay_worker_queue_reload(PayWorker *worker)
+{
+	sweep_at = Min(sweep_at, pay_clock_ms() + pay_guc_sweep_interval * 1000);
+}
+
+/* Something may be there that is not known: read all of it anew, soon. */
+void
+pay_worker_queue_sweep(PayWorker *worker)
+{
+	sweep_at = 0;
+}
+
+/* A turn was rolled back: what it took from the schedule is to be found again. */
+void
+pay_worker_queue_forget(PayWorker *worker)
+{
+	pay_worker_queue_sweep(worker);
+	recall_at = 0;
+	mark_prepared(worker, true);
+}
+
+/*
+ * Claim up to limit calls, in a turn's transaction.  What was to be claimed and
+ * could not be is tried again later, unless it is not pending any more.
+ */
+int
+pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
+					   PayClaim ***claims)
+{
+	PayPick    *picks = palloc(sizeof(PayPick) * Max(limit, 1));
+	PayCallWanted *wanted = palloc(sizeof(PayCallWanted) * Max(limit, 1));
+	int64		clock = pay_clock_ms();
+	int			n;
+	int			n_claims;
+
+	turn_no++;
+	if (clock >= prepared_at)
+		look_for_prepared(worker, clock);
+	if (clock >= sweep_at)
+		sweep(worker, clock);
+	else if (!merchants_known)
+		learn_merchants(worker);
+	if (clock >= recall_at)
+		recall_deposits(now, clock);
+	read_table(now);
+
+	n = pay_schedule_pick(schedule, clock, limit, picks);
+	for (int i = 0; i < n; i++)
+	{
+		wanted[i].call_id = picks[i].call_id;
+		wanted[i].merchant_id = picks[i].merchant_id;
+		wanted[i].keys = keys_of(picks[i].merchant_id);
+	}
+	*claims = NULL;
+	if (n == 0)
+		return 0;
+	n_claims = pay_psp_call_claim(wanted, n, worker->epoch, now,
+								  worker->turn_context, claims);
+	if (n_claims < n)
+		look_after(wanted, n, now);
+	return n_claims;
+}
+
+/*
+ * Calls that prepared transactions queued appear without a hint, when they are
+ * committed.  As long as there is such a transaction in this database the worker
+ * looks every second whether they are still the same, and sweeps when they are
+ * not, or when another was prepared.  They are looked for before the table is
+ * read, so the calls of one that is gone are seen.
+ */
+static void
+look_for_prepared(PayWorker *worker, int64 clock)
+{
+	bool		marked = mark_prepared(worker, false);
+	uint32		found = pay_psp_queue_prepared();
+
+	if (marked || found != prepared)
+		sweep_at = clock;
+	prepared = found;
+	prepared_at = found != 0 ? clock + PAY_PREPARED_SWEEP : PAY_NEVER;
+}
+
+/* Returns what the mark was. */
+static bool
+mark_prepared(PayWorker *worker, bool value)
+{
+	bool		was;
+
+	SpinLockAcquire(&worker->slot->mutex);
+	was = worker->slot->prepared;
+	worker->slot->prepared = value;
+	SpinLockRelease(&worker->slot->mutex);
+	return was;
+}
+
+static void
+sweep(PayWorker *worker, int64 clock)
+{
+	learn_merchants(worker);
+	pay_schedule_forget(schedule);
+	recall_at = Min(recall_at, clock);
+	swept_at = clock;
+	sweep_at = clock + pay_guc_sweep_interval * 1000;
+}
+
+/* Read the table of merchants, which is a small one. */
+static void
+learn_merchants(PayWorker *worker)
+{
+	PayMerchant *read;
+	int			n = pay_psp_queue_merchants(&read);
+	Merchant   *learned = MemoryContextAllocZero(worker->context,
+												 sizeof(Merchant) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		learned[i].id = read[i].id;
+		strlcpy(learned[i].name, read[i].name, NAMEDATALEN);
+		if (!pay_schedule_know(schedule, read[i].id))
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	}
+	if (merchants != NULL)
+		pfree(merchants);
+	merchants = learned;
+	n_merchants = n;
+	merchants_known = true;
+}
+
+/*
+ * Calls that wait for a deposit come back into the queue when it is time to ask
+ * about them, some at a time, so that there is always room for others.
+ */
+static void
+recall_deposits(TimestampTz now, int64 clock)
+{
+	PayQueueRow *rows;
+	int			n = pay_psp_deposit_recall(now, RECALLS, &rows);
+
+	for (int i = 0; i < n; i++)
+		add(rows[i].merchant_id, rows[i].call_id, rows[i].due_at, now);
+	recall_at = clock_of(pay_psp_deposit_next(), now);
+	recall_at = Max(recall_at, clock + RECALL_DELAY);
+}
+
+/* Some of what waits in the table, one merchant after the other. */
+static void
+read_table(TimestampTz now)
+{
+	int64		merchant_id;
+	int64		after;
+
+	for (int reads = 0; reads < READS &&
+		 pay_schedule_wants(schedule, &merchant_id, &after); reads++)
+	{
+		PayQueueRow *found;
+		bool		may_charge = keys_of(merchant_id)->may_charge;
+		int			n = pay_psp_queue_read(merchant_id, may_charge, after,
+										   PAY_SCHEDULE_READ, &found);
+		PayScheduleRow *rows = palloc(sizeof(PayScheduleRow) * Max(n, 1));
+
+		for (int i = 0; i < n; i++)
+		{
+			rows[i].call_id = found[i].call_id;
+			rows[i].due_at = clock_of(found[i].due_at, now);
+		}
+		pay_schedule_read(schedule, merchant_id, rows, n,
+						  n < PAY_SCHEDULE_READ, pay_clock_ms());
+	}
+}
+
+/*
+ * Without a fingerprint when nobody knows the merchant: sending will fail, and
+ * say why.
+ */
+static const PayMerchantKeys *
+keys_of(int64 merchant_id)
+{
+	static const PayMerchantKeys none = {NULL, NULL, true};
+	Merchant   *merchant = n_merchants == 0 ? NULL :
+	bsearch(&merchant_id, merchants, n_merchants, sizeof(Merchant),
+			compare_ids);
+
+	if (merchant == NULL)
+		return &none;
+	if (merchant->turn != turn_no)
+	{
+		pay_worker_keys_of(merchant->name, &merchant->keys);
+		merchant->turn = turn_no;
+	}
+	return &merchant->keys;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = ((const Merchant *) b)->id;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Those that are still pending were locked, or are due later than believed. */
+static void
+look_after(const PayCallWanted *wanted, int n, TimestampTz now)
+{
+	PayQueueRow *rows;
+
+	n = pay_psp_queue_look(wanted, n, &rows);
+	for (int i = 0; i < n; i++)
+		add(rows[i].merchant_id, rows[i].call_id,
+			Max(rows[i].due_at, now + LOCKED_DELAY * INT64CONST(1000)), now);
+}
+
+/* A result was saved: its call may be due again some day. */
+void
+pay_worker_queue_return(PayWorker *worker, const PayResult *result)
+{
+	const PayDecision *decision = &result->decision;
+	int64		call_id = result->claim->call_id;
+	int64		clock = pay_clock_ms();
+
+	switch (decision->action)
+	{
+		case PAY_ACTION_SUCCEED:
+		case PAY_ACTION_FAIL:
+		case PAY_ACTION_ESCALATE:
+			return;
+		case PAY_ACTION_RENEW:
+			if (result->renewed_as == 0)
+				return;
+			call_id = result->renewed_as;
+			break;
+		case PAY_ACTION_AWAIT_DEPOSIT:
+			recall_at = Min(recall_at, clock + decision->delay / 1000 + 1);
+			return;
+		case PAY_ACTION_RESEND:
+		case PAY_ACTION_QUERY:
+			break;
+	}
+	pay_schedule_add(schedule, result->claim->merchant_id, call_id,
+					 decision->delay > 0 ? clock + decision->delay / 1000 + 1 :
+					 clock, clock);
+}

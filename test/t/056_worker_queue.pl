@@ -1,0 +1,103 @@
+# Which calls the worker claims, and when: what its memory has no room for is
+# read from the table, a locked row comes later, and one merchant's backlog does
+# not delay another's call.
+use strict;
+use warnings;
+
+use PaymentsTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+# The sweep would hide what is lost: it comes once an hour here.
+my $shop = PaymentsTest->new(conf => q(
+payments.sweep_interval = 3600
+));
+$shop->settings(auto => 'auto_', keepRequests => \0);
+$shop->write_secret('other', $PaymentsTest::secret);
+$shop->sql("SELECT payments.set_merchant('other', 'test_ck_simulator0only')");
+$shop->wait_for_worker;
+
+# n confirmed orders of a merchant, in one transaction
+sub queue
+{
+	my ($merchant, $n, $sellers) = @_;
+	return $shop->sql(qq(SELECT string_agg(order_id, ',') FROM (
+		SELECT c.order_id, payments.confirm(c.order_id, 'auto_' || c.order_id, c.amount)
+		FROM generate_series(1, $n) i, LATERAL payments.checkout(i,
+			jsonb_build_array(jsonb_build_object('seller_id', i % 10 + 1, 'amount', 1000)),
+			merchant => '$merchant') c) orders));
+}
+
+sub open_calls
+{
+	my ($merchant) = @_;
+	return $shop->sql("SELECT count(*) FROM payments.open_calls WHERE merchant = '$merchant'");
+}
+
+# Far more in one transaction than it gives hints of.
+queue('default', 500);
+ok($shop->wait_until_quiet, 'a large transaction is read from the table');
+
+# More than the ring holds, while the worker does not listen.
+my $session = $shop->{node}->background_psql('shop', on_error_stop => 1);
+my $pid = $shop->worker('pid');
+kill 'STOP', $pid;
+my $dir = PostgreSQL::Test::Utils::tempdir();
+append_to_file("$dir/confirm.sql", q(
+SELECT order_id, amount FROM payments.checkout(1, '[{"seller_id": 1, "amount": 1000}]') \gset
+SELECT payments.confirm(:'order_id', 'auto_' || :'order_id', :amount);
+) x 5000);
+$shop->{node}->command_ok(['psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null',
+	'-c', 'SET synchronous_commit = off', '-f', "$dir/confirm.sql",
+	'-d', $shop->{node}->connstr('shop')], '5000 calls are queued');
+kill 'CONT', $pid;
+ok($shop->wait_until_quiet, 'those that the ring lost are read from the table');
+
+# A locked row is left and comes later, without anybody knocking.
+kill 'STOP', $pid;
+my ($held, $free) = split /,/, queue('default', 2);
+$session->query_safe("BEGIN; SELECT FROM payments.psp_call_queue
+	WHERE order_id = '$held' FOR UPDATE");
+kill 'CONT', $pid;
+is($shop->sql("SELECT payments.wait_for('$free', '60 s')"), 'SUCCESS', 'a free row is claimed');
+is($shop->sql("SELECT payments.status('$held')"), 'EXECUTING', 'a locked one is not');
+$session->query_safe('COMMIT');
+is($shop->sql("SELECT payments.wait_for('$held', '60 s')"), 'SUCCESS', 'until it is free');
+
+# A hint that comes true later than it says.
+kill 'STOP', $pid;
+my $later = queue('default', 1);
+$shop->sql("UPDATE payments.psp_call_queue SET due_at = clock_timestamp() + '2 s' WHERE order_id = '$later'");
+kill 'CONT', $pid;
+sleep 0.5;
+is($shop->sql("SELECT payments.status('$later')"), 'EXECUTING', 'a call waits until it is due');
+is($shop->sql("SELECT payments.wait_for('$later', '60 s')"), 'SUCCESS', 'and no longer');
+
+# One merchant has a backlog that its answers hold up; another one has not.
+$shop->configure('payments.max_in_flight' => 8);
+$shop->settings(delayMs => 100);
+queue('default', 3000);
+sleep 1;
+my $start = time();
+my $order = queue('other', 1);
+is($shop->sql("SELECT payments.wait_for('$order', '60 s')"), 'SUCCESS', 'it is served');
+cmp_ok(time() - $start, '<', 5, 'at once');
+cmp_ok(open_calls('default'), '>', 2000, 'before the backlog is worked off');
+my $ahead = $shop->sql(qq(SELECT count(*) FROM payments.psp_attempt a
+	WHERE a.claimed_at BETWEEN (SELECT created_at FROM payments.psp_call WHERE order_id = '$order')
+		AND (SELECT claimed_at FROM payments.psp_attempt WHERE order_id = '$order')
+	AND a.order_id <> '$order'));
+cmp_ok($ahead, '<=', 8, 'no more than a turn was claimed before it');
+
+# The next run finds what it has never heard of.
+$shop->settings(delayMs => 0);
+$shop->configure('payments.max_in_flight' => 256);
+kill 'KILL', $pid;
+$shop->poll(sub { ($shop->{node}->psql('shop', 'SELECT 1'))[0] == 0 }, 'the server comes back');
+ok($shop->wait_until_quiet, 'a new run reads everything');
+
+$session->quit;
+$shop->books_agree;
+$shop->{node}->stop;
+done_testing();
