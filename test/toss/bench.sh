@@ -12,7 +12,7 @@ seconds=${3:-10}
 dir=$(mktemp -d)
 last=$(($(nproc) - 1))
 
-taskset -c 0 "$build/toss-simulator" --dir "$dir" --threads 1 >"$dir/out" &
+taskset -c 0 "$build/toss-simulator" --dir "$dir" >"$dir/out" &
 server=$!
 trap 'kill $server 2>/dev/null; wait $server 2>/dev/null || :; rm -rf "$dir"' EXIT
 while [ ! -e "$dir/ready" ]; do sleep 0.05; done

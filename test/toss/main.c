@@ -45,7 +45,6 @@ static const struct option long_options[] = {
 	{"control-port", required_argument, NULL, 'c'},
 	{"dir", required_argument, NULL, 'd'},
 	{"secret", required_argument, NULL, 's'},
-	{"threads", required_argument, NULL, 't'},
 	{"listen", required_argument, NULL, 'l'},
 	{"name", required_argument, NULL, 'n'},
 	{"idle", required_argument, NULL, 'i'},
@@ -63,7 +62,6 @@ static const char usage[] =
 "  --dir DIR           where ca.pem, port, control-port, pid, journal.jsonl\n"
 "                      and ready are written (default .)\n"
 "  --secret KEY[:MID]  secret key, repeatable (default " DEFAULT_SECRET ")\n"
-"  --threads N         threads that serve (default 1)\n"
 "  --listen ADDRESS    address of the HTTPS port (default 127.0.0.1)\n"
 "  --name NAME         one more name or address in the certificate\n"
 "  --idle SECONDS      idle connections are closed (default 120)\n"
@@ -113,9 +111,6 @@ read_options(Options *options, int argc, char **argv)
 			case 's':
 				if (!sim_api_key_add(optarg))
 					die("bad secret key", optarg);
-				break;
-			case 't':
-				options->server.threads = (int) read_number(optarg, 1, 64);
 				break;
 			case 'l':
 				options->server.listen = optarg;
@@ -250,7 +245,7 @@ stop(const Options *options, struct MHD_Daemon *daemons[2])
 {
 	remove_file(options, "ready");
 	sim_delay_stop();
-	MHD_stop_daemon(daemons[0]);
+	sim_server_stop(daemons[0]);
 	MHD_stop_daemon(daemons[1]);
 	sim_fault_clear();
 	sim_journal_reset(false);
@@ -264,7 +259,7 @@ int
 main(int argc, char **argv)
 {
 	Options		options = {
-		.server = {.listen = "127.0.0.1",.threads = 1,.idle_seconds = 120},
+		.server = {.listen = "127.0.0.1",.idle_seconds = 120},
 		.directory = ".",
 		.keep_requests = 100000,
 		.seed = (uint64_t) sim_clock_real(),

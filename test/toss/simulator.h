@@ -554,13 +554,14 @@ typedef struct ServerOptions
 {
 	const char *listen;
 	int			port;
-	int			threads;
 	int			idle_seconds;
 	const char *certificate;	/* PEM */
 	const char *private_key;	/* PEM */
 } ServerOptions;
 
 extern struct MHD_Daemon *sim_server_start(const ServerOptions *options);
+extern void sim_server_resume(struct MHD_Connection *connection);
+extern void sim_server_stop(struct MHD_Daemon *daemon);
 extern int	sim_server_port(struct MHD_Daemon *daemon);
 extern int	sim_wire_answer(struct MHD_Connection *connection,
 							Request *request);

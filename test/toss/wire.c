@@ -58,7 +58,7 @@ stream_wake(void *arg)
 {
 	Stream	   *stream = arg;
 
-	MHD_resume_connection(stream->connection);
+	sim_server_resume(stream->connection);
 }
 
 static void

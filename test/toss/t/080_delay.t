@@ -8,7 +8,7 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 use Simulator;
 
-my $sim = Simulator->new(threads => 2);
+my $sim = Simulator->new;
 my $load = Simulator::build_dir() . '/toss-load';
 
 sub threads { return scalar(() = glob "/proc/$sim->{pid}/task/*") }
