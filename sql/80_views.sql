@@ -96,7 +96,7 @@ CREATE VIEW payments.worker_stats WITH (security_barrier) AS
 	SELECT database, counter, label, value
 	FROM payments.worker_counters();
 COMMENT ON VIEW payments.worker_stats IS
-'What the workers have counted since the server''s start: results by meaning, by action and by code, connections, turns';
+'What the workers have counted since the server''s start: results by meaning, by action and by code, connections, turns, hints of new calls';
 
 CREATE VIEW payments.worker_histogram WITH (security_barrier) AS
 	SELECT database, histogram, COALESCE(pg_catalog.trim_scale(le_us / 1000000.0), 'Infinity') AS le, count,

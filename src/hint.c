@@ -11,32 +11,41 @@ void
 pay_hint_clear(PayHintRing *ring)
 {
 	ring->head = ring->tail = 0;
-	ring->lost_from = PAY_HINT_NONE;
+	ring->loss = PAY_HINT_NO_LOSS;
+}
+
+void
+pay_hint_lose(PayHintLoss *loss, int64_t call_id)
+{
+	if (call_id < loss->from)
+		loss->from = call_id;
+	loss->n++;
 }
 
 void
 pay_hint_write(PayHintRing *ring, const PayHint *hints, int n,
-			   int64_t lost_from)
+			   PayHintLoss loss)
 {
 	for (int i = 0; i < n; i++)
 	{
 		if (ring->tail - ring->head < PAY_HINT_RING)
 			ring->hints[ring->tail++ % PAY_HINT_RING] = hints[i];
-		else if (hints[i].call_id < lost_from)
-			lost_from = hints[i].call_id;
+		else
+			pay_hint_lose(&loss, hints[i].call_id);
 	}
-	if (lost_from < ring->lost_from)
-		ring->lost_from = lost_from;
+	if (loss.from < ring->loss.from)
+		ring->loss.from = loss.from;
+	ring->loss.n += loss.n;
 }
 
 int
-pay_hint_take(PayHintRing *ring, PayHint *hints, int max, int64_t *lost_from)
+pay_hint_take(PayHintRing *ring, PayHint *hints, int max, PayHintLoss *loss)
 {
 	int			n = 0;
 
 	while (n < max && ring->head != ring->tail)
 		hints[n++] = ring->hints[ring->head++ % PAY_HINT_RING];
-	*lost_from = ring->lost_from;
-	ring->lost_from = PAY_HINT_NONE;
+	*loss = ring->loss;
+	ring->loss = PAY_HINT_NO_LOSS;
 	return n;
 }

@@ -37,10 +37,10 @@
  */
 static int	queued_level = 0;
 
-/* The calls themselves; of more than these, the smallest id of the rest. */
+/* The calls themselves, and what there was no room for. */
 static PayHint hints[PAY_WAKE_HINTS];
 static int	n_hints = 0;
-static int64 lost_from = PAY_HINT_NONE;
+static PayHintLoss loss = {PAY_HINT_NONE, 0};
 
 /*
  * Those who wait for orders that this transaction ends, one bit for each of
@@ -94,7 +94,7 @@ pay_wake_enqueued(int64 call_id, int64 merchant_id, TimestampTz due_at)
 	if (n_hints < PAY_WAKE_HINTS)
 		hints[n_hints++] = hint;
 	else
-		lost_from = Min(lost_from, call_id);
+		pay_hint_lose(&loss, call_id);
 }
 
 void
@@ -132,7 +132,7 @@ at_transaction_end(XactEvent event, void *arg)
 		else if (event == XACT_EVENT_PREPARE)
 			pay_worker_slot_knock_prepared(MyDatabaseId);
 		else
-			pay_worker_slot_knock(MyDatabaseId, hints, n_hints, lost_from,
+			pay_worker_slot_knock(MyDatabaseId, hints, n_hints, loss,
 								  extension_changed || look);
 		if (extension_changed)
 			pay_worker_slot_knock_launcher();
@@ -150,7 +150,7 @@ forget_queued(void)
 {
 	queued_level = 0;
 	n_hints = 0;
-	lost_from = PAY_HINT_NONE;
+	loss = PAY_HINT_NO_LOSS;
 }
 
 static void

@@ -175,6 +175,7 @@ extern void pay_worker_count_result(PayWorker *worker,
 									const PayResult *result);
 extern void pay_worker_count_claim(PayWorker *worker, const PayClaim *claim,
 								   TimestampTz now);
+extern void pay_worker_count_hints(PayWorker *worker, int taken, int64 lost);
 extern void pay_worker_count_turn(PayWorker *worker, int64 commit_us);
 
 /* worker_activity.c */

@@ -20,6 +20,7 @@ static const char *meaning_label(int i);
 static const char *action_label(int i);
 static const char *connection_label(int i);
 static const char *turn_label(int i);
+static const char *hint_label(int i);
 static const char *code_label(int i);
 
 /* Counters that belong together, and their labels. */
@@ -38,6 +39,7 @@ static const struct
 	{"suspect", PAY_STAT_SUSPECT, 1, false, NULL},
 	{"connections", PAY_STAT_CONNECTED, 2, false, connection_label},
 	{"turns", PAY_STAT_TURN, 2, false, turn_label},
+	{"hints", PAY_STAT_HINT_TAKEN, 2, false, hint_label},
 	{"codes", PAY_STAT_CODE, PAY_STATS - PAY_STAT_CODE, true, code_label},
 };
 
@@ -103,6 +105,16 @@ pay_worker_count_turn(PayWorker *worker, int64 commit_us)
 		pay_worker_stats_time(stats, PAY_HISTOGRAM_COMMIT, commit_us);
 }
 
+/* Hints of new calls: taken from the ring, or lost because it was full. */
+void
+pay_worker_count_hints(PayWorker *worker, int taken, int64 lost)
+{
+	PayWorkerStats *stats = pay_worker_stats(worker->slot_no);
+
+	pay_worker_stats_add(stats, PAY_STAT_HINT_TAKEN, taken);
+	pay_worker_stats_add(stats, PAY_STAT_HINT_LOST, lost);
+}
+
 /*
  * Labels
  */
@@ -133,6 +145,12 @@ static const char *
 turn_label(int i)
 {
 	return i == 0 ? "done" : "failed";
+}
+
+static const char *
+hint_label(int i)
+{
+	return i == 0 ? "taken" : "lost";
 }
 
 static const char *

@@ -88,14 +88,14 @@ pay_worker_queue_listen(PayWorker *worker)
 	now = GetCurrentTimestamp();
 	while (n == HINTS)
 	{
-		int64		lost_from;
+		PayHintLoss loss;
 
-		n = pay_worker_slot_take_hints(worker->slot_no, hints, HINTS,
-									   &lost_from);
+		n = pay_worker_slot_take_hints(worker->slot_no, hints, HINTS, &loss);
+		pay_worker_count_hints(worker, n, loss.n);
 		for (int i = 0; i < n; i++)
 			add(hints[i].merchant_id, hints[i].call_id, hints[i].due_at, now);
-		if (lost_from != PAY_HINT_NONE)
-			pay_schedule_lost(schedule, lost_from);
+		if (loss.from != PAY_HINT_NONE)
+			pay_schedule_lost(schedule, loss.from);
 	}
 }
 

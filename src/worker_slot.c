@@ -252,7 +252,7 @@ pay_worker_slot_leave(int n, const char *reason)
  */
 void
 pay_worker_slot_knock(Oid dboid, const PayHint *hints, int n,
-					  int64 lost_from, bool look)
+					  PayHintLoss loss, bool look)
 {
 	ProcNumber	procno = INVALID_PROC_NUMBER;
 	int			i = lock_slot_of(dboid);
@@ -264,7 +264,7 @@ pay_worker_slot_knock(Oid dboid, const PayHint *hints, int n,
 		return;
 	}
 	slot = pay_worker_slot(i);
-	pay_hint_write(&pay_worker_shared->rings[i], hints, n, lost_from);
+	pay_hint_write(&pay_worker_shared->rings[i], hints, n, loss);
 	if (!slot->pending || (look && !slot->look))
 		procno = slot->procno;
 	slot->pending = true;
@@ -311,13 +311,13 @@ lock_slot_of(Oid dboid)
 }
 
 int
-pay_worker_slot_take_hints(int n, PayHint *hints, int max, int64 *lost_from)
+pay_worker_slot_take_hints(int n, PayHint *hints, int max, PayHintLoss *loss)
 {
 	PayWorkerSlot *slot = pay_worker_slot(n);
 	int			taken;
 
 	SpinLockAcquire(&slot->mutex);
-	taken = pay_hint_take(&pay_worker_shared->rings[n], hints, max, lost_from);
+	taken = pay_hint_take(&pay_worker_shared->rings[n], hints, max, loss);
 	if (taken < max)
 		slot->pending = false;
 	SpinLockRelease(&slot->mutex);

@@ -113,7 +113,7 @@ extern void pay_worker_slot_leave(int n, const char *reason);
  * hints, perhaps asking for a turn, or because a transaction was prepared.
  */
 extern void pay_worker_slot_knock(Oid dboid, const PayHint *hints, int n,
-								  int64 lost_from, bool look);
+								  PayHintLoss loss, bool look);
 extern void pay_worker_slot_knock_prepared(Oid dboid);
 extern void pay_worker_slot_knock_launcher(void);
 
@@ -122,7 +122,7 @@ extern void pay_worker_slot_wake_launcher(void);
 
 /* The worker: take hints; fewer than max are all. */
 extern int	pay_worker_slot_take_hints(int n, PayHint *hints, int max,
-									   int64 *lost_from);
+									   PayHintLoss *loss);
 
 extern const char *pay_worker_state_name(PayWorkerState state);
 

@@ -31,6 +31,8 @@ typedef enum PayStat
 	PAY_STAT_REUSED,			/* and on one that was kept */
 	PAY_STAT_TURN,
 	PAY_STAT_TURN_FAILED,
+	PAY_STAT_HINT_TAKEN,		/* of new calls */
+	PAY_STAT_HINT_LOST,			/* for want of room: found in the table */
 	PAY_STAT_CODE,				/* and on: errors by place of their code */
 	PAY_STAT_OTHER_CODE = PAY_STAT_CODE + PAY_STATS_CODES,
 	PAY_STATS

@@ -35,9 +35,17 @@ sub open_calls
 	return $shop->sql("SELECT count(*) FROM payments.open_calls WHERE merchant = '$merchant'");
 }
 
+sub hints
+{
+	return $shop->sql(q(SELECT string_agg(label || ' ' || value, ', ' ORDER BY label)
+		FROM payments.worker_stats WHERE database = 'shop' AND counter = 'hints'));
+}
+
 # Far more in one transaction than it gives hints of.
+is(hints(), 'lost 0, taken 0', 'no hint yet');
 queue('default', 500);
 ok($shop->wait_until_quiet, 'a large transaction is read from the table');
+is(hints(), 'lost 436, taken 64', 'what it had no hints for is counted');
 
 # More than the ring holds, while the worker does not listen.
 my $session = $shop->{node}->background_psql('shop', on_error_stop => 1);
@@ -53,6 +61,7 @@ $shop->{node}->command_ok(['psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/n
 	'-d', $shop->{node}->connstr('shop')], '5000 calls are queued');
 kill 'CONT', $pid;
 ok($shop->wait_until_quiet, 'those that the ring lost are read from the table');
+is(hints(), 'lost 1340, taken 4160', 'and counted');
 
 # A locked row is left and comes later, without anybody knocking.
 kill 'STOP', $pid;
