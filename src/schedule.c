@@ -15,9 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "call_queue.h"
+#include "due_heap.h"
+
 #define PAY_ALL			INT64_MAX
-#define FIRST_QUEUE		16		/* room that a merchant begins with */
-#define FIRST_HEAP		256
 
 typedef struct Merchant Merchant;
 
@@ -26,23 +27,13 @@ struct Merchant
 	int64_t		id;
 	int64_t		behind;			/* calls behind this id are to be read */
 
-	int64_t    *calls;			/* a ring of those that are due */
-	int			room;			/* of it: a power of two, or 0 */
-	unsigned int first;			/* counts without end */
-	int			n;
+	PayCallQueue due;
 
 	bool		is_ready;		/* in the list of those with due calls */
 	bool		is_reading;		/* in the list of those with calls to read */
 	Merchant   *next_ready;
 	Merchant   *next_reading;
 };
-
-typedef struct Later
-{
-	int64_t		due_at;
-	int64_t		call_id;
-	Merchant   *merchant;
-} Later;
 
 typedef struct List
 {
@@ -58,21 +49,14 @@ struct PaySchedule
 	int			merchants_room;
 	List		ready;
 	List		reading;
-	Later	   *heap;			/* the earliest first */
-	int			n_later;
-	int			heap_room;
+	PayDueHeap	later;
 	int64_t		forget_at;
 };
 
 static Merchant *find(const PaySchedule *schedule, int64_t id, int *place);
-static int64_t *call_at(const Merchant *merchant, int i);
 static void add_due(PaySchedule *schedule, Merchant *merchant,
 					int64_t call_id);
-static bool add_later(PaySchedule *schedule, Merchant *merchant,
-					  int64_t call_id, int64_t due_at);
-static Later take_earliest(PaySchedule *schedule);
 static void bring_due(PaySchedule *schedule, int64_t now);
-static bool has_room(Merchant *merchant);
 static void read_from(PaySchedule *schedule, Merchant *merchant,
 					  int64_t behind);
 static bool wants(const Merchant *merchant);
@@ -97,11 +81,11 @@ pay_schedule_destroy(PaySchedule *schedule)
 		return;
 	for (int i = 0; i < schedule->n_merchants; i++)
 	{
-		free(schedule->merchants[i]->calls);
+		pay_call_queue_free(&schedule->merchants[i]->due);
 		free(schedule->merchants[i]);
 	}
 	free(schedule->merchants);
-	free(schedule->heap);
+	pay_due_heap_free(&schedule->later);
 	free(schedule);
 }
 
@@ -169,13 +153,6 @@ find(const PaySchedule *schedule, int64_t id, int *place)
 	return NULL;
 }
 
-/* The i-th of a merchant's due calls */
-static int64_t *
-call_at(const Merchant *merchant, int i)
-{
-	return &merchant->calls[(merchant->first + i) & (merchant->room - 1)];
-}
-
 /* A call of a merchant that is not known is left: know first, that reads it. */
 void
 pay_schedule_add(PaySchedule *schedule, int64_t merchant_id, int64_t call_id,
@@ -183,12 +160,13 @@ pay_schedule_add(PaySchedule *schedule, int64_t merchant_id, int64_t call_id,
 {
 	int			place;
 	Merchant   *merchant = find(schedule, merchant_id, &place);
+	PayDueCall	call = {due_at, call_id, merchant};
 
 	if (merchant == NULL || call_id > merchant->behind)
 		return;
 	if (due_at <= now)
 		add_due(schedule, merchant, call_id);
-	else if (!add_later(schedule, merchant, call_id, due_at) &&
+	else if (!pay_due_heap_add(&schedule->later, call, PAY_SCHEDULE_HEAP) &&
 			 due_at < schedule->forget_at)
 		schedule->forget_at = due_at;
 }
@@ -200,105 +178,25 @@ pay_schedule_add(PaySchedule *schedule, int64_t merchant_id, int64_t call_id,
 static void
 add_due(PaySchedule *schedule, Merchant *merchant, int64_t call_id)
 {
-	if (has_room(merchant))
-	{
-		*call_at(merchant, merchant->n++) = call_id;
+	if (pay_call_queue_add(&merchant->due, call_id, PAY_SCHEDULE_QUEUE))
 		make_ready(schedule, merchant);
-	}
 	else
 		read_from(schedule, merchant, call_id - 1);
-}
-
-/* Is there room for one more due call?  Makes some, up to the limit. */
-static bool
-has_room(Merchant *merchant)
-{
-	int			room = merchant->room == 0 ? FIRST_QUEUE : merchant->room * 2;
-	int64_t    *grown;
-
-	if (merchant->n < merchant->room)
-		return true;
-	if (room > PAY_SCHEDULE_QUEUE)
-		return false;
-	grown = malloc(sizeof(int64_t) * room);
-	if (grown == NULL)
-		return false;
-	for (int i = 0; i < merchant->n; i++)
-		grown[i] = *call_at(merchant, i);
-	free(merchant->calls);
-	merchant->calls = grown;
-	merchant->room = room;
-	merchant->first = 0;
-	return true;
-}
-
-/*
- * The heap
- */
-
-static bool
-add_later(PaySchedule *schedule, Merchant *merchant, int64_t call_id,
-		  int64_t due_at)
-{
-	Later	   *heap = schedule->heap;
-	int			i = schedule->n_later;
-
-	if (i == schedule->heap_room)
-	{
-		int			room = i == 0 ? FIRST_HEAP : i * 2;
-
-		if (room > PAY_SCHEDULE_HEAP)
-			return false;
-		heap = realloc(heap, sizeof(Later) * room);
-		if (heap == NULL)
-			return false;
-		schedule->heap = heap;
-		schedule->heap_room = room;
-	}
-	schedule->n_later++;
-	while (i > 0 && heap[(i - 1) / 2].due_at > due_at)
-	{
-		heap[i] = heap[(i - 1) / 2];
-		i = (i - 1) / 2;
-	}
-	heap[i] = (Later) {due_at, call_id, merchant};
-	return true;
-}
-
-static Later
-take_earliest(PaySchedule *schedule)
-{
-	Later	   *heap = schedule->heap;
-	Later		earliest = heap[0];
-	Later		last = heap[--schedule->n_later];
-	int			n = schedule->n_later;
-	int			i = 0;
-
-	for (;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child + 1 < n && heap[child + 1].due_at < heap[child].due_at)
-			child++;
-		if (child >= n || heap[child].due_at >= last.due_at)
-			break;
-		heap[i] = heap[child];
-		i = child;
-	}
-	heap[i] = last;
-	return earliest;
 }
 
 /* Those whose time has come are due.  What was read meanwhile is in both. */
 static void
 bring_due(PaySchedule *schedule, int64_t now)
 {
-	while (schedule->n_later > 0 && schedule->heap[0].due_at <= now)
-	{
-		Later		later = take_earliest(schedule);
+	PayDueHeap *later = &schedule->later;
 
-		if (later.call_id <= later.merchant->behind)
-			add_due(schedule, later.merchant, later.call_id);
+	while (later->n > 0 && later->calls[0].due_at <= now)
+	{
+		PayDueCall	call = pay_due_heap_take(later);
+		Merchant   *merchant = call.owner;
+
+		if (call.call_id <= merchant->behind)
+			add_due(schedule, merchant, call.call_id);
 	}
 }
 
@@ -321,7 +219,7 @@ pay_schedule_lost(PaySchedule *schedule, int64_t from)
 void
 pay_schedule_forget(PaySchedule *schedule)
 {
-	schedule->n_later = 0;
+	schedule->later.n = 0;
 	schedule->forget_at = PAY_SCHEDULE_NEVER;
 	for (int i = 0; i < schedule->n_merchants; i++)
 		read_from(schedule, schedule->merchants[i], 0);
@@ -337,16 +235,7 @@ pay_schedule_forget_at(const PaySchedule *schedule)
 static void
 read_from(PaySchedule *schedule, Merchant *merchant, int64_t behind)
 {
-	int			kept = 0;
-
-	for (int i = 0; i < merchant->n; i++)
-	{
-		int64_t		call_id = *call_at(merchant, i);
-
-		if (call_id <= behind)
-			*call_at(merchant, kept++) = call_id;
-	}
-	merchant->n = kept;
+	pay_call_queue_cut(&merchant->due, behind);
 	merchant->behind = behind;
 	if (!merchant->is_reading)
 		append(&schedule->reading, merchant, offsetof(Merchant, next_reading));
@@ -357,7 +246,7 @@ read_from(PaySchedule *schedule, Merchant *merchant, int64_t behind)
 static bool
 wants(const Merchant *merchant)
 {
-	return merchant->behind != PAY_ALL && merchant->n <= PAY_SCHEDULE_LOW;
+	return merchant->behind != PAY_ALL && merchant->due.n <= PAY_SCHEDULE_LOW;
 }
 
 /* One merchant after the other. */
@@ -421,20 +310,13 @@ pay_schedule_pick(PaySchedule *schedule, int64_t now, int max, PayPick *picks)
 									offsetof(Merchant, next_ready));
 
 		merchant->is_ready = false;
-		if (merchant->n > 0)
+		if (merchant->due.n > 0)
 		{
-			picks[n++] = (PayPick) {*call_at(merchant, 0), merchant->id};
-			merchant->first++;
-			merchant->n--;
+			picks[n].call_id = pay_call_queue_take(&merchant->due);
+			picks[n++].merchant_id = merchant->id;
 		}
-		if (merchant->n > 0)
+		if (merchant->due.n > 0)
 			make_ready(schedule, merchant);
-		else if (merchant->room > FIRST_QUEUE)
-		{
-			free(merchant->calls);
-			merchant->calls = NULL;
-			merchant->room = 0;
-		}
 	}
 	return n;
 }
@@ -443,12 +325,12 @@ int64_t
 pay_schedule_next_at(PaySchedule *schedule, int64_t now)
 {
 	for (Merchant *m = schedule->ready.first; m != NULL; m = m->next_ready)
-		if (m->n > 0)
+		if (m->due.n > 0)
 			return now;
 	for (Merchant *m = schedule->reading.first; m != NULL; m = m->next_reading)
 		if (wants(m))
 			return now;
-	return schedule->n_later > 0 ? schedule->heap[0].due_at :
+	return schedule->later.n > 0 ? schedule->later.calls[0].due_at :
 		PAY_SCHEDULE_NEVER;
 }
 
