@@ -40,6 +40,7 @@
 static void lock_table(void);
 static void append(bool arm, const char *reason, const char *actor);
 static void fit_token(const PayArming *newest, PayToken *token);
+static bool is_put_back(const PayToken *token, XLogRecPtr started_at);
 static const char *difference(const PayArming *arming);
 
 void
@@ -123,14 +124,37 @@ pay_arming_judge(const PayArming *arming, XLogRecPtr started_at, char *why)
 				PAY_ARMING_WHY);
 		return PAY_ARMED_ELSEWHERE;
 	}
-	if (started_at != 0 && token.server_start != PgStartTime &&
-		token.mark > started_at)
+	if (is_put_back(&token, started_at))
 	{
 		strlcpy(why, "the data directory was put back to an earlier state",
 				PAY_ARMING_WHY);
 		return PAY_ARMED_ELSEWHERE;
 	}
 	return PAY_ARMED;
+}
+
+/*
+ * Is the token ahead of the log that this run of the server began with?  Another
+ * worker may be writing the mark just now, and half of what is read be of before:
+ * what that looks like is looked at again.
+ */
+static bool
+is_put_back(const PayToken *token, XLogRecPtr started_at)
+{
+	PayToken	again = *token;
+	char	   *wrong;
+
+	for (int looks = 0; looks < 2; looks++)
+	{
+		if (started_at == 0 || again.server_start == PgStartTime ||
+			again.mark <= started_at)
+			return false;
+		pg_usleep(1000);
+		wrong = pay_token_read(&again);
+		if (wrong != NULL)
+			pfree(wrong);
+	}
+	return true;
 }
 
 /*
