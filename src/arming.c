@@ -40,6 +40,7 @@
 static void lock_table(void);
 static void append(bool arm, const char *reason, const char *actor);
 static void fit_token(const PayArming *newest, PayToken *token);
+static bool is_ahead(const PayToken *token, XLogRecPtr started_at);
 static const char *difference(const PayArming *arming);
 
 void
@@ -110,7 +111,17 @@ pay_arming_judge(const PayArming *arming, XLogRecPtr started_at, char *why)
 		return PAY_ARMED_ELSEWHERE;
 	}
 
+	/*
+	 * Another process may be writing the mark just now, and half of what is
+	 * read be of before: what looks like a token that is ahead is looked at
+	 * again.
+	 */
 	wrong = pay_token_read(&token);
+	if (wrong == NULL && is_ahead(&token, started_at))
+	{
+		pg_usleep(1000);
+		wrong = pay_token_read(&token);
+	}
 	if (wrong != NULL)
 	{
 		snprintf(why, PAY_ARMING_WHY, "%s", wrong);
@@ -123,14 +134,24 @@ pay_arming_judge(const PayArming *arming, XLogRecPtr started_at, char *why)
 				PAY_ARMING_WHY);
 		return PAY_ARMED_ELSEWHERE;
 	}
-	if (started_at != 0 && token.server_start != PgStartTime &&
-		token.mark > started_at)
+	if (is_ahead(&token, started_at))
 	{
 		strlcpy(why, "the data directory was put back to an earlier state",
 				PAY_ARMING_WHY);
 		return PAY_ARMED_ELSEWHERE;
 	}
 	return PAY_ARMED;
+}
+
+/*
+ * Does the token know of a log beyond the one that this run of the server began
+ * with?  Marks of this run itself do.
+ */
+static bool
+is_ahead(const PayToken *token, XLogRecPtr started_at)
+{
+	return started_at != 0 && token->server_start != PgStartTime &&
+		token->mark > started_at;
 }
 
 /*
