@@ -22,19 +22,21 @@
 typedef struct Route
 {
 	const char *method;
-	const char *path;			/* ends in '/': the rest is the argument */
+	const char *path;			/* ends in '/': the argument follows */
+	const char *suffix;			/* what comes behind the argument */
 	Operation	operation;
 	size_t		argument;		/* where the argument goes */
 } Route;
 
-/* POST /v1/payments/{paymentKey}/cancel will be a row here. */
 static const Route routes[] = {
-	{"POST", "/v1/payments/confirm", OPERATION_CONFIRM, 0},
-	{"GET", "/v1/payments/orders/", OPERATION_QUERY,
-	offsetof(Request, order_id)},
-	{"GET", "/v1/payments/", OPERATION_QUERY,
+	{"POST", "/v1/payments/confirm", "", OPERATION_CONFIRM, 0},
+	{"POST", "/v1/payments/", "/cancel", OPERATION_CANCEL,
 	offsetof(Request, payment_key)},
-	{"GET", "/v1/transactions", OPERATION_TRANSACTIONS, 0},
+	{"GET", "/v1/payments/orders/", "", OPERATION_QUERY,
+	offsetof(Request, order_id)},
+	{"GET", "/v1/payments/", "", OPERATION_QUERY,
+	offsetof(Request, payment_key)},
+	{"GET", "/v1/transactions", "", OPERATION_TRANSACTIONS, 0},
 };
 
 static int	unfinished;
@@ -50,6 +52,29 @@ Answer
 sim_answer_payment(const Payment *payment)
 {
 	return (Answer) {.payment = payment,.version = payment->version_count - 1};
+}
+
+/*
+ * Does the path fit the route?  Where the argument begins, and how long it is.
+ */
+static bool
+fits_route(const Route *route, const char *path, const char **argument,
+		   size_t *argument_length)
+{
+	size_t		length = strlen(route->path);
+	size_t		suffix = strlen(route->suffix);
+	size_t		rest;
+
+	if (strncmp(path, route->path, length) != 0)
+		return false;
+	*argument = path + length;
+	rest = strlen(*argument);
+	if (route->path[length - 1] != '/')
+		return rest == 0;
+	if (rest < suffix || strcmp(*argument + rest - suffix, route->suffix) != 0)
+		return false;
+	*argument_length = rest - suffix;
+	return memchr(*argument, '/', *argument_length) == NULL;
 }
 
 /* Decodes %XX; NULL if the text is malformed, empty or has a NUL. */
@@ -92,13 +117,12 @@ find_route(Request *request)
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
 	{
 		const Route *route = &routes[i];
-		size_t		length = strlen(route->path);
-		bool		takes_rest = route->path[length - 1] == '/';
+		const char *encoded;
+		size_t		length = 0;
+		char	   *text;
 		char	   *argument;
 
-		if (strncmp(request->path, route->path, length) != 0 ||
-			(takes_rest ? strchr(request->path + length, '/') != NULL :
-			 request->path[length] != '\0'))
+		if (!fits_route(route, request->path, &encoded, &length))
 			continue;
 		if (strcmp(request->method, route->method) != 0)
 		{
@@ -106,9 +130,11 @@ find_route(Request *request)
 			continue;
 		}
 		request->operation = route->operation;
-		if (!takes_rest)
+		if (route->argument == 0)
 			return NULL;
-		argument = sim_decode_percent(request->path + length);
+		text = sim_copy(encoded, length);
+		argument = sim_decode_percent(text);
+		free(text);
 		if (argument == NULL)
 			return "INVALID_REQUEST";
 		*(char **) ((char *) request + route->argument) = argument;
@@ -191,7 +217,12 @@ execute(Request *request)
 		request->answer = sim_query_execute(request);
 	else if (request->operation == OPERATION_TRANSACTIONS)
 		request->answer = sim_transactions_execute(request);
-	else if (fault->kind != NULL && fault->after == AFTER_ABORTED)
+	else if (request->operation == OPERATION_CANCEL &&
+			 (fault->kind == NULL || fault->after == AFTER_DONE ||
+			  fault->after == AFTER_LATE))
+		request->answer = sim_cancel_execute(request);
+	else if (request->operation == OPERATION_CONFIRM &&
+			 fault->kind != NULL && fault->after == AFTER_ABORTED)
 	{
 		Payment    *payment;
 
@@ -201,7 +232,8 @@ execute(Request *request)
 		request->answer = payment ? sim_answer_payment(payment) :
 			sim_answer_code("NOT_FOUND_PAYMENT_SESSION");
 	}
-	else if (fault->kind != NULL && fault->after == AFTER_UNCHANGED)
+	else if (fault->kind != NULL && (fault->after == AFTER_UNCHANGED ||
+									 fault->after == AFTER_ABORTED))
 	{
 		Payment    *payment = request->payment_key ?
 		sim_payment_find(request->payment_key) : NULL;
@@ -232,6 +264,13 @@ wait_time(const Request *request)
 	return request->fault.delay_ms < 0 ? -1 : wait + request->fault.delay_ms;
 }
 
+static bool
+moves_money(const Request *request)
+{
+	return request->operation == OPERATION_CONFIRM ||
+		request->operation == OPERATION_CANCEL;
+}
+
 /*
  * Takes the fault for the request and decides what it means: whether
  * the request reaches the API at all, and whether it is executed late.
@@ -251,7 +290,7 @@ take_fault(Request *request, bool known)
 	if (fault->after == AFTER_UNCHANGED && request->form != FORM_REFUSE)
 	{
 		/* Lost on the way: no trace in the idempotency store. */
-		reached = request->operation != OPERATION_CONFIRM;
+		reached = !moves_money(request);
 		if (request->form == FORM_NORMAL)
 			request->form = FORM_RESET;
 	}
@@ -269,6 +308,8 @@ work_on(Request *request)
 
 	if (request->operation == OPERATION_CONFIRM)
 		sim_confirm_read(request);
+	else if (request->operation == OPERATION_CANCEL)
+		sim_cancel_read(request);
 	else if (request->operation == OPERATION_QUERY)
 		sim_query_find(request);
 
@@ -306,9 +347,8 @@ work_on(Request *request)
 	if (!request->execute_late)
 		execute(request);
 
-	/* While the answer waits, nobody else can confirm this payment. */
-	payment = request->operation == OPERATION_CONFIRM &&
-		request->wait_ms != 0 && reached && request->payment_key ?
+	/* While the answer waits, nobody else can move this payment. */
+	payment = moves_money(request) && request->wait_ms != 0 && reached && request->payment_key ?
 		sim_payment_find(request->payment_key) : NULL;
 	if (payment != NULL)
 	{

@@ -327,7 +327,7 @@ sim_browser_approve(Call *call)
 
 /*
  * Somebody cancels it in the merchant's dashboard: all that is left, or
- * "amount" of it.  What partial cancels add up to stays a partial cancel.
+ * "amount" of it.
  */
 int
 sim_browser_cancel(Call *call)
@@ -336,7 +336,6 @@ sim_browser_cancel(Call *call)
 	Payment    *payment = named_payment(call, &status);
 	const JsonNode *node = sim_json_member(&call->json,
 										   &call->json.nodes[0], "amount");
-	Version    *version;
 	Amount		amount;
 	Amount		balance;
 	Status		state;
@@ -354,13 +353,7 @@ sim_browser_cancel(Call *call)
 		 !(state == STATUS_WAITING_FOR_DEPOSIT && node == NULL)) ||
 		amount <= 0 || amount > balance)
 		return wrong_state(call, payment);
-	sim_payment_add_version(payment, amount == payment->amount ?
-							STATUS_CANCELED : STATUS_PARTIAL_CANCELED,
-							sim_clock_now(), NULL);
-	version = &payment->versions[payment->version_count - 1];
-	version->canceled = amount;
-	version->balance = balance - amount;
-	sim_transaction_add(payment);
+	sim_payment_cancel(payment, amount, "대시보드 취소");
 	return show(call, payment);
 }
 

@@ -58,6 +58,8 @@ static const FaultKind kinds[] = {
 	.distortion = {.unknown_fields = true}},
 	{.name = "duplicate-keys",.form = FORM_DISTORT,.after = AFTER_DONE,
 	.distortion = {.duplicate_keys = true}},
+	{.name = "no-cancel",.form = FORM_DISTORT,.after = AFTER_DONE,
+	.distortion = {.cancels = true}},
 	{.name = "lag",.form = FORM_LAG,.after = AFTER_DONE,.delay_ms = 1000},
 };
 
@@ -84,6 +86,7 @@ static const NamedOperation operations[] = {
 	{"any", OPERATION_NONE},
 	{"confirm", OPERATION_CONFIRM},
 	{"query", OPERATION_QUERY},
+	{"cancel", OPERATION_CANCEL},
 	{"transactions", OPERATION_TRANSACTIONS},
 };
 

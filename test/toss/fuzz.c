@@ -43,6 +43,9 @@ static const char *const api_requests[] = {
 	"GET /v1/payments/fuzz%5f1 HTTP/1.1\r\nHost: localhost\r\n" BASIC "\r\n",
 	"GET /v1/payments/orders/ORDER%2DFUZZ?x=%31 HTTP/1.1\r\n"
 	"Host: localhost\r\n" BASIC "\r\n",
+	"POST /v1/payments/fuzz_1/cancel HTTP/1.1\r\nHost: localhost\r\n" BASIC
+	"Content-Length: 41\r\n\r\n"
+	"{\"cancelReason\":\"fuzz\",\"cancelAmount\":100}",
 	"DELETE /v1/billing/x HTTP/1.0\r\n" BASIC "\r\n",
 };
 

@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * journal.c
- *	  The simulator's own books: every charge that was executed.
+ *	  The simulator's own books: every charge and cancel that was executed.
  *
  * This is what audits compare with the merchant's books, so an entry is made
  * by the execution itself and nothing else, and it reaches the file before
  * any byte of the answer is sent.  Kinds: "charge" (a confirm that moved
  * money), "issue" (a confirm that only issued a virtual account), "deposit"
- * and "deposit-error" (money came to an account, or was taken back).
+ * and "deposit-error" (money came to an account, or was taken back), "cancel"
+ * (money went back) and "withdraw" (a cancel before the deposit: none did).
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +24,7 @@ typedef struct Entry
 {
 	const char *kind;
 	const Payment *payment;
+	int			version;		/* that it made */
 	const ApiKey *api_key;
 	char	   *idempotency_key;	/* or NULL */
 	int64_t		time;
@@ -35,6 +37,7 @@ typedef struct Total
 {
 	char		currency[4];
 	Amount		amount;
+	Amount		canceled;
 } Total;
 
 static Entry *entries;
@@ -55,14 +58,41 @@ sim_journal_open(const char *path)
 static int
 money_sign(const char *kind)
 {
-	if (strcmp(kind, "issue") == 0)
+	if (strcmp(kind, "issue") == 0 || strcmp(kind, "withdraw") == 0 ||
+		strcmp(kind, "cancel") == 0)
 		return 0;
 	return strcmp(kind, "deposit-error") == 0 ? -1 : 1;
+}
+
+/* What a cancel gives back; 0 for everything else. */
+static Amount
+canceled_by(const Entry *entry)
+{
+	return strcmp(entry->kind, "cancel") != 0 ? 0 :
+		entry->payment->versions[entry->version].canceled;
+}
+
+/* Which cancel it is, for those who look for their own. */
+static void
+write_cancel(Text *out, const Entry *entry)
+{
+	const Version *version = &entry->payment->versions[entry->version];
+	char		key[40];
+
+	if (version->canceled == 0)
+		return;
+	sim_payment_transaction_key(key, entry->payment, version->transaction);
+	sim_text_add(out, ",\"transactionKey\":");
+	sim_text_add_json(out, key);
+	sim_text_add(out, ",\"cancelReason\":");
+	sim_text_add_json(out, version->reason);
 }
 
 static void
 write_entry(Text *out, const Entry *entry)
 {
+	const Version *version = &entry->payment->versions[entry->version];
+
 	sim_text_add(out, "{\"kind\":\"");
 	sim_text_add(out, entry->kind);
 	sim_text_add(out, "\",\"paymentKey\":");
@@ -70,7 +100,8 @@ write_entry(Text *out, const Entry *entry)
 	sim_text_add(out, ",\"orderId\":");
 	sim_text_add_json(out, entry->payment->order->id);
 	sim_text_add(out, ",\"amount\":");
-	sim_amount_write(out, entry->payment->amount);
+	sim_amount_write(out, version->canceled ? version->canceled :
+					 entry->payment->amount);
 	sim_text_add(out, ",\"currency\":\"");
 	sim_text_add(out, entry->payment->currency);
 	sim_text_add(out, "\",\"idempotencyKey\":");
@@ -82,6 +113,7 @@ write_entry(Text *out, const Entry *entry)
 	sim_text_add_int(out, entry->time);
 	sim_text_add(out, ",\"traceId\":");
 	sim_text_add_json(out, *entry->trace ? entry->trace : NULL);
+	write_cancel(out, entry);
 	sim_text_add(out, "}\n");
 }
 
@@ -105,6 +137,7 @@ sim_journal_add(const char *kind, Payment *payment,
 	memset(entry, 0, sizeof(*entry));
 	entry->kind = kind;
 	entry->payment = payment;
+	entry->version = payment->version_count - 1;
 	entry->api_key = api_key;
 	entry->idempotency_key = idempotency_key ?
 		sim_copy(idempotency_key, strlen(idempotency_key)) : NULL;
@@ -114,6 +147,8 @@ sim_journal_add(const char *kind, Payment *payment,
 
 	payment->order->charges += sign;
 	payment->order->charged += sign * payment->amount;
+	payment->order->cancels += strcmp(kind, "cancel") == 0;
+	payment->order->canceled += canceled_by(entry);
 
 	if (file >= 0)
 	{
@@ -162,6 +197,9 @@ write_order(Order *order, void *arg)
 	sim_text_add_int(summary->out, order->charges);
 	sim_text_add(summary->out, ",\"amount\":");
 	sim_amount_write(summary->out, order->charged);
+	sim_text_format(summary->out, ",\"cancels\":%d,\"canceled\":",
+					order->cancels);
+	sim_amount_write(summary->out, order->canceled);
 	sim_text_add(summary->out, "}");
 }
 
@@ -189,6 +227,7 @@ sum_currencies(Total totals[MAX_CURRENCIES], int64_t *charges)
 			strcpy(totals[count++].currency, payment->currency);
 		}
 		totals[at].amount += sign * payment->amount;
+		totals[at].canceled += canceled_by(&entries[i]);
 		*charges += sign;
 	}
 	return count;
@@ -214,6 +253,12 @@ sim_journal_summary(Text *out, bool with_orders)
 	{
 		sim_text_format(out, "%s\"%s\":", i ? "," : "", totals[i].currency);
 		sim_amount_write(out, totals[i].amount);
+	}
+	sim_text_add(out, "},\"canceled\":{");
+	for (int i = 0; i < currencies; i++)
+	{
+		sim_text_format(out, "%s\"%s\":", i ? "," : "", totals[i].currency);
+		sim_amount_write(out, totals[i].canceled);
 	}
 	sim_text_add(out, "},\"multiple\":[");
 	summary = (Summary) {.out = out,.multiple_only = true};

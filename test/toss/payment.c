@@ -200,6 +200,7 @@ sim_payment_add_version(Payment *payment, Status status, int64_t clock_time,
 	version->transaction = payment->version_count - 1;
 	version->account_expired = false;
 	version->canceled = 0;
+	version->reason = NULL;
 	version->balance = payment->version_count > 1 ?
 		version[-1].balance : payment->amount;
 }
@@ -275,6 +276,8 @@ release_payment(void *owner)
 	free((char *) payment->key);
 	if (*payment->order_name != '\0')
 		free((char *) payment->order_name);
+	for (int i = 0; i < payment->version_count; i++)
+		free(payment->versions[i].reason);
 	free(payment->versions);
 	free(payment);
 }

@@ -259,8 +259,9 @@ write_cancels(Text *out, const Payment *payment, int version)
 		sim_text_add(out, any ? "," : "[");
 		any = true;
 		add_amount(out, "{\"cancelAmount\":", state->canceled);
-		sim_text_add(out, ",\"cancelReason\":\"대시보드 취소\","
-					 "\"taxFreeAmount\":0,\"taxExemptionAmount\":0");
+		sim_text_add(out, ",\"cancelReason\":");
+		sim_text_add_json(out, state->reason);
+		sim_text_add(out, ",\"taxFreeAmount\":0,\"taxExemptionAmount\":0");
 		add_amount(out, ",\"refundableAmount\":", state->balance);
 		sim_text_add(out, ",\"easyPayDiscountAmount\":0,\"canceledAt\":");
 		sim_clock_write(out, state->clock_time);
@@ -383,7 +384,10 @@ sim_payment_write(Text *out, const Payment *payment, int version,
 	write_method(out, payment, state, total, distortion);
 	sim_text_add(out, "\"cashReceipt\":null,\"cashReceipts\":null,"
 				 "\"discount\":null,");
-	write_cancels(out, payment, version);
+	if (distortion->cancels)
+		sim_text_add(out, "\"cancels\":null,");
+	else
+		write_cancels(out, payment, version);
 	write_secret(out, payment, executed);
 	sim_text_add(out, distortion->unknown_fields ? "\"type\":\"NEW_TYPE\"," :
 				 "\"type\":\"NORMAL\",");

@@ -45,6 +45,7 @@ static const Setting settings[] = {
 	FIELD("queryUnconfirmed", SETTING_BOOL, query_unconfirmed),
 	FIELD("queryLagMs", SETTING_INT, query_lag_ms),
 	FIELD("queryIntervalMs", SETTING_INT, query_interval_ms),
+	FIELD("cancelIntervalMs", SETTING_INT, cancel_interval_ms),
 	FIELD("requestsPerMinute", SETTING_INT, requests_per_minute),
 	FIELD("sessionHidesDone", SETTING_BOOL, session_hides_done),
 	FIELD("duplicateOrder", SETTING_BOOL, duplicate_order),
@@ -77,6 +78,7 @@ sim_settings_reset(void)
 		.query_unconfirmed = true,
 		.test_codes = true,
 		.keep_requests = true,
+		.cancel_interval_ms = 1000,
 		.random_on = "any",
 		.random_code = "PROVIDER_ERROR",
 	};

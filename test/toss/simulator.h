@@ -162,6 +162,7 @@ typedef struct Settings
 	bool		query_unconfirmed;
 	int64_t		query_lag_ms;
 	int64_t		query_interval_ms;
+	int64_t		cancel_interval_ms;
 	int64_t		requests_per_minute;
 	bool		session_hides_done;
 	bool		duplicate_order;
@@ -239,6 +240,7 @@ typedef struct Version
 	bool		account_expired;	/* virtual account past its due date */
 	Amount		canceled;		/* by this version */
 	Amount		balance;		/* left after it */
+	char	   *reason;			/* of the cancel, or NULL */
 } Version;
 
 typedef struct Payment
@@ -255,8 +257,9 @@ typedef struct Payment
 	int64_t		requested_at;
 	int64_t		authenticated_at;
 	int64_t		queried_at;
+	int64_t		canceled_at;	/* sim_clock_monotonic; 0: never */
 	uint64_t	seed;			/* of the made-up details */
-	int			busy;			/* confirms being worked on */
+	int			busy;			/* confirms and cancels being worked on */
 	int			executions;
 	bool		abandoned;
 	int			version_count;
@@ -271,6 +274,8 @@ typedef struct Order
 	Payment    *newest;
 	int			charges;
 	Amount		charged;
+	int			cancels;
+	Amount		canceled;
 } Order;
 
 typedef struct PaymentRequest
@@ -312,6 +317,7 @@ typedef struct Distortion
 	bool		status;
 	bool		unknown_fields;
 	bool		duplicate_keys;
+	bool		cancels;
 } Distortion;
 
 extern const Method *sim_method_find(const char *name);
@@ -331,8 +337,8 @@ typedef enum Operation
 	OPERATION_NONE,
 	OPERATION_CONFIRM,
 	OPERATION_QUERY,
+	OPERATION_CANCEL,
 	OPERATION_TRANSACTIONS
-	/* OPERATION_CANCEL comes here, with a row in api.c and a cancel.c */
 } Operation;
 
 typedef enum After
@@ -419,7 +425,7 @@ extern void sim_idempotent_finish(Idempotent *entry, const Answer *answer);
 extern void sim_idempotent_reset(void);
 extern size_t sim_idempotent_count(void);
 
-/* journal.c: executed charges */
+/* journal.c: executed charges and cancels */
 
 extern bool sim_journal_open(const char *path);
 extern void sim_journal_add(const char *kind, Payment *payment,
@@ -474,7 +480,7 @@ extern size_t sim_delay_release(bool hanging_only);
 extern size_t sim_delay_waiting(void);
 extern void sim_delay_stop(void);
 
-/* api.c, confirm.c, query.c, transaction.c: what a request means */
+/* api.c, confirm.c, cancel.c, query.c, transaction.c: what a request means */
 
 /* A page of the list of transactions; the texts are as they were sent. */
 typedef struct List
@@ -514,7 +520,7 @@ typedef struct Request
 	FaultForm	form;			/* what happens on the wire */
 	Answer		answer;
 	bool		execute_late;
-	Payment    *busy;			/* this request's confirm is not answered */
+	Payment    *busy;			/* this request is not answered */
 	Idempotent *idempotent;		/* to be finished when answered */
 	int64_t		wait_ms;		/* -1: until released */
 	int64_t		log_sequence;
@@ -535,6 +541,10 @@ extern Answer sim_answer_payment(const Payment *payment);
 extern bool sim_confirm_read(Request *request);
 extern Answer sim_confirm_execute(Request *request);
 extern void sim_confirm_abort(Request *request, const Code *code);
+extern bool sim_cancel_read(Request *request);
+extern Answer sim_cancel_execute(Request *request);
+extern void sim_payment_cancel(Payment *payment, Amount amount,
+							   const char *reason);
 extern Payment *sim_query_find(Request *request);
 extern Answer sim_query_execute(Request *request);
 extern void sim_transaction_add(const Payment *payment);

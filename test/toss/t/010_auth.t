@@ -44,8 +44,8 @@ like($answer->{headers}{'x-tosspayments-trace-id'}, qr/^[0-9a-f]{32}$/,
 is($answer->{headers}{'content-type'}, 'application/json', 'JSON');
 is($code->($sim->api('PUT', '/v1/payments/confirm', '{}')),
 	'404 NOT_FOUND_HTTP_METHOD', 'wrong method');
-is($code->($sim->api('POST', '/v1/payments/abc/cancel', '{}')),
-	'404 NOT_FOUND', 'cancel is not there yet');
+is($code->($sim->api('POST', '/v1/payments/abc/refund', '{}')),
+	'404 NOT_FOUND', 'unknown path of a payment');
 is($code->($sim->api('GET', '/pay')), '404 NOT_FOUND',
 	'no control on the public port');
 is($code->($sim->api('GET', '/journal')), '404 NOT_FOUND',

@@ -143,7 +143,7 @@ is($sim->{control_status}, 400, 'a paid order opens no window');
 $sim->confirm($two, 'ORDER-TWICE', 900);
 my $summary = $sim->get('/summary');
 is_deeply($summary->{multiple},
-	[{ orderId => 'ORDER-TWICE', charges => 2, amount => 1800 }],
+	[{ orderId => 'ORDER-TWICE', charges => 2, amount => 1800, cancels => 0, canceled => 0 }],
 	'an order charged twice is seen');
 
 # Percent-encoding in paths.

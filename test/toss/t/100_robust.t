@@ -45,6 +45,7 @@ diag($report);
 is($sim->get('/health')->{ok}, JSON::PP::true, 'alive');
 is($sim->charges('ORDER-KEPT'), 1, 'books in order');
 ok($sim->charges('ORDER-FUZZ') <= 2, 'each payment at most once');
+ok($sim->canceled('ORDER-FUZZ') <= 1000 * $sim->charges('ORDER-FUZZ'), 'and not more back than that');
 is($code->($sim->query($key)), '200 DONE', 'serving');
 my @log = $sim->lines('/requests');
 ok(@log > 100, scalar(@log) . ' of them were understood and logged');

@@ -210,6 +210,28 @@ sub confirm_later
 		headers => \@headers);
 }
 
+# Cancels; body is a hash, or JSON text.
+sub cancel
+{
+	my ($self, $payment, $body, %options) = @_;
+	my @headers = @{ $options{headers} // [] };
+
+	push @headers, "Idempotency-Key: $options{key}" if defined $options{key};
+	return $self->api('POST', "/v1/payments/$payment/cancel", $body, %options,
+		headers => \@headers);
+}
+
+# What was given back of an order, in the simulator's books.
+sub canceled
+{
+	my ($self, $order) = @_;
+	my $sum = 0;
+	$sum += $_->{amount}
+	  for grep { $_->{orderId} eq $order && $_->{kind} eq 'cancel' }
+	  $self->lines('/journal');
+	return $sum;
+}
+
 # Creates an authenticated payment of an order; returns its key.
 sub pay
 {
@@ -270,11 +292,12 @@ sub disconnect
 	waitpid $connection->{pid}, 0;
 }
 
-# Executions of an order in the simulator's books.
+# Executions of an order in the simulator's books, cancels apart.
 sub charges
 {
 	my ($self, $order) = @_;
-	return scalar grep { $_->{orderId} eq $order } $self->lines('/journal');
+	return scalar grep { $_->{orderId} eq $order && $_->{kind} !~ /^(?:cancel|withdraw)$/ }
+	  $self->lines('/journal');
 }
 
 END
