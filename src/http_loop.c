@@ -3,7 +3,7 @@
  *		libcurl's sockets in an epoll descriptor, and its one timer.
  *
  * Owns the descriptor that a caller can put into its own wait.  It promises
- * that a drain serves every socket before it lets libcurl look at the clock,
+ * that a round serves every socket before it lets libcurl look at the clock,
  * and that no request is sent on an idle connection that has something to say.
  *
  * The second is not libcurl's habit.  Before it reuses a TLS connection it
@@ -23,9 +23,6 @@
 #include <unistd.h>
 
 #define EVENTS				256
-
-/* How often the sockets are drained in a row before the caller's turn. */
-#define MAX_ROUNDS			32
 
 /* What is read from a connection that is given up, in pieces of this size. */
 #define RUBBISH				4096
@@ -130,27 +127,24 @@ state_of(const PayHttpLoop *loop, int fd)
 }
 
 /*
- * Serve the sockets until none has anything to say.  A peer that never stops
- * talking is left to the next call.
+ * Serve each socket that has something to say, and then the timer.  False when
+ * there was nothing to do.  One at a time: only the first socket, and the timer
+ * only when there is none, so that the caller sees all that comes between.
  */
-void
-pay_http_loop_drain(PayHttpLoop *loop)
+bool
+pay_http_loop_round(PayHttpLoop *loop, bool one_at_a_time)
 {
 	struct epoll_event events[EVENTS];
+	int			max = one_at_a_time ? 1 : EVENTS;
+	int			n = epoll_wait(loop->epoll_fd, events, max, 0);
+	bool		timer_ran;
 
-	for (int round = 0; round < MAX_ROUNDS; round++)
-	{
-		int			n = epoll_wait(loop->epoll_fd, events, EVENTS, 0);
-		bool		timer_ran;
+	for (int i = 0; i < n; i++)
+		serve(loop, events[i].data.fd, events[i].events);
 
-		for (int i = 0; i < n; i++)
-			serve(loop, events[i].data.fd, events[i].events);
-
-		/* New requests begin in here: only after all idle ones were heard. */
-		timer_ran = n < EVENTS && run_timer(loop);
-		if (n <= 0 && !timer_ran)
-			break;
-	}
+	/* New requests begin in here: only after all idle ones were heard. */
+	timer_ran = n < max && run_timer(loop);
+	return n > 0 || timer_ran;
 }
 
 static void
