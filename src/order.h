@@ -113,7 +113,7 @@ typedef struct PayOrderOutcome
 	const char *code;			/* or NULL */
 	const char *method;			/* or NULL: leave */
 	const char *psp_status;		/* or NULL: leave */
-	const char *response;		/* JSON text, or NULL: leave */
+	Datum		response;		/* jsonb, or 0: leave */
 	TimestampTz approved_at;	/* 0: leave */
 } PayOrderOutcome;
 

@@ -27,7 +27,6 @@
 
 #include "access/xact.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 
 #include "amount.h"
 #include "event.h"
@@ -405,7 +404,7 @@ apply_to_event(const PayOrderOutcome *outcome, const Progress *progress,
 	ItemPointerData place = outcome->order->place;
 	bool		completes;
 
-	if (outcome->psp_status == NULL && outcome->response == NULL &&
+	if (outcome->psp_status == NULL && outcome->response == (Datum) 0 &&
 		!progress->flagged)
 		return false;
 
@@ -415,10 +414,8 @@ apply_to_event(const PayOrderOutcome *outcome, const Progress *progress,
 	pay_table_copy_row(&events, row);
 	set_text(EVENT_METHOD, outcome->method);
 	set_text(EVENT_PSP_STATUS, outcome->psp_status);
-	if (outcome->response != NULL)
-		pay_table_set(&events, 0, EVENT_PSP_RESPONSE,
-					  DirectFunctionCall1(jsonb_in,
-										  CStringGetDatum(outcome->response)));
+	if (outcome->response != (Datum) 0)
+		pay_table_set(&events, 0, EVENT_PSP_RESPONSE, outcome->response);
 	if (outcome->approved_at != 0)
 		pay_table_set(&events, 0, EVENT_APPROVED_AT,
 					  TimestampTzGetDatum(outcome->approved_at));

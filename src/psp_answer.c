@@ -9,109 +9,16 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 
-#include "amount.h"
 #include "db.h"
 #include "psp_answer.h"
 #include "psp_call.h"
 
-#define MAX_DETAIL	200			/* bytes of a detail that is kept */
-
-/* The fields of a Payment that are kept, and their names in the JSON. */
-static const struct
-{
-	const char *name;
-	size_t		offset;
-}			kept_fields[] =
-
-{
-	{"version", offsetof(PayTossBody, version)},
-	{"type", offsetof(PayTossBody, type)},
-	{"mId", offsetof(PayTossBody, mid)},
-	{"method", offsetof(PayTossBody, method)},
-	{"status", offsetof(PayTossBody, status)},
-	{"currency", offsetof(PayTossBody, currency)},
-	{"totalAmount", offsetof(PayTossBody, total_amount)},
-	{"balanceAmount", offsetof(PayTossBody, balance_amount)},
-	{"requestedAt", offsetof(PayTossBody, requested_at)},
-	{"approvedAt", offsetof(PayTossBody, approved_at)},
-	{"lastTransactionKey", offsetof(PayTossBody, last_transaction_key)},
-	{"cardIssuerCode", offsetof(PayTossBody, card_issuer_code)},
-	{"cardType", offsetof(PayTossBody, card_type)},
-	{"installmentPlanMonths", offsetof(PayTossBody, installment_plan_months)},
-	{"easyPayProvider", offsetof(PayTossBody, easy_pay_provider)},
-	{"receiptUrl", offsetof(PayTossBody, receipt_url)},
-	{"failureCode", offsetof(PayTossBody, failure_code)},
-	{"virtualAccountBank", offsetof(PayTossBody, virtual_account_bank)},
-	{"virtualAccountDueDate", offsetof(PayTossBody, virtual_account_due_date)},
-};
-
-static const char *const transport_names[] = {
-	[PAY_TRANSPORT_ANSWERED] = "answered",
-	[PAY_TRANSPORT_NOT_SENT] = "not sent",
-	[PAY_TRANSPORT_NO_ANSWER] = "no answer",
-};
-
-static void insert_answers(PayResult *results, int n, const char *const *actions);
-static char *answer_row_json(PayResult *result, const char *action);
-static void append_text(StringInfo json, const char *key, const char *value);
 static void close_calls(PayResult *results, int n, const bool *owned);
 static void reschedule_calls(PayResult *results, int n, const bool *owned,
 							 TimestampTz now);
 static void renew_call(PayResult *result, TimestampTz now);
-
-/*
- * Text from outside in the database's encoding.  Where that is not UTF-8 the
- * characters beyond ASCII become '?': the answer must not be lost for them.
- */
-char *
-pay_psp_answer_text(const char *text, int max)
-{
-	char	   *copy;
-
-	if (text == NULL)
-		return NULL;
-	copy = pnstrdup(text, pg_encoding_mbcliplen(PG_UTF8, text, strlen(text),
-												max));
-	if (GetDatabaseEncoding() != PG_UTF8)
-		for (char *p = copy; *p; p++)
-			if (IS_HIGHBIT_SET(*p))
-				*p = '?';
-	return copy;
-}
-
-/* The kept fields of a Payment as JSON text; NULL when it is none. */
-char *
-pay_psp_answer_response(const PayTossBody *body)
-{
-	StringInfoData json;
-
-	if (body->verdict != PAY_TOSS_JSON_PAYMENT)
-		return NULL;
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
-	for (size_t i = 0; i < lengthof(kept_fields); i++)
-		append_text(&json, kept_fields[i].name,
-					*(char *const *) ((const char *) body +
-									  kept_fields[i].offset));
-	appendStringInfoChar(&json, '}');
-	return json.data;
-}
-
-/* "key": "value", nothing when the value is NULL */
-static void
-append_text(StringInfo json, const char *key, const char *value)
-{
-	if (value == NULL)
-		return;
-	if (json->data[json->len - 1] != '{')
-		appendStringInfoString(json, ", ");
-	appendStringInfo(json, "\"%s\": ", key);
-	escape_json(json, pay_psp_answer_text(value, 1000));
-}
 
 /*
  * Lock the queue rows of these results and tell which still belong to the
@@ -160,98 +67,7 @@ pay_psp_call_record(PayResult *results, int n, const bool *owned)
 		actions[i] = owned[i] ?
 			pay_action_name(results[i].decision.action) : "late";
 	}
-	insert_answers(results, n, actions);
-}
-
-/*
- * One row per answer.  So many columns go as JSON records, typed by the table
- * itself.  An answer that is there already (a turn repeated after a failure
- * that turned out to have committed) is left as it is.
- */
-static void
-insert_answers(PayResult *results, int n, const char *const *actions)
-{
-	static PayStatement insert = {
-		"INSERT INTO payments.psp_answer SELECT r.* FROM pg_catalog.unnest($1) j,"
-		" LATERAL pg_catalog.jsonb_populate_record(NULL::payments.psp_answer, j::pg_catalog.jsonb) r"
-		" WHERE r.order_id OPERATOR(pg_catalog.=) ANY ($2)"
-		" ON CONFLICT ON CONSTRAINT psp_answer_pkey DO NOTHING",
-		2, {TEXTARRAYOID, TEXTARRAYOID}
-	};
-	char	  **rows = palloc(sizeof(char *) * n);
-	char	  **order_ids = palloc(sizeof(char *) * n);
-	Datum		values[2];
-
-	for (int i = 0; i < n; i++)
-	{
-		rows[i] = answer_row_json(&results[i], actions[i]);
-		order_ids[i] = results[i].claim->order_id;
-	}
-	values[0] = pay_db_text_array(rows, n);
-	values[1] = pay_db_text_array(order_ids, n);
-	pay_db_run(&insert, values, NULL);
-}
-
-static char *
-answer_row_json(PayResult *result, const char *action)
-{
-	const PayClaim *claim = result->claim;
-	const PayTossBody *body = &result->body;
-	bool		is_payment = result->transport == PAY_TRANSPORT_ANSWERED &&
-	body->verdict == PAY_TOSS_JSON_PAYMENT;
-	StringInfoData json;
-
-	initStringInfo(&json);
-	appendStringInfo(&json, "{\"call_id\": " INT64_FORMAT
-					 ", \"attempt_no\": %d, \"suspect\": %s, \"body_size\": %d",
-					 claim->call_id, claim->attempt_no,
-					 result->answer.suspect ? "true" : "false",
-					 result->body_size);
-	append_text(&json, "order_id", claim->order_id);
-	append_text(&json, "operation",
-				claim->request.operation == PAY_TOSS_CONFIRM ? "confirm" : "query");
-	append_text(&json, "transport", transport_names[result->transport]);
-	append_text(&json, "meaning",
-				pay_toss_meaning_name(result->answer.meaning));
-	append_text(&json, "code", result->answer.code);
-	append_text(&json, "detail",
-				pay_psp_answer_text(result->answer.detail, MAX_DETAIL));
-	append_text(&json, "action", action);
-	append_text(&json, "trace_id", result->trace_id);
-	append_text(&json, "received_at",
-				timestamptz_to_str(result->received_at));
-	if (result->http_status > 0)
-		appendStringInfo(&json, ", \"http_status\": %d", result->http_status);
-	if (is_payment)
-	{
-		int64		mills;
-
-		append_text(&json, "payment_key", body->payment_key);
-		append_text(&json, "psp_order_id", body->order_id);
-		append_text(&json, "currency", body->currency);
-		append_text(&json, "psp_status", body->status);
-		append_text(&json, "transaction_key", body->last_transaction_key);
-		if (pay_money_read(body->total_amount, strlen(body->total_amount),
-						   PAY_MAX_MINOR_UNITS, &mills) == PAY_MONEY_OK)
-			append_text(&json, "amount", pay_amount_text(mills));
-		appendStringInfo(&json, ", \"response\": %s",
-						 pay_psp_answer_response(body));
-	}
-	if (result->body_size > 0)
-	{
-		appendStringInfoString(&json, ", \"body_sha256\": \"\\\\x");
-		for (int i = 0; i < 32; i++)
-			appendStringInfo(&json, "%02x", result->body_sha256[i]);
-		appendStringInfoChar(&json, '"');
-	}
-	if (result->transport == PAY_TRANSPORT_ANSWERED)
-		appendStringInfo(&json, ", \"connect_us\": " INT64_FORMAT
-						 ", \"first_byte_us\": " INT64_FORMAT
-						 ", \"total_us\": " INT64_FORMAT,
-						 result->connect_us, result->first_byte_us,
-						 result->total_us);
-	appendStringInfoChar(&json, '}');
-	return json.data;
+	pay_psp_answer_write(results, n, actions);
 }
 
 /*
@@ -454,7 +270,7 @@ pay_psp_call_quarantine(PayResult *result, int64 epoch, int sqlstate,
 	pay_db_connect();
 	result->answer.detail = psprintf("could not be applied: SQLSTATE %s",
 									 unpack_sql_state(sqlstate));
-	insert_answers(result, 1, &action);
+	pay_psp_answer_write(result, 1, &action);
 	values[0] = CStringGetTextDatum(result->claim->order_id);
 	values[1] = Int64GetDatum(result->claim->call_id);
 	values[2] = Int64GetDatum(epoch);

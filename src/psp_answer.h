@@ -7,12 +7,16 @@
 
 #include "postgres.h"
 
-#include "toss_json.h"
+#include "psp_call.h"
 
 /* Text from outside, cut and in the database's encoding; NULL stays NULL. */
 extern char *pay_psp_answer_text(const char *text, int max);
 
-/* The kept fields of a Payment as JSON text; NULL when it is none. */
-extern char *pay_psp_answer_response(const PayTossBody *body);
+/*
+ * Write the answers, with what was done because of them; what is kept of a
+ * Payment goes into results as well.
+ */
+extern void pay_psp_answer_write(PayResult *results, int n,
+								 const char *const *actions);
 
 #endif							/* PAY_PSP_ANSWER_H */

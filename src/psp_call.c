@@ -2,7 +2,7 @@
  * psp_call.c
  *		Calls to the PSP: enqueueing and claiming.
  *
- * With psp_answer.c the only writer of the call tables.  The order of commits
+ * One of the writers of the call tables (psp_call.h).  The order of commits
  * is the guarantee: the payload with the application's transaction, the attempt
  * with the claim, and only then the first byte (G1).  An Idempotency-Key is a
  * pure function of what is paid and of how often it was renewed, so that even a

@@ -2,10 +2,11 @@
  * psp_call.h
  *		Calls to the PSP: the immutable payload, the queue, the attempts.
  *
- * psp_call.c, psp_answer.c and psp_deposit.c alone write the call tables;
- * psp_queue.c reads what waits.  The functions of the worker (claim, those of
- * psp_queue.c, recall, begin_epoch, quarantine) connect by themselves and run
- * inside a transaction of the caller; the others need pay_db_connect.
+ * psp_call.c, psp_answer.c, psp_answer_row.c and psp_deposit.c alone write the
+ * call tables; psp_queue.c reads what waits.  The functions of the worker
+ * (claim, those of psp_queue.c, recall, begin_epoch, quarantine) connect by
+ * themselves and run inside a transaction of the caller; the others need
+ * pay_db_connect.
  */
 #ifndef PAY_PSP_CALL_H
 #define PAY_PSP_CALL_H
@@ -173,6 +174,7 @@ typedef struct PayResult
 	int64		first_byte_us;
 	int64		total_us;
 	TimestampTz received_at;
+	Datum		response;		/* jsonb, kept by the turn; 0: no Payment */
 	bool		is_late;		/* recorded as evidence only */
 	bool		is_quarantined;
 	int64		renewed_as;		/* the call that took its place, or 0 */

@@ -152,7 +152,7 @@ outcome_of(const PayResult *result, bool counts, PayOrderOutcome *outcome)
 	{
 		outcome->method = pay_psp_answer_text(result->body.method, 100);
 		outcome->psp_status = pay_psp_answer_text(result->body.status, 100);
-		outcome->response = pay_psp_answer_response(&result->body);
+		outcome->response = result->response;
 		outcome->approved_at = time_of(result->body.approved_at);
 	}
 }

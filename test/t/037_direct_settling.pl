@@ -28,6 +28,8 @@ my %indexes = (
 	on_flags => 'payment_order (order_id) WHERE ledger_updated',
 	on_reason => 'payment_order_history (lower(reason))',
 	on_actor => 'payment_order_history USING hash (actor)',
+	on_meaning => 'psp_answer (lower(meaning)) WHERE suspect',
+	on_kept => 'psp_answer USING gin (response)',
 	on_balance => 'wallet (balance)',
 	on_amount => 'wallet_transaction ((amount * 2))',
 	on_payload => 'event USING gin (payload)',
@@ -39,6 +41,8 @@ a_row_changes_meanwhile('payment_order', "UPDATE payments.payment_order SET refu
 a_row_changes_meanwhile('wallet', 'UPDATE payments.wallet SET pending = 7',
 	'SELECT count(*) FROM payments.wallet WHERE pending <> 7', 0);
 the_state_machine_is_asked();
+an_answer_is_there_already();
+a_second_approval_is_refused();
 the_wallet_has_bounds();
 
 $shop->{node}->stop;
@@ -68,7 +72,8 @@ SELECT payments.confirm(:id, :key, :amount);
 		my ($table, $rest) = split / /, $indexes{$name}, 2;
 		$shop->sql("CREATE INDEX CONCURRENTLY $name ON payments.$table $rest");
 	}
-	for my $index (qw(payment_event_order_id_key payment_order_order_id_line_no_key wallet_pkey))
+	for my $index (qw(payment_event_order_id_key payment_order_order_id_line_no_key wallet_pkey
+		psp_answer_pkey psp_answer_one_approval))
 	{
 		$shop->sql("REINDEX INDEX CONCURRENTLY payments.$index");
 	}
@@ -83,8 +88,8 @@ SELECT payments.confirm(:id, :key, :amount);
 	$shop->wait_until_quiet;
 
 	cmp_ok($shop->sql('SELECT count(*) FROM payments.payment_event'), '>', 100, 'many of them');
-	indexes_are_sound($shop, '^(payment_|wallet|event|on_)');
-	constraints_hold($shop, '^(payment_|wallet|event)');
+	indexes_are_sound($shop, '^(payment_|wallet|event|psp_answer|on_)');
+	constraints_hold($shop, '^(payment_|wallet|event|psp_answer)');
 	what_triggers_do_was_done();
 	is($shop->sql('SELECT count(*) FROM payments.verify() WHERE NOT holds'), 0, 'the books are right');
 }
@@ -113,6 +118,16 @@ sub what_triggers_do_was_done
 		0, 'and the outbox says so');
 	is($shop->sql(q(SELECT count(*) FROM payments.payment_event
 		WHERE is_payment_done AND (psp_response ->> 'status') IS DISTINCT FROM 'DONE')), 0, "with the PSP's answer");
+	is($shop->sql(q(SELECT count(*) FROM payments.payment_event e WHERE is_payment_done AND
+		(SELECT string_agg(concat_ws(' ', a.response = e.psp_response, a.payment_key = e.payment_key,
+				a.psp_order_id, a.currency, a.amount, a.psp_status, transport, http_status, meaning, suspect,
+				length(body_sha256), body_size > 0, total_us >= first_byte_us AND first_byte_us >= 0), '; ')
+			FROM payments.psp_answer a WHERE a.order_id = e.order_id AND action = 'succeed') IS DISTINCT FROM
+		concat_ws(' ', true, true, e.order_id, e.currency, e.amount, 'DONE', 'answered', 200, 'approved', false, 32, true, true))),
+		0, 'which is kept as a row, one for each payment');
+	is($shop->sql(q(SELECT count(*) FROM payments.psp_answer a JOIN payments.psp_attempt t USING (call_id, attempt_no)
+		WHERE (a.order_id, a.operation) IS DISTINCT FROM (t.order_id, t.operation) OR received_at < claimed_at)),
+		0, 'and answers what was sent');
 }
 
 # Somebody has changed a row, and commits when the worker waits for it.
@@ -146,6 +161,49 @@ sub the_state_machine_is_asked
 	$shop->sql("UPDATE payments.payment_order SET payment_order_status = 'FAILURE' WHERE order_id = '$order->{order_id}'");
 	put_aside($order, 'PY004', 'an order that failed');
 	is($shop->status($order), 'FAILURE', 'does not succeed any more');
+}
+
+# As after a turn that is taken again although it had been committed
+sub an_answer_is_there_already
+{
+	my $order = $shop->order(1000);
+
+	$shop->settings(delayMs => 1000);
+	$shop->confirm($order);
+	forge_answer($order, attempt_no => 1, action => 'query');
+	is($shop->wait_for($order), 'SUCCESS', 'an answer that is there already is no obstacle');
+	is($shop->sql("SELECT string_agg(action || ' ' || meaning, ', ') FROM payments.psp_answer
+		WHERE order_id = '$order->{order_id}'"), 'query forged', 'and stays as it is');
+	$shop->settings(delayMs => 0);
+}
+
+sub a_second_approval_is_refused
+{
+	my $order = $shop->order(1000);
+
+	$shop->settings(delayMs => 1000);
+	$shop->confirm($order);
+	forge_answer($order, attempt_no => 0, action => 'succeed');
+	$shop->poll_sql("SELECT state FROM payments.psp_call_queue WHERE order_id = '$order->{order_id}'", 'D',
+		'a second approval is put aside');
+	is($shop->sql("SELECT string_agg(concat_ws(' ', action, right(detail, 5)), ', ' ORDER BY attempt_no) FROM payments.psp_answer
+		WHERE order_id = '$order->{order_id}'"), 'succeed, quarantine 23505', 'with its answer');
+	is($shop->sql("SELECT count(*) FROM payments.ledger_transaction WHERE order_id = '$order->{order_id}'"), 0, 'nothing is booked');
+	$shop->settings(delayMs => 0);
+}
+
+# An answer to a call that is under way, and the attempt that it would belong to
+sub forge_answer
+{
+	my ($order, %answer) = @_;
+	my $of_order = "FROM payments.psp_call_queue WHERE order_id = '$order->{order_id}'";
+
+	$shop->poll_sql("SELECT state $of_order", 'S', 'a call is sent');
+	$shop->sql("INSERT INTO payments.psp_attempt (call_id, attempt_no, order_id, operation, epoch, claimed_at)
+		SELECT call_id, $answer{attempt_no}, order_id, 'confirm', epoch, now() $of_order ON CONFLICT DO NOTHING");
+	$shop->sql("INSERT INTO payments.psp_answer (call_id, attempt_no, order_id, operation, transport, meaning, suspect, action,
+			body_size, received_at)
+		SELECT call_id, $answer{attempt_no}, order_id, 'confirm', 'no answer', 'forged', false, '$answer{action}', 0, now() $of_order");
 }
 
 sub the_wallet_has_bounds
