@@ -38,15 +38,17 @@ die()
 	exit 1
 }
 
-# as_server COMMAND...: run it as that user, in a folder it can stand in.
+# as_server COMMAND...: run it as that user, in a folder it can stand in, with as
+# many files open as the machine lets it: a thousand requests need as many.
+all_files=(bash -c 'ulimit -S -n hard; exec "$@"' bash)
 as_server()
 (
 	cd "${run:-/}"
 	export HOME=${run:-/}
 	if [ "$EUID" = 0 ]; then
-		exec runuser -u "$server_user" -- "$@"
+		exec runuser -u "$server_user" -- "${all_files[@]}" "$@"
 	fi
-	exec "$@"
+	exec "${all_files[@]}" "$@"
 )
 
 # The user that servers run as: ourselves, or somebody harmless for root.
