@@ -19,6 +19,7 @@
 
 #include "amount.h"
 #include "db.h"
+#include "db_plan.h"
 
 static void prepare(PayStatement *statement);
 static uint64 execute(PayStatement *statement, Datum *values,
@@ -107,12 +108,14 @@ execute(PayStatement *statement, Datum *values, const char *nulls,
 		bool read_only)
 {
 	bool		jit = jit_enabled;
+	bool		ours = pay_db_plans_ours;
 	int			rc = 0;
 
 	if (statement->plan == NULL)
 		prepare(statement);
 
 	jit_enabled = false;
+	pay_db_plans_ours = true;
 	PG_TRY();
 	{
 		rc = SPI_execute_plan(statement->plan, values, nulls, read_only, 0);
@@ -120,6 +123,7 @@ execute(PayStatement *statement, Datum *values, const char *nulls,
 	PG_FINALLY();
 	{
 		jit_enabled = jit;
+		pay_db_plans_ours = ours;
 	}
 	PG_END_TRY();
 	if (rc < 0)

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "db_plan.h"
 #include "fault.h"
 #include "guard.h"
 #include "guc.h"
@@ -42,6 +43,7 @@ _PG_init(void)
 
 	PAY_FAULT_INIT();
 	pay_guc_define();
+	pay_db_plan_register();
 	pay_wake_register();
 	pay_ledger_log_register();
 
