@@ -254,13 +254,15 @@ sim_journal_summary(Text *out, bool with_orders)
 		sim_text_format(out, "%s\"%s\":", i ? "," : "", totals[i].currency);
 		sim_amount_write(out, totals[i].amount);
 	}
-	sim_text_add(out, "},\"canceled\":{");
+	sim_text_add(out, "},\"canceled\":[");
 	for (int i = 0; i < currencies; i++)
 	{
-		sim_text_format(out, "%s\"%s\":", i ? "," : "", totals[i].currency);
+		sim_text_format(out, "%s{\"currency\":\"%s\",\"amount\":",
+						i ? "," : "", totals[i].currency);
 		sim_amount_write(out, totals[i].canceled);
+		sim_text_add(out, "}");
 	}
-	sim_text_add(out, "},\"multiple\":[");
+	sim_text_add(out, "],\"multiple\":[");
 	summary = (Summary) {.out = out,.multiple_only = true};
 	sim_payment_each_order(write_order, &summary);
 	sim_text_add(out, "]");
