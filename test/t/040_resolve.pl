@@ -87,10 +87,12 @@ is($shop->sql(q(SELECT string_agg(outcome || ': ' || note, ', ' ORDER BY id)
 	FROM payments.operator_action)), 'succeeded: kim: DONE, failed: lee: not there',
 	'what people did');
 
-# Many at once against the worker: each order ends once.
+# Many at once against the worker: each order ends once.  Some of them only a
+# person can end, since nothing else of theirs is ever answered.
 my @orders = $shop->orders(40, 1000);
 my $ids = join ',', map { "'$_->{order_id}'" } @orders;
 $shop->fault($_, kind => 'reset-after', on => 'confirm') for @orders;
+$shop->fault($_, kind => 'reset-before', on => 'any', count => 1000) for @orders[ 30 .. 39 ];
 for (@orders)
 {
 	$shop->confirm($_);
@@ -113,7 +115,7 @@ while (time() < $end)
 $by_person = $shop->sql(q(SELECT count(*) FROM payments.operator_action WHERE note = 'race'));
 $by_answer = $shop->sql("SELECT count(*) FROM payments.psp_answer WHERE action = 'succeed' AND order_id IN ($ids)");
 is($by_person + $by_answer, 40, "each by one of them: $by_person, $by_answer");
-cmp_ok($by_person, '>', 0, 'some by a person');
+cmp_ok($by_person, '>=', 10, 'some by a person');
 cmp_ok($by_answer, '>', 0, 'some by an answer');
 is($shop->sql("SELECT count(*) FROM payments.ledger_transaction WHERE order_id IN ($ids)"), 40,
 	'and booked once');
