@@ -284,10 +284,10 @@ sub heal
 	push @problems, 'the server is not back' if !server_is_back($shop);
 	kill 'TERM', $client;
 	waitpid $client, 0;
-	push @problems, 'no worker runs' if !$self->await(30,
+	push @problems, 'no worker runs' if !$self->await(60,
 		sub { $shop->worker("state") eq 'running' });
 	push @problems, 'orders cannot be confirmed'
-	  if !$self->await(20, sub { $shop->confirm(@orders); 1 });
+	  if !$self->await(60, sub { $shop->confirm(@orders); 1 });
 
 	# a fault that was planned happens, unless there is no need to ask any more
 	$self->await(6, sub {
@@ -316,7 +316,7 @@ sub becomes_quiet
 	return 1 if $shop->sql($open) == 0;
 	$shop->toss('POST', '/clock', { advance => 1900 });
 	$shop->sql('SELECT payments.retry(order_id) FROM payments.psp_call_queue');
-	return $self->await(10, sub { $shop->sql($open) == 0 });
+	return $self->await(30, sub { $shop->sql($open) == 0 });
 }
 
 sub await
@@ -354,7 +354,7 @@ sub taken
 	my ($self, $point) = @_;
 	my $pid;
 
-	$self->await(10, sub {
+	$self->await(30, sub {
 			my $text = slurp_file("$self->{dir}/$point");
 			($pid) = $text =~ /^taken \S+ (\d+)\n/;
 			return defined $pid });
@@ -401,7 +401,7 @@ sub make_standby
 	$standby->start;
 	$primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'\n");
 	$primary->reload;
-	$self->await(10, sub { $self->{shop}->sql(
+	$self->await(30, sub { $self->{shop}->sql(
 				q(SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync')) == 1 })
 	  or die 'the standby does not follow';
 }

@@ -30,7 +30,7 @@ use Time::HiRes qw(sleep time);
 
 our $secret = 'test_sk_simulator0only0000000000000';
 my $audit = dirname(__FILE__) . '/../crash/audit';
-our $timeout = $ENV{PG_TEST_TIMEOUT_DEFAULT} // 60;
+our $timeout = $ENV{PG_TEST_TIMEOUT_DEFAULT} // 120;
 
 my $json = JSON::PP->new->utf8->canonical;
 my %running;
