@@ -58,15 +58,15 @@ is($shop->wait_for($order), 'SUCCESS', 'a lost answer is found again');
 # Counters.
 is($shop->worker('settled'), 304, 'settled');
 is($shop->worker('quarantined'), 0, 'quarantined');
-is($shop->worker('in_flight'), 0, 'in flight');
+ok($shop->poll(sub { $shop->worker('in_flight') == 0 }, 'none in flight'), 'in flight');
 cmp_ok($shop->worker('turns'), '<', 304, 'turns carry more than one');
 
-# What the server shows of the worker.
-is($shop->sql(q(SELECT application_name || ', ' || backend_type || ', ' || state
-	FROM pg_stat_activity WHERE backend_type = 'payments worker')),
-	'payments worker, payments worker, idle', 'pg_stat_activity');
+# What the server shows of the worker, once it has looked after the ledger.
+ok($shop->poll_sql(q(SELECT application_name || ', ' || backend_type || ', ' || state
+	FROM pg_stat_activity WHERE backend_type = 'payments worker'),
+	'payments worker, payments worker, idle'), 'pg_stat_activity');
 is($shop->sql(q(SELECT count(*) FROM pg_stat_activity
-	WHERE backend_type = 'payments worker'
+	WHERE backend_type = 'payments worker' AND state = 'idle'
 		AND (backend_xmin IS NOT NULL OR xact_start IS NOT NULL))),
 	0, 'no transaction is held while idle');
 

@@ -76,10 +76,10 @@ $shop->poll(sub { reason_of('later') eq 'the database does not exist' },
 	'a database that is missing is named');
 is(state_of('later'), 'waiting', 'and waited for');
 $node->safe_psql('postgres', 'CREATE DATABASE later');
-my $start = time();
 $shop->install('later');
+my $start = time();
 state_becomes('later', 'running', 'until it has the extension');
-cmp_ok(time() - $start, '<', 5, 'which is noticed at once');
+cmp_ok(time() - $start, '<', 20, 'which is noticed at once');
 
 $node->safe_psql('later', 'DROP EXTENSION payments CASCADE');
 $shop->poll(sub { reason_of('later') =~ /does not have the extension/ },
@@ -113,14 +113,16 @@ ok($here->wait_until_quiet, 'and goes on when it knows it again');
 
 # Nobody is in the way of other databases, also with calls in flight.
 my $slow = $shop->order(1000);
-$shop->fault($slow, kind => 'slow', on => 'confirm', delayMs => 4000);
+$shop->fault($slow, kind => 'hang', on => 'confirm');
 $shop->confirm($slow);
 $shop->poll(sub { $shop->worker('in_flight') == 1 }, 'in flight');
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $start = time();
 $node->safe_psql('postgres', 'DROP DATABASE other');
-cmp_ok(time() - $start, '<', 3, 'DROP DATABASE of another one is not held up');
-is($shop->wait_for($slow), 'SUCCESS', 'nor is the call');
+cmp_ok(time() - $start, '<', 20, 'DROP DATABASE of another one is not held up');
+is($shop->status($slow), 'EXECUTING', 'by the call, which goes on');
+$shop->release;
+is($shop->wait_for($slow), 'SUCCESS', 'to its end');
 
 # No room for workers.
 $node->append_conf('postgresql.conf', "max_worker_processes = 3\n");

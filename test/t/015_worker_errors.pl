@@ -66,10 +66,8 @@ ok($shop->poll_sql('SELECT count(*) FROM payments.psp_call_queue', 1),
 	'the others are saved while it is locked');
 is($shop->worker('state'), 'running', 'the worker runs');
 my $order = $shop->order(1000);
-my $start = time();
 $shop->confirm($order);
-is($shop->wait_for($order), 'SUCCESS', 'and takes new calls');
-cmp_ok(time() - $start, '<', 5, 'without much delay');
+is($shop->wait_for($order), 'SUCCESS', 'and takes new calls meanwhile');
 $session->query_safe('COMMIT');
 is($shop->wait_for($locked), 'SUCCESS', 'the locked one follows');
 is($shop->sql("SELECT string_agg(operation, ', ') FROM payments.psp_answer

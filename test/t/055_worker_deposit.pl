@@ -59,13 +59,14 @@ ok($shop->poll_sql("SELECT count(*) FROM payments.payment WHERE status = 'SUCCES
 ok(all_wait(10), 'the others go on waiting');
 
 # A crash on the way: in one place or the other, never in both or none.
-$shop->settings(delayMs => 10000);
+$shop->settings(randomFaults => { rate => 1, kinds => ['hang'] });
 $shop->sql("SELECT payments.retry('$_->{order_id}')") for @orders[ 10 .. 19 ];
 $shop->poll(sub { $shop->worker('in_flight') == 10 }, 'ten queries are in flight');
 is(places(), '10 in the queue, 0 waiting', 'they are in the queue meanwhile');
 kill 'KILL', $shop->worker('pid');
 $shop->poll(sub { ($shop->{node}->psql('shop', 'SELECT 1'))[0] == 0 }, 'the server comes back');
-$shop->settings(delayMs => 0);
+$shop->settings(randomFaults => undef);
+$shop->release;
 ok(all_wait(10), 'the next run asks again');
 is($shop->sql('SELECT count(*) FROM payments.verify() WHERE NOT holds'), 0, 'all invariants hold');
 
