@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use Audit;
 use PaymentsTest;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -14,7 +15,7 @@ my $soon = 25;
 my $shop = PaymentsTest->new(conf => "payments.shutdown_drain = 30s\n");
 $shop->wait_for_worker;
 
-sub in_flight
+sub is_in_flight
 {
 	my ($n) = @_;
 	return $shop->poll_sql('SELECT in_flight FROM payments.worker_status',
@@ -27,7 +28,7 @@ sub hang
 	my (@orders) = @_;
 	$shop->fault($_, kind => 'hang', on => 'confirm') for @orders;
 	$shop->confirm(@orders);
-	return in_flight(scalar @orders);
+	return is_in_flight(scalar @orders);
 }
 
 # Tell the worker to stop, and wait until it has heard.
@@ -50,7 +51,7 @@ sub set_drain
 	return $shop->wait_for_other_worker($pid);
 }
 
-sub answers_of
+sub attempts_of
 {
 	my ($order) = @_;
 	return $shop->sql("SELECT string_agg(operation || ' ' || transport, ', '
@@ -66,7 +67,7 @@ stop_worker($pid);
 $shop->release;
 $shop->wait_for_other_worker($pid);
 is($shop->status($order), 'SUCCESS', 'saved before the next worker ran');
-is(answers_of($order), 'confirm answered', 'by the one that asked');
+is(attempts_of($order), 'confirm answered', 'by the one that asked');
 
 # A second SIGTERM skips the wait.
 $order = $shop->order(1000);
@@ -93,7 +94,7 @@ cmp_ok(time() - $start, '<', $soon, 'and no longer');
 is($shop->wait_for($queued), 'SUCCESS', 'the next worker takes what is queued');
 $shop->release;
 is($shop->wait_for($late), 'SUCCESS', 'and finds out about the late one');
-like(answers_of($late), qr/^confirm no answer, /,
+like(attempts_of($late), qr/^confirm no answer, /,
 	'which was recorded as unanswered');
 
 # A fast shutdown of the server with calls in flight, and the start after it.
@@ -113,11 +114,7 @@ ok($shop->wait_until_quiet, 'all come to an end');
 # The worker is killed: the whole server restarts, and nothing is lost.
 @orders = $shop->orders(20, 1000);
 hang(@orders);
-kill 'KILL', $shop->worker('pid');
-$shop->poll(sub {
-		my ($status) = $shop->{node}->psql('shop', 'SELECT 1');
-		return $status == 0;
-	}, 'the server is back');
+kill_worker($shop);
 $shop->wait_for_worker;
 $shop->release;
 ok($shop->wait_until_quiet, 'all come to an end');

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Audit;
 use PaymentsTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -73,9 +74,8 @@ push my @orders, is_disarmed(qr/never armed/, 'rolled back');
 my $session = $node->background_psql('shop');
 my $pid = $session->query_safe('SELECT pg_backend_pid()');
 $session->query_safe("BEGIN; SELECT payments.arm('about to die')");
-kill 'KILL', $pid;
+kill_process($shop, $pid);
 eval { $session->quit };
-$shop->poll_sql('SELECT 1', 1, 'the server is back');
 push @orders, is_disarmed(qr/never armed/, 'killed before the commit');
 
 # Armed.
@@ -160,9 +160,8 @@ ok(-e $token, 'there is a token again');
 sleep 2;
 is($shop->sql('SELECT reason FROM payments.arming ORDER BY id DESC LIMIT 1'), 'found out',
 	'the worker does not judge while somebody arms');
-kill 'KILL', $pid;
+kill_process($shop, $pid);
 eval { $session->quit };
-$shop->poll_sql('SELECT 1', 1, 'the server is back');
 $waiting = is_disarmed(qr/token is another one/, 'killed before the commit, fenced');
 $shop->sql("SELECT payments.arm('at last')");
 is_armed('at last', $waiting);

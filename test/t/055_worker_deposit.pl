@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 
+use Audit;
 use PaymentsTest;
 use Test::More;
 
@@ -63,8 +64,7 @@ $shop->settings(randomFaults => { rate => 1, kinds => ['hang'] });
 $shop->sql("SELECT payments.retry('$_->{order_id}')") for @orders[ 10 .. 19 ];
 $shop->poll(sub { $shop->worker('in_flight') == 10 }, 'ten queries are in flight');
 is(places(), '10 in the queue, 0 waiting', 'they are in the queue meanwhile');
-kill 'KILL', $shop->worker('pid');
-$shop->poll(sub { ($shop->{node}->psql('shop', 'SELECT 1'))[0] == 0 }, 'the server comes back');
+kill_worker($shop);
 $shop->settings(randomFaults => undef);
 $shop->release;
 ok(all_wait(10), 'the next run asks again');

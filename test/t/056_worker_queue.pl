@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Audit;
 use PaymentsTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -108,8 +109,7 @@ cmp_ok($ahead, '<=', 8, 'no more than a turn was claimed before it');
 # The next run finds what it has never heard of.
 $shop->settings(delayMs => 0);
 $shop->configure('payments.max_in_flight' => 256);
-kill 'KILL', $pid;
-$shop->poll(sub { ($shop->{node}->psql('shop', 'SELECT 1'))[0] == 0 }, 'the server comes back');
+kill_process($shop, $pid);
 ok($shop->wait_until_quiet, 'a new run reads everything');
 
 $session->quit;

@@ -25,7 +25,7 @@ use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(is_alive start_again audit holds_nothing in_flight settled recover is_long
-  kill_worker kill_postmaster stop_now stop_fast terminate_worker kill_backend
+  kill_process kill_worker kill_postmaster stop_now stop_fast terminate_worker kill_backend
   freeze_worker lock_table middlebox go_deaf
   server_is_back arrivals answers_of tables_of contents);
 
@@ -146,7 +146,8 @@ sub is_alive
 	return `ps -o stat= -p $pid` =~ /^[^Z\s]/;
 }
 
-# Kill one process, and wait for the crash restart.
+# Kill one process, and wait for the crash restart: which cannot be told from the
+# server's answering before the process is gone.
 sub kill_process
 {
 	my ($shop, $pid) = @_;
