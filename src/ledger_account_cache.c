@@ -8,12 +8,16 @@
  * both cases everything is forgotten.  The number of stripes and the place of
  * the balance are hints; who uses them finds out when they have changed
  * (ledger_balance.c).
+ *
+ * Every session has its own, so an account takes little room: what is looked up
+ * for each posting should stay in the processor's cache.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "common/hashfn.h"
+#include "storage/bufmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -22,12 +26,23 @@
 
 #define MAX_KNOWN 100000		/* then it begins anew */
 
+#define CODES_SIZE	8192		/* room for codes is made in such pieces */
+
+/* Reading ahead of need: after so many misses, in tables of up to so many blocks */
+#define AHEAD_AFTER		16
+#define AHEAD_BLOCKS	512
+#define AHEAD_AT_ONCE	128
+
 typedef struct KnownCode
 {
 	char	   *code;
 	uint32		hash;
 	char		status;			/* simplehash's */
-	PayLedgerAccount account;
+	bool		normal_debit;
+	int16		stripes;
+	int64		id;
+	char		currency[4];
+	ItemPointerData place;
 } KnownCode;
 
 #define SH_PREFIX code
@@ -48,12 +63,18 @@ static struct
 {
 	MemoryContext context;		/* NULL: nothing is known */
 	code_hash  *codes;
+	char	   *room;			/* for the next code */
+	Size		room_left;
 	Oid			table;
-	bool		fresh;			/* something was read by this transaction */
+	bool		fresh;			/* one was opened by this transaction */
 	bool		stale;			/* to be forgotten at the next use */
+	int			missed;			/* so many were looked for in the table */
+	BlockNumber ahead;			/* from this block of it on nothing was read */
+	BlockNumber end;			/* nor will it be from this one on */
 }			known;
 
 static void make_ready(void);
+static char *copy_code(const char *code);
 static void at_transaction(XactEvent event, void *arg);
 static void at_subtransaction(SubXactEvent event, SubTransactionId my_id,
 							  SubTransactionId parent_id, void *arg);
@@ -68,30 +89,71 @@ pay_ledger_account_recall(PayLedgerAccount *account)
 	entry = code_lookup(known.codes, unconstify(char *, account->code));
 	if (entry == NULL)
 		return false;
-	account->id = entry->account.id;
-	memcpy(account->currency, entry->account.currency,
-		   sizeof(account->currency));
-	account->normal_debit = entry->account.normal_debit;
-	account->stripes = entry->account.stripes;
-	account->place = entry->account.place;
+	account->id = entry->id;
+	memcpy(account->currency, entry->currency, sizeof(account->currency));
+	account->normal_debit = entry->normal_debit;
+	account->stripes = entry->stripes;
+	account->place = entry->place;
 	return true;
 }
 
 void
-pay_ledger_account_remember(const PayLedgerAccount *account)
+pay_ledger_account_remember(const PayLedgerAccount *account, bool own)
 {
 	KnownCode  *entry;
-	char	   *code;
-	bool		found;
 
 	make_ready();
-	code = MemoryContextStrdup(known.context, account->code);
-	entry = code_insert(known.codes, code, &found);
-	if (found)
-		pfree(code);
-	entry->account = *account;
-	entry->account.code = entry->code;
-	known.fresh = true;
+	entry = code_lookup(known.codes, unconstify(char *, account->code));
+	if (entry == NULL)
+	{
+		bool		found;
+
+		entry = code_insert(known.codes, copy_code(account->code), &found);
+	}
+	entry->id = account->id;
+	memcpy(entry->currency, account->currency, sizeof(entry->currency));
+	entry->normal_debit = account->normal_debit;
+	entry->stripes = account->stripes;
+	entry->place = account->place;
+	if (own)
+		known.fresh = true;
+}
+
+void
+pay_ledger_account_remember_balance(const PayLedgerAccount *account)
+{
+	KnownCode  *entry;
+
+	make_ready();
+	entry = code_lookup(known.codes, unconstify(char *, account->code));
+	if (entry == NULL)
+		return;
+	entry->stripes = account->stripes;
+	entry->place = account->place;
+}
+
+bool
+pay_ledger_account_read_ahead(Relation table, int n, BlockNumber *first,
+							  BlockNumber *last)
+{
+	make_ready();
+	if (known.missed <= AHEAD_AFTER)
+		known.missed += n;
+	if (known.missed <= AHEAD_AFTER)
+		return false;
+
+	if (known.end == 0)
+	{
+		known.end = RelationGetNumberOfBlocks(table);
+		if (known.end > AHEAD_BLOCKS)
+			known.ahead = known.end;
+	}
+	if (known.ahead == known.end)
+		return false;
+	*first = known.ahead;
+	known.ahead = Min(known.ahead + Min(n, AHEAD_AT_ONCE), known.end);
+	*last = known.ahead - 1;
+	return true;
 }
 
 /* Empty the cache when it is due, and see that there is one. */
@@ -123,7 +185,26 @@ make_ready(void)
 	known.context = context;
 }
 
-/* What a transaction read that did not commit may be its own. */
+static char *
+copy_code(const char *code)
+{
+	Size		size = strlen(code) + 1;
+	char	   *copy;
+
+	if (size > known.room_left)
+	{
+		known.room = MemoryContextAlloc(known.context,
+										Max(size, CODES_SIZE));
+		known.room_left = Max(size, CODES_SIZE);
+	}
+	copy = known.room;
+	memcpy(copy, code, size);
+	known.room += size;
+	known.room_left -= size;
+	return copy;
+}
+
+/* What a transaction opened that did not commit is not there. */
 static void
 at_transaction(XactEvent event, void *arg)
 {

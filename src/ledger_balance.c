@@ -197,7 +197,7 @@ find_at(PayLedgerAccount *account, int stripe, PayTableLookup *lookup)
 	pay_table_lookup_key(lookup, keys, 2);
 	if (!pay_table_lookup_next(lookup, &account->place))
 		return false;
-	pay_ledger_account_remember(account);
+	pay_ledger_account_remember_balance(account);
 	return true;
 }
 
@@ -250,7 +250,7 @@ learn_stripes(PayLedgerAccount *account, const Balance *balance)
 	if (account->stripes == balance->stripes)
 		return;
 	account->stripes = balance->stripes;
-	pay_ledger_account_remember(account);
+	pay_ledger_account_remember_balance(account);
 }
 
 /* False: somebody else has put a new version in its place. */

@@ -93,6 +93,31 @@ pay_table_lookup_next(PayTableLookup *lookup, ItemPointer place)
 	return false;
 }
 
+void
+pay_table_lookup_entries(PayTableLookup *lookup, ScanKey keys, int n)
+{
+	Assert(lookup->scan == NULL);
+	lookup->scan = pay_index_beginscan(lookup->relation, lookup->index,
+									   lookup->snapshot, n);
+	lookup->scan->xs_want_itup = true;
+	index_rescan(lookup->scan, keys, n, NULL, 0);
+}
+
+bool
+pay_table_lookup_entry(PayTableLookup *lookup, Datum *values,
+					   ItemPointer place)
+{
+	IndexScanDesc scan = lookup->scan;
+	bool		nulls[INDEX_MAX_KEYS];
+	ItemPointer tid = index_getnext_tid(scan, ForwardScanDirection);
+
+	if (tid == NULL)
+		return false;
+	index_deform_tuple(scan->xs_itup, scan->xs_itupdesc, values, nulls);
+	*place = *tid;
+	return true;
+}
+
 bool
 pay_table_lookup_place(PayTableLookup *lookup, ItemPointer place)
 {

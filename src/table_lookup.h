@@ -40,6 +40,15 @@ extern void pay_table_lookup_key(PayTableLookup *lookup, ScanKey keys, int n);
 extern bool pay_table_lookup_next(PayTableLookup *lookup,
 								  ItemPointer place);
 
+/*
+ * Only what stands in the index, whose columns are not null: the values, and
+ * where they point to.  There may be nothing there, or something else.
+ */
+extern void pay_table_lookup_entries(PayTableLookup *lookup, ScanKey keys,
+									 int n);
+extern bool pay_table_lookup_entry(PayTableLookup *lookup, Datum *values,
+								   ItemPointer place);
+
 /* By place: where a row was the last time.  Another may be there by now. */
 extern bool pay_table_lookup_place(PayTableLookup *lookup,
 								   ItemPointer place);
