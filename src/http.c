@@ -109,6 +109,8 @@ pay_http_create(const PayHttpOptions *options, const char **error)
 		http->settings.loop = &http->loop;
 		http->settings.connect_timeout_ms = options->connect_timeout_ms > 0
 			? options->connect_timeout_ms : DEFAULT_CONNECT_MS;
+		http->settings.max_body = options->max_body > 0
+			? options->max_body : PAY_HTTP_MAX_BODY;
 		if (options->ca_file != NULL)
 			http->settings.ca_file = strdup(options->ca_file);
 		if (options->user_agent != NULL)

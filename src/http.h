@@ -28,7 +28,7 @@
 
 typedef struct PayHttp PayHttp;
 
-#define PAY_HTTP_MAX_BODY		(64 * 1024) /* of an answer */
+#define PAY_HTTP_MAX_BODY		(64 * 1024) /* of an answer, unless told */
 #define PAY_HTTP_MAX_HEADERS	(32 * 1024) /* of an answer, all together */
 #define PAY_HTTP_MAX_REQUEST	(16 * 1024) /* the body of a request */
 
@@ -38,6 +38,7 @@ typedef struct PayHttpOptions
 	const char *ca_file;		/* NULL: the system's authorities */
 	int			connect_timeout_ms; /* with TLS; 0: 5 seconds */
 	const char *user_agent;		/* or NULL */
+	size_t		max_body;		/* of an answer; 0: PAY_HTTP_MAX_BODY */
 } PayHttpOptions;
 
 typedef struct PayHttpRequest

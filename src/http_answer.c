@@ -143,7 +143,7 @@ pay_http_answer_body(char *bytes, size_t size, size_t n, void *arg)
 	PayHttpExchange *exchange = arg;
 	size_t		len = size * n;
 
-	if (len > PAY_HTTP_MAX_BODY - exchange->body_len)
+	if (len > exchange->max_body - exchange->body_len)
 		return 0;
 	memcpy(exchange->buffer + exchange->body_len, bytes, len);
 	exchange->body_len += len;

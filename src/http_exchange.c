@@ -62,7 +62,6 @@ static const struct
 	 * Not CURLOPT_BUFFERSIZE: libcurl refuses it to a handle whose look-up of
 	 * a name has failed, and nothing could be sent by it any more.
 	 */
-	{CURLOPT_MAXFILESIZE, PAY_HTTP_MAX_BODY},
 };
 
 static bool valid_url(const char *url);
@@ -88,7 +87,8 @@ pay_http_exchange_create(PayHttpExchange *exchange,
 						 const PayHttpSettings *settings)
 {
 	exchange->easy = curl_easy_init();
-	exchange->buffer = malloc(PAY_HTTP_MAX_BODY + 1 + PAY_HTTP_MAX_REQUEST);
+	exchange->max_body = settings->max_body;
+	exchange->buffer = malloc(exchange->max_body + 1 + PAY_HTTP_MAX_REQUEST);
 	if (exchange->easy == NULL || exchange->buffer == NULL ||
 		curl_easy_setopt(exchange->easy, CURLOPT_SHARE,
 						 settings->share) != CURLE_OK)
@@ -96,7 +96,7 @@ pay_http_exchange_create(PayHttpExchange *exchange,
 		pay_http_exchange_destroy(exchange);
 		return false;
 	}
-	exchange->request = exchange->buffer + PAY_HTTP_MAX_BODY + 1;
+	exchange->request = exchange->buffer + exchange->max_body + 1;
 	return true;
 }
 
@@ -276,8 +276,10 @@ set_fixed_options(CURL *easy, const PayHttpSettings *settings)
 		 curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK))
 		return false;
 
-	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
-							"https") == CURLE_OK &&
+	return curl_easy_setopt(easy, CURLOPT_MAXFILESIZE,
+							(long) settings->max_body) == CURLE_OK &&
+		curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
+						 "https") == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR,
 						 "https") == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&

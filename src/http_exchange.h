@@ -18,6 +18,7 @@ typedef struct PayHttpSettings
 	char	   *ca_file;
 	char	   *user_agent;
 	long		connect_timeout_ms;
+	size_t		max_body;
 } PayHttpSettings;
 
 /*
@@ -44,6 +45,7 @@ typedef struct PayHttpExchange
 	bool		replay_refused; /* it was about to send it once more */
 
 	size_t		body_len;
+	size_t		max_body;
 	size_t		header_bytes;
 	bool		head_complete;	/* the blank line behind the headers came */
 	bool		framed;			/* the headers say how long the body is */

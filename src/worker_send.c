@@ -96,7 +96,7 @@ pay_worker_send_reload(PayWorker *worker)
 static bool
 open_client(Client *client, const char **error)
 {
-	PayHttpOptions options;
+	PayHttpOptions options = {0};
 
 	client->capacity = reserve_fds(pay_guc_max_in_flight);
 	client->connect_timeout = pay_guc_connect_timeout;
