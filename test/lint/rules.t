@@ -10,7 +10,7 @@ use Test::More;
 # suffix matches.  A file includes headers of its own layer and of lower ones.
 # "pure" is the lowest and stands aside: no header of the server's or of SQL.
 my @layers = (
-	[ pure => qr/^(?:money|order_state|resolution|hint|schedule|call_queue|due_heap|(?:toss|http)(?:_.*)?)$/ ],
+	[ pure => qr/^(?:money|order_state|resolution|reconciliation|hint|schedule|call_queue|due_heap|(?:toss|http)(?:_.*)?)$/ ],
 	[ entry => qr/_trigger$/ ],
 	[ domain =>
 		  qr/^(?:order|operator|psp|settle|ledger|zero_sum|wallet|event|guard|schema|arming)(?:_|$)/ ],
