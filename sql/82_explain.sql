@@ -81,6 +81,17 @@ CREATE FUNCTION payments.explain(order_id text,
 		FROM ONLY payments.operator_action o WHERE o.order_id = explain.order_id
 
 		UNION ALL
+		SELECT f.found_at, 10, f.id, 0, format('found in Toss''s list, reconciliation %s: %s (%s)', f.reconciliation_id, f.kind,
+			concat_ws(', ', f.status, f.amount || ' ' || f.currency, 'transaction ' || f.transaction_key, f.detail))
+		FROM ONLY payments.reconciliation_finding f WHERE f.order_id = explain.order_id
+
+		UNION ALL
+		SELECT x.ended_at, 10, f.id, 1, CASE x.outcome WHEN 'closed' THEN format('finding "%s" closed by "%s": %s', f.kind, x.actor, x.note)
+			ELSE format('finding "%s" ended by reconciliation %s: %s', f.kind, x.reconciliation_id, x.outcome) END
+		FROM ONLY payments.reconciliation_finding f JOIN ONLY payments.reconciliation_finding_end x ON x.finding_id = f.id
+		WHERE f.order_id = explain.order_id
+
+		UNION ALL
 		SELECT now.now, 99, 0, 0, format('now %s: %s', now.status, CASE
 			WHEN now.status IN ('SUCCESS', 'FAILURE') THEN 'final'
 			WHEN q.state = 'S' THEN format('attempt %s is in flight', q.attempt_no)

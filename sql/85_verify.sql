@@ -409,6 +409,19 @@ CREATE FUNCTION payments.verify(
 				UNION ALL SELECT call_id, order_id, merchant_id FROM ONLY payments.psp_call_deposit) q
 			LEFT JOIN ONLY payments.psp_call c ON c.id = q.call_id
 			LEFT JOIN ONLY payments.merchant m ON m.name = c.merchant
+
+		UNION ALL
+		SELECT 29, 'complete reconciliations have read their whole period, page by page',
+			count(*),
+			coalesce(min(format('reconciliation %s: read up to %s of %s, transactions %s, of its pages %s', r.id, r.slice_since, r.until,
+				r.transactions, p.transactions))
+				FILTER (WHERE r.state = 'C' AND r.slice_since IS DISTINCT FROM r.until OR r.transactions <> p.transactions),
+				(SELECT format('finding %s', f.id) FROM ONLY payments.reconciliation_finding f
+				WHERE NOT EXISTS (SELECT FROM ONLY payments.reconciliation x WHERE x.id = f.reconciliation_id) LIMIT 1))
+		FROM ONLY payments.merchant m
+			LEFT JOIN ONLY payments.reconciliation r ON r.merchant = m.name
+			LEFT JOIN LATERAL (SELECT coalesce(sum(g.transactions), 0) AS transactions FROM ONLY payments.reconciliation_page g
+				WHERE g.reconciliation_id = r.id AND g.counted) p ON true
 	) v
 	ORDER BY v.n
 	$$;

@@ -110,6 +110,26 @@ CREATE FUNCTION payments.find_alerts(
 	FROM ONLY payments.ledger_horizon h, payments.ledger_transaction_id_seq s
 	WHERE s.last_value - h.done_id > 1000000
 
+	-- Toss's books and ours
+	UNION ALL
+	SELECT 'foreign_payment', CASE WHEN f.kind IN ('unreadable', 'unknown status') THEN 'warning' ELSE 'critical' END,
+		min(f.found_at), coalesce((array_agg(f.order_id ORDER BY f.found_at, f.id))[1], f.merchant),
+		format('movements in Toss''s list that differ from our books, "%s": %s', f.kind, count(*)),
+		'See payments.foreign_payments, which says what to do about each.'
+	FROM ONLY payments.reconciliation_finding f
+	WHERE NOT EXISTS (SELECT FROM ONLY payments.reconciliation_finding_end x WHERE x.finding_id = f.id)
+	GROUP BY f.merchant, f.kind
+
+	UNION ALL
+	SELECT 'reconciliation_failing', 'warning', min(r.failing_since), r.merchant,
+		format('runs that cannot read Toss''s list: %s; last problem: %s', count(*), (array_agg(r.problem ORDER BY r.id DESC))[1]),
+		'See payments.reconciliation and payments.reconciliation_page. The worker keeps trying for a day; then payments.reconcile for the period.'
+	FROM ONLY payments.reconciliation r
+	WHERE r.state <> 'C' AND r.failures >= 5
+		AND NOT EXISTS (SELECT FROM ONLY payments.reconciliation c
+			WHERE c.merchant = r.merchant AND c.state = 'C' AND c.since <= r.since AND c.ended_at > r.failing_since)
+	GROUP BY r.merchant
+
 	-- those who read events, and those who hold them back
 	UNION ALL
 	SELECT 'consumer_behind', 'warning', e.occurred_at, c.name, 'the consumer has not read this event for an hour',

@@ -48,7 +48,9 @@ CREATE FUNCTION payments.metrics()
 		(16, 'payments_calls_open', 'gauge', NULL, 'Open calls, by kind.'),
 		(17, 'payments_calls_oldest_seconds', 'gauge', 'seconds', 'How long ago the first confirm of the oldest open call of a kind was sent.'),
 		(18, 'payments_calls_overdue_seconds', 'gauge', 'seconds', 'For how long the oldest pending call has been due.'),
-		(19, 'payments_alerts_active', 'gauge', NULL, 'Rows of payments.alerts.')),
+		(19, 'payments_alerts_active', 'gauge', NULL, 'Rows of payments.alerts.'),
+		(20, 'payments_foreign', 'gauge', NULL, 'Movements in Toss''s list that differ from the books, by what is wrong.'),
+		(21, 'payments_reconciled_timestamp_seconds', 'gauge', 'seconds', 'Up to when the merchant''s books were compared with Toss''s list.')),
 	now AS MATERIALIZED (SELECT clock_timestamp() AS now),
 	worker AS MATERIALIZED (SELECT * FROM payments.worker_slots() WHERE database = current_database()),
 	counted AS MATERIALIZED (SELECT * FROM payments.worker_counters() WHERE database = current_database()),
@@ -75,7 +77,11 @@ CREATE FUNCTION payments.metrics()
 		UNION ALL SELECT 16, '', ARRAY['kind', c.kind], c.calls, 0 FROM calls c
 		UNION ALL SELECT 17, '', ARRAY['kind', c.kind], coalesce(round(extract(epoch FROM c.now - c.first_sent_at), 3), 0), 0 FROM calls c
 		UNION ALL SELECT 18, '', NULL, greatest(coalesce(round(extract(epoch FROM min(c.now) - min(c.due_at)), 3), 0), 0), 0 FROM calls c
-		UNION ALL SELECT 19, '', ARRAY['alert', a.alert, 'severity', a.severity], count(*), 0 FROM payments.find_alerts() a GROUP BY a.alert, a.severity),
+		UNION ALL SELECT 19, '', ARRAY['alert', a.alert, 'severity', a.severity], count(*), 0 FROM payments.find_alerts() a GROUP BY a.alert, a.severity
+		UNION ALL SELECT 20, '', ARRAY['what', f.kind], count(*), 0 FROM ONLY payments.reconciliation_finding f
+			WHERE NOT EXISTS (SELECT FROM ONLY payments.reconciliation_finding_end x WHERE x.finding_id = f.id) GROUP BY f.kind
+		UNION ALL SELECT 21, '', ARRAY['merchant', r.merchant], round(extract(epoch FROM max(r.until)), 3), 0
+			FROM ONLY payments.reconciliation r WHERE r.state = 'C' GROUP BY r.merchant),
 	line (family, n, labels, text) AS (
 		SELECT s.family, s.n, s.labels[2], format('%s%s{database="%s"%s} %s', f.name, s.suffix, d.name, l.labels, s.value)
 		FROM sample s JOIN family f ON f.n = s.family

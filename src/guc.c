@@ -36,6 +36,7 @@ int			pay_guc_connect_timeout = 5000;
 int			pay_guc_shutdown_drain = 2000;
 int			pay_guc_sweep_interval = 60;
 bool		pay_guc_notify = false;
+int			pay_guc_reconcile_interval = 86400;
 char	   *pay_guc_maintenance = NULL;
 
 static const struct config_enum_entry environments[] = {
@@ -167,6 +168,12 @@ define_numbers(void)
 							NULL,
 							&pay_guc_sweep_interval,
 							60, 1, 3600,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("payments.reconcile_interval",
+							"How often a worker compares Toss's list of transactions with the books.",
+							"So it does after starts behind which something may be missing, too. 0 means neither.",
+							&pay_guc_reconcile_interval,
+							86400, 0, 30 * 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomBoolVariable("payments.notify",
 							 "Sends NOTIFY payments_event when payments were settled.",

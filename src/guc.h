@@ -31,6 +31,7 @@ extern int	pay_guc_connect_timeout;	/* payments.connect_timeout, ms */
 extern int	pay_guc_shutdown_drain; /* payments.shutdown_drain, ms */
 extern int	pay_guc_sweep_interval; /* payments.sweep_interval, s */
 extern bool pay_guc_notify;		/* payments.notify */
+extern int	pay_guc_reconcile_interval; /* payments.reconcile_interval, s */
 extern char *pay_guc_maintenance;	/* payments.maintenance; NULL: not
 									 * preloaded */
 

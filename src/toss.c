@@ -95,7 +95,6 @@ static void interpret_error(const PayTossRequest *request, int http_status,
 static void interpret_unreadable(const PayTossRequest *request,
 								 int http_status, const PayTossBody *body,
 								 PayTossAnswer *answer);
-static bool is_code(const char *text);
 static bool is_one_line(const char *text);
 
 /* What "we do not know" is called for an operation. */
@@ -136,7 +135,7 @@ pay_toss_interpret(const PayTossRequest *request, PayTransport transport,
 			 body->verdict == PAY_TOSS_JSON_PAYMENT)
 		interpret_payment(request, body, answer);
 	else if (error_status && body != NULL &&
-			 body->verdict == PAY_TOSS_JSON_ERROR && is_code(body->code))
+			 body->verdict == PAY_TOSS_JSON_ERROR && pay_toss_is_code(body->code))
 		interpret_error(request, http_status, body, answer);
 	else
 		interpret_unreadable(request, http_status, body, answer);
@@ -174,7 +173,7 @@ interpret_payment(const PayTossRequest *request, const PayTossBody *body,
 	}
 	if (status == NULL)
 	{
-		answer->code = is_code(body->status) ? body->status : "UNKNOWN_STATUS";
+		answer->code = pay_toss_is_code(body->status) ? body->status : "UNKNOWN_STATUS";
 		answer->detail = "the payment has a status that is not known here";
 		return;
 	}
@@ -193,7 +192,7 @@ interpret_payment(const PayTossRequest *request, const PayTossBody *body,
 	else
 	{
 		answer->meaning = status->query;
-		if (status->query == PAY_MEANS_ABORTED && is_code(body->failure_code))
+		if (status->query == PAY_MEANS_ABORTED && pay_toss_is_code(body->failure_code))
 			answer->code = body->failure_code;
 		if (status->query == PAY_MEANS_ABORTED &&
 			is_one_line(body->failure_message))
@@ -318,8 +317,8 @@ interpret_unreadable(const PayTossRequest *request, int http_status,
 }
 
 /* Codes go into logs and columns: only what looks like one may. */
-static bool
-is_code(const char *text)
+bool
+pay_toss_is_code(const char *text)
 {
 	size_t		len;
 

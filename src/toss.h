@@ -77,6 +77,9 @@ extern void pay_toss_interpret(const PayTossRequest *request,
 
 extern const char *pay_toss_meaning_name(PayTossMeaning meaning);
 
+/* Has it the form of a code? */
+extern bool pay_toss_is_code(const char *text);
+
 /* One documented code; the table is what the tests and the docs walk. */
 typedef struct PayTossCode
 {

@@ -69,6 +69,8 @@ payments_worker_main(Datum main_arg)
 		if (must_look(&worker, pay_clock_ms()))
 			pay_worker_turn(&worker);
 		pay_worker_upkeep(&worker);
+		if (pay_worker_reconcile(&worker))
+			build_wait_set();
 		show_state(&worker);
 		pay_worker_log_left_out(&worker, false);
 	}
@@ -177,8 +179,11 @@ handle_cancel(SIGNAL_ARGS)
 static void
 build_wait_set(void)
 {
-	int			fds[2];
+	int			fds[3];
 	int			n = pay_worker_send_fds(fds);
+
+	if (pay_worker_reconcile_fd() >= 0)
+		fds[n++] = pay_worker_reconcile_fd();
 
 	if (wait_set != NULL)
 		FreeWaitEventSet(wait_set);
@@ -197,6 +202,10 @@ time_to_wait(PayWorker *worker)
 	int64		now = pay_clock_ms();
 	int64		next = PAY_NEVER;
 	long		network = pay_worker_send_timeout_ms();
+	long		list = pay_worker_reconcile_timeout_ms();
+
+	if (network < 0 || (list >= 0 && list < network))
+		network = list >= 0 ? list : network;
 
 	/* hints may have been written since they were taken */
 	if (worker->slot->pending || must_look(worker, now))
@@ -212,6 +221,7 @@ time_to_wait(PayWorker *worker)
 					Min(worker->arming_at, worker->asking_until));
 		next = Min(next, worker->put_off_until);
 		next = Min(next, pay_worker_upkeep_at(worker));
+		next = Min(next, pay_worker_reconcile_at(worker));
 	}
 	if (next == PAY_NEVER)
 		return network;
@@ -241,7 +251,7 @@ must_look(PayWorker *worker, int64 now)
 static void
 wait_for_work(PayWorker *worker, long timeout)
 {
-	WaitEvent	events[4];
+	WaitEvent	events[5];
 
 	/* Nobody else would send the last counters for us. */
 	if (timeout < 0 || timeout >= LONG_SLEEP)
@@ -269,6 +279,7 @@ reload(PayWorker *worker)
 	pay_worker_queue_reload(worker);
 	worker->upkeep_at = Min(worker->upkeep_at,
 							pay_clock_ms() + pay_guc_sweep_interval * 1000);
+	pay_worker_reconcile_look(worker);
 	if (pay_worker_send_reload(worker))
 		build_wait_set();
 }
@@ -311,6 +322,8 @@ drain(PayWorker *worker)
 
 	pay_worker_slot_report(worker->slot_no, PAY_WORKER_STOPPING,
 						   "was told to stop");
+	if (pay_worker_reconcile_close(worker))
+		build_wait_set();
 	(void) pay_worker_receive(worker);
 	while (worker->in_flight > 0 && !skip_drain)
 	{

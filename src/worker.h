@@ -11,6 +11,7 @@
  *		worker_arming.c	for which merchants charges may be sent
  *		worker_send.c	claims to requests, answers to results
  *		worker_upkeep.c	snapshots and holds of the ledger
+ *		worker_reconcile.c	reading Toss's list of transactions
  *		worker_status.c	what people see of it
  *		worker_count.c	what it counts
  *		worker_activity.c	what pg_stat_activity says of it
@@ -84,6 +85,7 @@ typedef enum PayTurnKind
 	PAY_TURN_ORDINARY,
 	PAY_TURN_QUARANTINE,		/* of the one result, because of failure */
 	PAY_TURN_UPKEEP,			/* nothing of the queue: worker_upkeep.c */
+	PAY_TURN_RECONCILE,			/* nor here: worker_reconcile.c */
 	PAY_TURN_FINAL				/* the process ends after it */
 } PayTurnKind;
 
@@ -190,6 +192,7 @@ typedef enum PayLogClass
 	PAY_LOG_HOLDING,
 	PAY_LOG_SCHEMA,
 	PAY_LOG_UPKEEP,
+	PAY_LOG_RECONCILE,
 	PAY_LOG_SETTINGS,
 	PAY_LOG_CLASSES
 } PayLogClass;
@@ -202,5 +205,16 @@ extern void pay_worker_log_left_out(const PayWorker *worker, bool at_once);
 extern int64 pay_worker_upkeep_at(const PayWorker *worker);
 extern void pay_worker_upkeep(PayWorker *worker);
 extern int	pay_worker_upkeep_work(const PayWorker *worker);
+
+/* worker_reconcile.c */
+extern void pay_worker_reconcile_start(PayWorker *worker,
+									   TimestampTz asked_at);
+extern void pay_worker_reconcile_look(PayWorker *worker);
+extern int64 pay_worker_reconcile_at(const PayWorker *worker);
+extern bool pay_worker_reconcile(PayWorker *worker);
+extern void pay_worker_reconcile_work(PayWorker *worker);
+extern bool pay_worker_reconcile_close(PayWorker *worker);
+extern int	pay_worker_reconcile_fd(void);
+extern long pay_worker_reconcile_timeout_ms(void);
 
 #endif							/* PAY_WORKER_H */

@@ -90,6 +90,9 @@ pay_worker_show_turn(const PayTurn *turn)
 		case PAY_TURN_UPKEEP:
 			snprintf(text, sizeof(text), "payments: look after the ledger");
 			break;
+		case PAY_TURN_RECONCILE:
+			snprintf(text, sizeof(text), "payments: reconcile with the PSP's list");
+			break;
 		case PAY_TURN_QUARANTINE:
 			snprintf(text, sizeof(text), "payments: put an answer into quarantine");
 			break;

@@ -31,6 +31,7 @@ static const char *const names[] = {
 	[PAY_LOG_HOLDING] = "turns that fail",
 	[PAY_LOG_SCHEMA] = "the schema",
 	[PAY_LOG_UPKEEP] = "the ledger",
+	[PAY_LOG_RECONCILE] = "the PSP's list",
 	[PAY_LOG_SETTINGS] = "settings",
 };
 

@@ -270,6 +270,7 @@ pay_worker_begin_epoch(PayWorker *worker)
 	worker->epoch = pay_psp_call_begin_epoch(now, settle_us, &orphans);
 	PAY_FAULT("epoch-drawn");
 	pay_worker_arming_start(worker, now + settle_us);
+	pay_worker_reconcile_start(worker, now + settle_us);
 	PopActiveSnapshot();
 	pay_worker_may_cancel = false;
 	CommitTransactionCommand();

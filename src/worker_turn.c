@@ -79,7 +79,8 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	PG_END_TRY();
 
 	MemoryContextSwitchTo(worker->turn_context);
-	if (turn->done && turn->kind != PAY_TURN_UPKEEP)
+	if (turn->done && turn->kind != PAY_TURN_UPKEEP &&
+		turn->kind != PAY_TURN_RECONCILE)
 	{
 		count_turn(worker->slot);
 		pay_worker_count_turn(worker, turn->commit_us);
@@ -134,6 +135,11 @@ work(PayWorker *worker, PayTurn *turn)
 		turn->entries = pay_worker_upkeep_work(worker);
 		return;
 	}
+	if (turn->kind == PAY_TURN_RECONCILE)
+	{
+		pay_worker_reconcile_work(worker);
+		return;
+	}
 
 	if (turn->limit > 0 && !pay_worker_may_claim(worker))
 		turn->limit = 0;
@@ -143,7 +149,10 @@ work(PayWorker *worker, PayTurn *turn)
 	{
 		pay_worker_arming_turn(worker);
 		if (worker->slot->look)
+		{
 			clear_look(worker->slot);
+			pay_worker_reconcile_look(worker);
+		}
 	}
 
 	if (turn->kind == PAY_TURN_QUARANTINE)

@@ -190,11 +190,22 @@ COMMIT PREPARED 'regress_two_phase_resolve';
 SELECT test.order_line('two-phase-resolve');
 SELECT invariant, counterexample FROM payments.verify() WHERE NOT holds;
 
+-- reconciling
+BEGIN;
+SELECT payments.reconcile() > 0 AS run;
+INSERT INTO payments.reconciliation_finding (id, reconciliation_id, merchant, transaction_key, kind, found_at)
+	SELECT 1, max(id), 'default', 'two-phase', 'unreadable', now() FROM payments.reconciliation;
+SELECT payments.close_finding(1, 'two-phase');
+PREPARE TRANSACTION 'regress_two_phase_reconcile';
+\c
+ROLLBACK PREPARED 'regress_two_phase_reconcile';
+SELECT count(*) AS runs FROM payments.reconciliation;
+
 -- every function is in this file, or has a reason not to be
 SELECT p.oid::regprocedure FROM pg_proc p
 	WHERE pronamespace = 'payments'::regnamespace AND prorettype <> 'trigger'::regtype AND prokind = 'f'
 		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'post_entries', 'post_batch', 'reverse', 'balance',
-			'fetch_events', 'ack_events', 'retry', 'resolve', 'set_node', 'set_merchant', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
+			'fetch_events', 'ack_events', 'retry', 'resolve', 'reconcile', 'close_finding', 'set_node', 'set_merchant', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
 			'worker_counters', 'worker_histograms', 'find_alerts', 'metrics', 'verify', 'explain', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
 			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds',
 			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at',

@@ -31,6 +31,11 @@ $shop->fault($refused, kind => 'refuse', on => 'confirm', code => 'REJECT_CARD_P
 $shop->fault($doubtful, kind => 'hang', on => 'confirm', after => 'unchanged');
 $shop->confirm(@orders, $refused, $doubtful);
 settled($shop, @orders, $refused);
+my $run = $shop->sql('SELECT payments.reconcile()');
+$shop->poll_sql("SELECT state FROM payments.reconciliation WHERE id = $run", 'C', 'reconciled');
+$shop->sql("INSERT INTO payments.reconciliation_finding (id, reconciliation_id, merchant, transaction_key, kind, found_at)
+		VALUES (nextval('payments.reconciliation_finding_id_seq'), $run, 'default', 'x', 'unreadable', now());
+	SELECT payments.close_finding(max(id), 'a row') FROM payments.reconciliation_finding");
 $shop->sql('BEGIN; SELECT payments.ack_events(\'warehouse\', max(id))
 	FROM (SELECT id FROM payments.fetch_events(\'warehouse\', 20)) e; COMMIT');
 $node->append_conf('postgresql.conf', "payments.databases = ''\n");

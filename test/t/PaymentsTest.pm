@@ -68,6 +68,7 @@ sub make_node
 restart_after_crash = on
 track_commit_timestamp = on
 log_statement = none
+payments.reconcile_interval = 0
 payments.databases = '@{[ join ',', @{ $self->{databases} } ]}'
 payments.secret_dir = '$self->{secret_dir}'
 payments.toss_url = '$self->{url}'
