@@ -21,3 +21,20 @@ CREATE VIEW payments.foreign_payments WITH (security_barrier) AS
 	WHERE NOT EXISTS (SELECT FROM ONLY payments.reconciliation_finding_end e WHERE e.finding_id = f.id);
 COMMENT ON VIEW payments.foreign_payments IS
 'Movements of money that Toss has and our books have not, or otherwise, and what to do about each; empty when both agree';
+
+-- For those who watch, and may not see whose payments they are.
+CREATE VIEW payments.foreign_payment_counts WITH (security_barrier) AS
+	SELECT f.kind AS what, pg_catalog.count(*) AS movements
+	FROM ONLY payments.reconciliation_finding f
+	WHERE NOT EXISTS (SELECT FROM ONLY payments.reconciliation_finding_end e WHERE e.finding_id = f.id)
+	GROUP BY f.kind;
+COMMENT ON VIEW payments.foreign_payment_counts IS
+'How many rows of each kind payments.foreign_payments has';
+
+CREATE VIEW payments.reconciled WITH (security_barrier) AS
+	SELECT r.merchant, pg_catalog.max(r.until) AS until
+	FROM ONLY payments.reconciliation r
+	WHERE r.state = 'C' AND r.cause <> 'operator'
+	GROUP BY r.merchant;
+COMMENT ON VIEW payments.reconciled IS
+'Up to when each merchant''s books were compared with Toss''s list by the worker itself';

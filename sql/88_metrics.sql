@@ -78,10 +78,8 @@ CREATE FUNCTION payments.metrics()
 		UNION ALL SELECT 17, '', ARRAY['kind', c.kind], coalesce(round(extract(epoch FROM c.now - c.first_sent_at), 3), 0), 0 FROM calls c
 		UNION ALL SELECT 18, '', NULL, greatest(coalesce(round(extract(epoch FROM min(c.now) - min(c.due_at)), 3), 0), 0), 0 FROM calls c
 		UNION ALL SELECT 19, '', ARRAY['alert', a.alert, 'severity', a.severity], count(*), 0 FROM payments.find_alerts() a GROUP BY a.alert, a.severity
-		UNION ALL SELECT 20, '', ARRAY['what', f.kind], count(*), 0 FROM ONLY payments.reconciliation_finding f
-			WHERE NOT EXISTS (SELECT FROM ONLY payments.reconciliation_finding_end x WHERE x.finding_id = f.id) GROUP BY f.kind
-		UNION ALL SELECT 21, '', ARRAY['merchant', r.merchant], round(extract(epoch FROM max(r.until)), 3), 0
-			FROM ONLY payments.reconciliation r WHERE r.state = 'C' GROUP BY r.merchant),
+		UNION ALL SELECT 20, '', ARRAY['what', f.what], f.movements, 0 FROM payments.foreign_payment_counts f
+		UNION ALL SELECT 21, '', ARRAY['merchant', r.merchant], round(extract(epoch FROM r.until), 3), 0 FROM payments.reconciled r),
 	line (family, n, labels, text) AS (
 		SELECT s.family, s.n, s.labels[2], format('%s%s{database="%s"%s} %s', f.name, s.suffix, d.name, l.labels, s.value)
 		FROM sample s JOIN family f ON f.n = s.family

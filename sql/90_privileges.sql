@@ -76,6 +76,8 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'FUNCTION', 'payments.find_alerts()'),
 		('operator', 'TABLE', 'payments.alerts'),
 		('operator', 'TABLE', 'payments.open_call_counts'),
+		('operator', 'TABLE', 'payments.foreign_payment_counts'),
+		('operator', 'TABLE', 'payments.reconciled'),
 		('operator', 'FUNCTION', 'payments.metrics()'),
 		('operator', 'FUNCTION', 'payments.worker_slots()'),
 		('operator', 'FUNCTION', 'payments.worker_counters()'),
@@ -114,6 +116,8 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('monitor', 'TABLE', 'payments.worker_histogram'),
 		('monitor', 'TABLE', 'payments.alerts'),
 		('monitor', 'TABLE', 'payments.open_call_counts'),
+		('monitor', 'TABLE', 'payments.foreign_payment_counts'),
+		('monitor', 'TABLE', 'payments.reconciled'),
 		('monitor', 'FUNCTION', 'payments.metrics()'),
 
 		('auditor', 'FUNCTION', 'payments.verify()'),

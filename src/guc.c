@@ -37,6 +37,7 @@ int			pay_guc_shutdown_drain = 2000;
 int			pay_guc_sweep_interval = 60;
 bool		pay_guc_notify = false;
 int			pay_guc_reconcile_interval = 86400;
+int			pay_guc_reconcile_wait = 120;
 char	   *pay_guc_maintenance = NULL;
 
 static const struct config_enum_entry environments[] = {
@@ -174,6 +175,12 @@ define_numbers(void)
 							"So it does after starts behind which something may be missing, too. 0 means neither.",
 							&pay_guc_reconcile_interval,
 							86400, 0, 30 * 86400,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("payments.reconcile_wait",
+							"How long charges wait, after such a start, until the books were compared.",
+							"0 means that they do not wait.",
+							&pay_guc_reconcile_wait,
+							120, 0, 3600,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomBoolVariable("payments.notify",
 							 "Sends NOTIFY payments_event when payments were settled.",

@@ -32,6 +32,7 @@ extern int	pay_guc_shutdown_drain; /* payments.shutdown_drain, ms */
 extern int	pay_guc_sweep_interval; /* payments.sweep_interval, s */
 extern bool pay_guc_notify;		/* payments.notify */
 extern int	pay_guc_reconcile_interval; /* payments.reconcile_interval, s */
+extern int	pay_guc_reconcile_wait; /* payments.reconcile_wait, s */
 extern char *pay_guc_maintenance;	/* payments.maintenance; NULL: not
 									 * preloaded */
 

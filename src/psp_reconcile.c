@@ -25,7 +25,6 @@
 #define ACTOR				"payments worker"
 #define TIME_ZONE_MARGIN	(INT64CONST(9) * USECS_PER_HOUR)
 #define AGAIN_AFTER			(INT64CONST(15) * USECS_PER_MINUTE)
-#define PAGE_PAUSE			(INT64CONST(700) * 1000)	/* 100 a minute */
 #define RETRY_CAP_S			600
 #define RETRY_AFTER_CAP_S	3600
 #define GIVE_UP_AFTER		(INT64CONST(1) * USECS_PER_DAY)
@@ -145,13 +144,35 @@ insert_run(const char *merchant, const char *cause, TimestampTz due_at,
 	pay_db_run(&insert, values, NULL);
 }
 
+int
+pay_reconcile_open_starts(PayReconcileOpen **open)
+{
+	static PayStatement read = {
+		"SELECT merchant, pg_catalog.min(CASE attempt_no WHEN 0 THEN due_at ELSE requested_at END)"
+		" FROM payments.reconciliation WHERE ended_at IS NULL"
+		" AND cause OPERATOR(pg_catalog.=) 'start' GROUP BY merchant",
+		0
+	};
+	MemoryContext caller = pay_db_connect();
+	int			n = (int) pay_db_run(&read, NULL, NULL);
+
+	*open = MemoryContextAlloc(caller, sizeof(PayReconcileOpen) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		(*open)[i].merchant = MemoryContextStrdup(caller, pay_db_text(i, 1));
+		(*open)[i].due_at = pay_db_time(i, 2);
+	}
+	pay_db_finish();
+	return n;
+}
+
 PayReconcilePage *
-pay_reconcile_claim(int64 epoch, TimestampTz now, MemoryContext parent,
-					TimestampTz *next_due)
+pay_reconcile_claim(char **merchants, int n, int64 epoch, TimestampTz now,
+					MemoryContext parent, TimestampTz *next_due)
 {
 	static PayStatement claim = {
 		"WITH due AS (SELECT id FROM payments.reconciliation WHERE ended_at IS NULL"
-		" AND due_at OPERATOR(pg_catalog.<=) $2"
+		" AND merchant OPERATOR(pg_catalog.=) ANY ($5) AND due_at OPERATOR(pg_catalog.<=) $2"
 		" AND (state OPERATOR(pg_catalog.=) 'P' OR epoch OPERATOR(pg_catalog.<>) $1)"
 		" ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"
 		" UPDATE payments.reconciliation r SET state = 'S', epoch = $1,"
@@ -161,28 +182,37 @@ pay_reconcile_claim(int64 epoch, TimestampTz now, MemoryContext parent,
 		" RETURNING r.id, r.attempt_no, r.merchant, r.since, r.until, r.slice_since,"
 		" LEAST(r.until, r.slice_since OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval),"
 		" r.last_key, r.slice_pages, r.failures, COALESCE(r.failing_since, $4)",
-		4, {INT8OID, TIMESTAMPTZOID, INTERVALOID, TIMESTAMPTZOID}
+		5, {INT8OID, TIMESTAMPTZOID, INTERVALOID, TIMESTAMPTZOID, TEXTARRAYOID}
 	};
 	static PayStatement next = {
 		"SELECT due_at FROM payments.reconciliation WHERE ended_at IS NULL"
+		" AND merchant OPERATOR(pg_catalog.=) ANY ($2)"
 		" AND (state OPERATOR(pg_catalog.=) 'P' OR epoch OPERATOR(pg_catalog.<>) $1)"
 		" ORDER BY due_at LIMIT 1",
-		1, {INT8OID}
+		2, {INT8OID, TEXTARRAYOID}
 	};
 	Interval	margin = {.time = TIME_ZONE_MARGIN};
 	PayReconcilePage *page = NULL;
-	Datum		values[4];
+	Datum		values[5];
+
+	*next_due = DT_NOEND;
+	if (n == 0)
+		return NULL;
 
 	pay_db_connect();
 	values[0] = Int64GetDatum(epoch);
 	values[1] = TimestampTzGetDatum(now);
 	values[2] = IntervalPGetDatum(&margin);
 	values[3] = TimestampTzGetDatum((TimestampTz) 0);
-	*next_due = DT_NOEND;
+	values[4] = pay_db_text_array(merchants, n);
 	if (pay_db_run(&claim, values, NULL) > 0)
 		page = make_page(parent);
-	else if (pay_db_run(&next, values, NULL) > 0)
-		*next_due = pay_db_time(0, 1);
+	else
+	{
+		values[1] = values[4];
+		if (pay_db_run(&next, values, NULL) > 0)
+			*next_due = pay_db_time(0, 1);
+	}
 	pay_db_finish();
 	return page;
 }
@@ -277,7 +307,7 @@ advance(const PayReconcilePage *page, const PayTossList *list,
 
 	memset(progress, 0, sizeof(Progress));
 	progress->state = 'P';
-	progress->due_at = now + PAGE_PAUSE;
+	progress->due_at = now;
 	progress->slice_since = page->slice_since;
 	if (list->n == 0 || (stays && list->n == 1))
 	{

@@ -66,11 +66,24 @@ extern void pay_reconcile_scheduled(const char *merchant, TimestampTz now,
 									int interval_s);
 
 /*
- * Claim a page of the run that is due first, for this epoch; what earlier
- * epochs asked for is asked for again.  NULL with *next_due (DT_NOEND: none)
- * when nothing is due.
+ * The merchants that have a run of the cause "start" that has not ended; due_at
+ * is when it may begin, in the past once it has begun.  palloc'ed.
  */
-extern PayReconcilePage *pay_reconcile_claim(int64 epoch, TimestampTz now,
+typedef struct PayReconcileOpen
+{
+	char	   *merchant;
+	TimestampTz due_at;
+} PayReconcileOpen;
+
+extern int	pay_reconcile_open_starts(PayReconcileOpen **open);
+
+/*
+ * Claim a page of the run that is due first of those of these merchants, for
+ * this epoch; what earlier epochs asked for is asked for again.  NULL with
+ * *next_due (DT_NOEND: none) when nothing is due.
+ */
+extern PayReconcilePage *pay_reconcile_claim(char **merchants, int n,
+											 int64 epoch, TimestampTz now,
 											 MemoryContext parent,
 											 TimestampTz *next_due);
 

@@ -298,7 +298,8 @@ show_state(PayWorker *worker)
 	disarmed ? PAY_WORKER_DISARMED : PAY_WORKER_RUNNING;
 	const char *reason = withheld ? worker->withheld :
 	disarmed ? worker->disarmed :
-	worker->problem[0] != '\0' ? worker->problem : worker->asking;
+	worker->problem[0] != '\0' ? worker->problem :
+	worker->asking[0] != '\0' ? worker->asking : worker->comparing;
 
 	if (!worker->holding &&
 		(slot->state != state || strcmp(slot->reason, reason) != 0))

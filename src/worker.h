@@ -12,6 +12,7 @@
  *		worker_send.c	claims to requests, answers to results
  *		worker_upkeep.c	snapshots and holds of the ledger
  *		worker_reconcile.c	reading Toss's list of transactions
+ *		worker_books.c	charges wait for that, after some starts
  *		worker_status.c	what people see of it
  *		worker_count.c	what it counts
  *		worker_activity.c	what pg_stat_activity says of it
@@ -68,6 +69,9 @@ typedef struct PayWorker
 	int64		arming_at;		/* when to look whether it is still so */
 	char		asking[PAY_REASON_SIZE];	/* about doubts first, or "" */
 	int64		asking_until;
+
+	/* worker_books.c */
+	char		comparing[PAY_REASON_SIZE]; /* before charges go out, or "" */
 
 	/* worker_upkeep.c */
 	int64		upkeep_at;		/* when to take the next step */
@@ -209,6 +213,7 @@ extern int	pay_worker_upkeep_work(const PayWorker *worker);
 /* worker_reconcile.c */
 extern void pay_worker_reconcile_start(PayWorker *worker,
 									   TimestampTz asked_at);
+extern void pay_worker_reconcile_started(PayWorker *worker);
 extern void pay_worker_reconcile_look(PayWorker *worker);
 extern int64 pay_worker_reconcile_at(const PayWorker *worker);
 extern bool pay_worker_reconcile(PayWorker *worker);
@@ -216,5 +221,12 @@ extern void pay_worker_reconcile_work(PayWorker *worker);
 extern bool pay_worker_reconcile_close(PayWorker *worker);
 extern int	pay_worker_reconcile_fd(void);
 extern long pay_worker_reconcile_timeout_ms(void);
+
+/* worker_books.c */
+extern void pay_worker_books_start(PayWorker *worker);
+extern bool pay_worker_books_turn(PayWorker *worker);
+extern void pay_worker_books_look(PayWorker *worker);
+extern int64 pay_worker_books_look_at(void);
+extern bool pay_worker_books_compared(const char *merchant);
 
 #endif							/* PAY_WORKER_H */

@@ -2,11 +2,12 @@
  * worker_arming.c
  *		For which merchants this worker may send charges now.
  *
- * Two things withhold them.  A merchant with a live key is charged only while
+ * Three things withhold them.  A merchant with a live key is charged only while
  * the database is armed for this very cluster (arming.c).  And nobody is,
  * before the calls that an earlier run left in doubt have been asked about once:
  * what they came to is known before anything new is begun, or said not to be
- * when it takes too long.
+ * when it takes too long; nor before the books were compared with Toss's list,
+ * behind a start that may have cost them something (worker_books.c).
  *
  * The token is looked at in each turn that wants to claim a charge, and again
  * when that is committed and about to be sent: a fencing script takes the file
@@ -113,12 +114,15 @@ pay_worker_arming_turn(PayWorker *worker)
 	judged = seen_again = false;
 	if (worker->asking[0] != '\0' && now >= worker->asking_until)
 		stop_asking(worker);
+	if (pay_worker_books_turn(worker))
+		look_for_withheld();
 	if (now >= worker->arming_at)
 	{
 		worker->arming_at = now + pay_guc_sweep_interval * INT64_C(1000);
 		look_at_merchants(worker);
 		if (worker->disarmed[0] != '\0')
 			worker->arming_at = Min(worker->arming_at, now + LOOK_AGAIN);
+		worker->arming_at = Min(worker->arming_at, pay_worker_books_look_at());
 	}
 }
 
@@ -131,7 +135,8 @@ pay_worker_keys_of(const char *merchant, PayMerchantKeys *keys)
 	pay_secret_look(merchant, &secret);
 	keys->fingerprint = secret.fingerprint;
 	keys->previous = secret.previous;
-	keys->may_charge = the_worker->asking[0] == '\0';
+	keys->may_charge = the_worker->asking[0] == '\0' &&
+		pay_worker_books_compared(merchant);
 	if (keys->may_charge && needs_arming(&secret))
 	{
 		judge(the_worker);

@@ -8,10 +8,11 @@
  * one transaction, asked for behind its commit, and saved in another, which
  * claims the next; nothing of it waits anywhere.
  *
- * Charges do not wait for it either.  What a copy of the books has lost cannot
- * be charged twice by it: the idempotency key of a payment is made of its order
- * and payment key, so whoever brings the order back sends the request that Toss
- * has answered before.
+ * Charges wait for it only behind a start that may have cost the books something
+ * (worker_books.c).  Every start is one but that of a worker whose forerunner
+ * came to an end in the same extension of the same database since the server
+ * was started, and left nothing in doubt: a crash, a promotion, a backup and a
+ * dump that was put into the place of what it is a copy of are not.
  *
  * A run that was cut off goes on at its last page: whoever begins an epoch asks
  * for it again.  test/t/059_reconcile.pl
@@ -34,7 +35,8 @@
 
 #define USER_AGENT			"payments/" PAYMENTS_VERSION
 #define MAX_PATH			600
-#define LIST_TIMEOUT		60000	/* ms: Toss may take so long */
+#define LIST_TIMEOUT		90000	/* ms: Toss may take a minute */
+#define PAGE_PAUSE			700 /* ms: Toss allows 100 a minute */
 #define KEEP_CLIENT			5000	/* ms without a request */
 #define RETRY_TURN			1000	/* ms */
 #define TURN_TRIES			3
@@ -52,6 +54,7 @@ typedef enum Stage
 static Stage stage = LOOKING;
 static int64 act_at = 0;		/* when to look, or to save once more */
 static int64 looked_at = 0;
+static int64 sent_at = 0;
 static int	failed_turns = 0;
 
 static PayReconcilePage *page = NULL;
@@ -63,11 +66,12 @@ static PayHttp *http = NULL;
 static bool has_fd = false;
 static int64 used_at = 0;
 
+static bool reconciles(const PayWorker *worker);
 static bool may_act(const PayWorker *worker);
 static int64 sweep_at(void);
 static void take_turn(PayWorker *worker);
-static void schedule(TimestampTz now);
-static int	merchants_with_keys(char ***names);
+static void schedule(char **merchants, int n, TimestampTz now);
+static int	read_merchants(bool with_key, char ***names);
 static void send_page(PayWorker *worker);
 static const char *start_request(void);
 static bool open_client(void);
@@ -75,23 +79,46 @@ static void answer_without(const char *problem);
 static void take_answer(const PayHttpResult *result);
 
 /*
- * A run of the worker begins, in a transaction.  Unless the run before it was
- * of this server, came to its end here, and left nothing in doubt, the books may
- * lack what they once had: a crash, a promotion, a backup, a dump.
+ * Of all the workers of a database one reconciles.  There is one now; this is
+ * the place to say which, when there are more.
+ */
+static bool
+reconciles(const PayWorker *worker)
+{
+	return true;
+}
+
+/*
+ * A worker begins its epoch, in a transaction; Toss is asked at asked_at at the
+ * earliest, when requests of the run before must have ended.  The first epoch
+ * of all has no books that could lack anything.  Merchants without a key are
+ * not left out: that may be put into its place later.
  */
 void
 pay_worker_reconcile_start(PayWorker *worker, TimestampTz asked_at)
 {
-	bool		went_on = worker->slot->began_epoch &&
-	worker->slot->epoch == worker->epoch - 1 && worker->asking[0] == '\0';
+	PayWorkerSlot *slot = worker->slot;
+	bool		went_on = slot->books_database == MyDatabaseId &&
+	slot->books_extension == worker->extension && worker->asking[0] == '\0';
 	char	  **names;
 	int			n;
 
-	if (went_on || pay_guc_reconcile_interval == 0)
+	if (!reconciles(worker) || went_on || worker->epoch == 1 ||
+		pay_guc_reconcile_interval == 0)
 		return;
-	n = merchants_with_keys(&names);
+	n = read_merchants(false, &names);
 	for (int i = 0; i < n; i++)
 		pay_reconcile_after_start(names[i], GetCurrentTimestamp(), asked_at);
+}
+
+/* That is durable. */
+void
+pay_worker_reconcile_started(PayWorker *worker)
+{
+	if (!reconciles(worker))
+		return;
+	worker->slot->books_database = MyDatabaseId;
+	worker->slot->books_extension = worker->extension;
 }
 
 /* Something may be due that nobody knew of. */
@@ -112,7 +139,7 @@ pay_worker_reconcile_at(const PayWorker *worker)
 static bool
 may_act(const PayWorker *worker)
 {
-	return stage != SENT && !worker->holding &&
+	return reconciles(worker) && stage != SENT && !worker->holding &&
 		worker->withheld[0] == '\0' && worker->gone[0] == '\0' &&
 		!ShutdownRequestPending;
 }
@@ -162,7 +189,10 @@ take_turn(PayWorker *worker)
 	{
 		failed_turns = 0;
 		if (saved != NULL)
+		{
 			MemoryContextDelete(saved->context);
+			pay_worker_books_look(worker);
+		}
 		page = next_page;
 		stage = LOOKING;
 		if (page != NULL)
@@ -198,6 +228,8 @@ pay_worker_reconcile_work(PayWorker *worker)
 	TimestampTz now = GetCurrentTimestamp();
 	int64		clock = pay_clock_ms();
 	TimestampTz next_due;
+	char	  **names;
+	int			n;
 
 	next_page = NULL;
 	if (stage == ANSWERED)
@@ -207,30 +239,32 @@ pay_worker_reconcile_work(PayWorker *worker)
 		act_at = clock + RETRY_TURN;
 		return;
 	}
+	if (clock < sent_at + PAGE_PAUSE)
+	{
+		act_at = sent_at + PAGE_PAUSE;
+		return;
+	}
+	n = read_merchants(true, &names);
 	if (clock - looked_at >= RETRY_TURN)
-		schedule(now);
+		schedule(names, n, now);
 	looked_at = clock;
-	next_page = pay_reconcile_claim(worker->epoch, now, worker->turn_context,
-									&next_due);
+	next_page = pay_reconcile_claim(names, n, worker->epoch, now,
+									worker->turn_context, &next_due);
 	act_at = next_page != NULL || next_due == DT_NOEND ? PAY_NEVER :
 		clock + Max(next_due - now, 0) / 1000 + 1;
 }
 
 static void
-schedule(TimestampTz now)
+schedule(char **merchants, int n, TimestampTz now)
 {
-	char	  **names;
-	int			n;
-
-	if (pay_guc_reconcile_interval == 0)
-		return;
-	n = merchants_with_keys(&names);
-	for (int i = 0; i < n; i++)
-		pay_reconcile_scheduled(names[i], now, pay_guc_reconcile_interval);
+	for (int i = 0; i < n && pay_guc_reconcile_interval > 0; i++)
+		pay_reconcile_scheduled(merchants[i], now,
+								pay_guc_reconcile_interval);
 }
 
+/* All, or those with a key that can be used */
 static int
-merchants_with_keys(char ***names)
+read_merchants(bool with_key, char ***names)
 {
 	static PayStatement read = {
 		"SELECT name FROM payments.merchant ORDER BY name",
@@ -244,10 +278,11 @@ merchants_with_keys(char ***names)
 	for (int i = 0; i < n; i++)
 	{
 		char	   *name = pay_db_text(i, 1);
-		PaySecretKeys keys;
+		PaySecretKeys keys = {0};
 
-		pay_secret_look(name, &keys);
-		if (keys.fingerprint != NULL)
+		if (with_key)
+			pay_secret_look(name, &keys);
+		if (!with_key || keys.fingerprint != NULL)
 			(*names)[m++] = MemoryContextStrdup(caller, name);
 	}
 	pay_db_finish();
@@ -261,6 +296,7 @@ send_page(PayWorker *worker)
 	const char *problem = NULL;
 
 	stage = SENT;
+	sent_at = pay_clock_ms();
 	if (http == NULL && !open_client())
 		problem = "NO_CLIENT";
 	if (problem == NULL)

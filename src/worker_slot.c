@@ -110,6 +110,8 @@ clear_slot(PayWorkerSlot *slot)
 	slot->look = false;
 	slot->prepared = false;
 	slot->began_epoch = false;
+	slot->books_database = InvalidOid;
+	slot->books_extension = InvalidOid;
 	slot->state = PAY_WORKER_WAITING;
 	slot->reason[0] = '\0';
 	slot->epoch = 0;

@@ -60,6 +60,8 @@ typedef struct PayWorkerSlot
 	bool		look;			/* a turn is asked for */
 	bool		prepared;		/* a prepared transaction may queue some */
 	bool		began_epoch;	/* since the server was started */
+	Oid			books_database; /* whose it was (worker_reconcile.c) */
+	Oid			books_extension;
 	PayWorkerState state;
 	char		reason[PAY_REASON_SIZE];	/* "" when there is none */
 	int64		epoch;

@@ -271,6 +271,7 @@ pay_worker_begin_epoch(PayWorker *worker)
 	PAY_FAULT("epoch-drawn");
 	pay_worker_arming_start(worker, now + settle_us);
 	pay_worker_reconcile_start(worker, now + settle_us);
+	pay_worker_books_start(worker);
 	PopActiveSnapshot();
 	pay_worker_may_cancel = false;
 	CommitTransactionCommand();
@@ -284,6 +285,7 @@ pay_worker_begin_epoch(PayWorker *worker)
 	worker->slot->epoch = worker->epoch;
 	worker->slot->began_epoch = true;
 	SpinLockRelease(&worker->slot->mutex);
+	pay_worker_reconcile_started(worker);
 
 	ereport(LOG,
 			(errmsg("payments worker for database \"%s\" has started: run " INT64_FORMAT ", calls left in flight: %d",

@@ -71,6 +71,14 @@ is(join("\n", @$of_other), '', 'it is OpenMetrics text where no worker is');
 is($other->{q(payments_worker_up{database="we\"ird\\\\shop"})}, 0, 'with an odd name, and no worker');
 is($other->{q(payments_alerts_active{alert="worker_down",database="we\"ird\\\\shop",severity="critical"})}, 1, 'which is an alert');
 
+# What Toss has and the books have not
+my $made = $shop->toss('POST', '/pay', { orderId => 'FOREIGN-1', amount => 700 });
+$shop->toss('POST', '/approve', { paymentKey => $made->{paymentKey} });
+$shop->configure('payments.reconcile_interval' => 1);
+$shop->poll_sql("SELECT count(*) FROM payments.reconciled", 1, 'reconciled');
+$shop->configure('payments.reconcile_interval' => 0);
+$shop->poll_sql('SELECT count(*) FROM payments.reconciliation WHERE ended_at IS NULL', 0, 'and no more');
+
 # The exporter
 my $program = (grep { -x } map { "$_/prometheus-postgres-exporter" } split(/:/, $ENV{PATH}), $ENV{EXPORTER_DIR} // ())[0];
 my $port = PostgreSQL::Test::Cluster::get_free_port();
