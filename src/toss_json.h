@@ -2,10 +2,8 @@
  * toss_json.h
  *		What we read out of a Toss body: a Payment or an error.
  *
- * Uses the server's own JSON parser (common/jsonapi.h), which keeps numbers as
- * text and reports errors by return value.  No SQL; with FRONTEND defined it
- * links against libpgcommon and needs no server.  Never raises an error,
- * whatever the bytes are: depth, size and encoding are checked first.
+ * No SQL; with FRONTEND defined it links against libpgcommon and needs no server.
+ * Never raises an error, whatever the bytes are.
  */
 #ifndef PAY_TOSS_JSON_H
 #define PAY_TOSS_JSON_H
@@ -14,7 +12,6 @@
 #include <stddef.h>
 
 #define PAY_TOSS_MAX_BODY	(64 * 1024)
-#define PAY_TOSS_MAX_DEPTH	32
 
 typedef enum PayTossJsonVerdict
 {
@@ -73,12 +70,5 @@ typedef struct PayTossBody
  * (code).
  */
 extern void pay_toss_json_read(const char *body, size_t len, PayTossBody *out);
-
-/*
- * Copy a body into as many bytes and one so that the parser cannot raise an
- * error on it; the result is never longer.  Returns why it is garbage, or NULL.
- */
-extern const char *pay_toss_json_make_safe(const char *body, size_t len,
-										   char *copy, size_t *copy_len);
 
 #endif							/* PAY_TOSS_JSON_H */

@@ -15,11 +15,11 @@
 #include "postgres.h"
 #endif
 
-#include "compat.h"
 #include "money.h"
 #include "toss.h"
 #include "toss_json.h"
 #include "toss_list.h"
+#include "toss_parse.h"
 #include "toss_time.h"
 
 #define MAX_TRANSACTION_KEY	64
@@ -69,13 +69,20 @@ typedef struct Reader
 	const Field *pending;		/* the key whose value comes next */
 } Reader;
 
-static const char *parse(char *json, size_t len, PayTossList *out);
+static void open_container(void *state, bool is_object);
+static void close_container(void *state);
+static void begin_field(void *state, const char *key, bool is_null);
+static void read_scalar(void *state, char *token, PayTossScalar type);
 static void begin_row(Reader *reader);
 static void end_row(Reader *reader);
 static void judge_row(const RawRow *raw, PayTossRow *row);
 static char *form_of(char *text, size_t max);
 static bool is_upper(const char *text, size_t min, size_t max);
 static bool read_amount(const char *text, int64_t *mills);
+
+static const PayTossHandler handler = {
+	open_container, close_container, begin_field, read_scalar
+};
 
 int
 pay_toss_list_path(const PayTossListRequest *request, char *buf, size_t size)
@@ -143,13 +150,11 @@ pay_toss_list_read(const char *body, size_t len, PayTossList *out)
 		reason = "the body is too large";
 	else
 	{
-		char	   *copy = palloc(len + 1);
-		size_t		copy_len;
+		Reader		reader = {.out = out};
 
-		reason = pay_toss_json_make_safe(body, len, copy, &copy_len);
+		reason = pay_toss_parse(body, len, &handler, &reader);
 		if (reason == NULL)
-			reason = parse(copy, copy_len, out);
-		pfree(copy);
+			reason = reader.reason;
 	}
 
 	/* Nothing of a body that is not believed as a whole may be used. */
@@ -166,8 +171,8 @@ pay_toss_list_read(const char *body, size_t len, PayTossList *out)
  * is deeper is passed.
  */
 
-static PAY_JSON_ACTION
-start_field(void *state, char *key, bool isnull)
+static void
+begin_field(void *state, const char *key, bool is_null)
 {
 	Reader	   *reader = state;
 
@@ -179,16 +184,17 @@ start_field(void *state, char *key, bool isnull)
 		if (reader->seen & (1U << i))
 			reader->row.problem = "it has a key twice";
 		reader->seen |= 1U << i;
-		if (!isnull)
+		if (!is_null)
 			reader->pending = &fields[i];
 	}
-	return PAY_JSON_CONTINUE;
 }
 
 /* A value begins, and it is no scalar. */
 static void
-open_container(Reader *reader, bool is_object)
+open_container(void *state, bool is_object)
 {
+	Reader	   *reader = state;
+
 	if (reader->depth == 0 && is_object)
 		reader->reason = "the body is no list";
 	else if (reader->depth == 1)
@@ -204,42 +210,16 @@ open_container(Reader *reader, bool is_object)
 }
 
 static void
-close_container(Reader *reader)
+close_container(void *state)
 {
+	Reader	   *reader = state;
+
 	if (--reader->depth == 1)
 		end_row(reader);
 }
 
-static PAY_JSON_ACTION
-start_object(void *state)
-{
-	open_container(state, true);
-	return PAY_JSON_CONTINUE;
-}
-
-static PAY_JSON_ACTION
-end_object(void *state)
-{
-	close_container(state);
-	return PAY_JSON_CONTINUE;
-}
-
-static PAY_JSON_ACTION
-start_array(void *state)
-{
-	open_container(state, false);
-	return PAY_JSON_CONTINUE;
-}
-
-static PAY_JSON_ACTION
-end_array(void *state)
-{
-	close_container(state);
-	return PAY_JSON_CONTINUE;
-}
-
-static PAY_JSON_ACTION
-read_scalar(void *state, char *token, JsonTokenType type)
+static void
+read_scalar(void *state, char *token, PayTossScalar type)
 {
 	Reader	   *reader = state;
 	const Field *field = reader->pending;
@@ -255,32 +235,11 @@ read_scalar(void *state, char *token, JsonTokenType type)
 	}
 	else if (field != NULL && reader->depth == 2)
 	{
-		if (type != (field->is_number ? JSON_TOKEN_NUMBER : JSON_TOKEN_STRING))
+		if (type != (field->is_number ? PAY_TOSS_NUMBER : PAY_TOSS_STRING))
 			reader->row.problem = "a value has the wrong type";
 		else
 			*(char **) ((char *) &reader->row + field->offset) = token;
 	}
-	return PAY_JSON_CONTINUE;
-}
-
-/* Parse a body that was made safe.  Returns why it is garbage, or NULL. */
-static const char *
-parse(char *json, size_t len, PayTossList *out)
-{
-	Reader		reader = {.out = out};
-	JsonSemAction actions = {
-		.semstate = &reader,
-		.object_start = start_object,
-		.object_end = end_object,
-		.array_start = start_array,
-		.array_end = end_array,
-		.object_field_start = start_field,
-		.scalar = read_scalar,
-	};
-
-	if (pg_parse_json(pay_json_lexer(json, len), &actions) != JSON_SUCCESS)
-		return "the body is not JSON";
-	return reader.reason;
 }
 
 static void

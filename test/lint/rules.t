@@ -23,7 +23,7 @@ my %height = (pure => 0, base => 1, domain => 2, entry => 3);
 
 # The parser of JSON is the server's, but it works in a program as well.
 my %pure_may = (
-	map { $_ => qr{^(?:postgres|postgres_fe|compat|common/jsonapi|mb/pg_wchar)\.h$} } qw(toss_json toss_list));
+	map { $_ => qr{^(?:postgres|postgres_fe|compat|common/jsonapi|mb/pg_wchar)\.h$} } qw(toss_parse toss_json toss_list));
 
 my @banned = qw(strcpy strcat sprintf vsprintf gets strtok alloca system popen
   atoi atol atoll atof strtod strtof);

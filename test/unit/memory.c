@@ -135,3 +135,14 @@ memory_pieces(void)
 {
 	return n_pieces;
 }
+
+char *
+memory_exact(const char *text, size_t *len)
+{
+	char	   *copy;
+
+	*len = strlen(text);
+	copy = malloc(*len > 0 ? *len : 1);
+	memcpy(copy, text, *len);
+	return copy;
+}

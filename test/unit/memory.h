@@ -14,4 +14,7 @@
 extern void memory_reset(void);
 extern size_t memory_pieces(void);	/* not yet freed */
 
+/* A copy exactly as long as the text, so that reading on is seen; to be freed. */
+extern char *memory_exact(const char *text, size_t *len);
+
 #endif							/* TEST_MEMORY_H */

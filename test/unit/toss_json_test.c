@@ -7,6 +7,7 @@
 #include "memory.h"
 #include "tap.h"
 #include "toss_json.h"
+#include "toss_parse.h"
 
 /* The four fields that make a Payment, to be put into a body. */
 #define FOUR \
@@ -37,12 +38,11 @@ static PayTossBody body;
 static void
 read_text(const char *text)
 {
-	/* exactly as long as it is, so that reading on is seen */
-	size_t		len = strlen(text);
-	char	   *copy = malloc(len > 0 ? len : 1);
+	size_t		len;
+	char	   *copy;
 
 	memory_reset();
-	memcpy(copy, text, len);
+	copy = memory_exact(text, &len);
 	pay_toss_json_read(copy, len, &body);
 	free(copy);
 }

@@ -21,12 +21,11 @@ static PayTossList list;
 static void
 read_text(const char *text)
 {
-	/* exactly as long as it is, so that reading on is seen */
-	size_t		len = strlen(text);
-	char	   *copy = malloc(len > 0 ? len : 1);
+	size_t		len;
+	char	   *copy;
 
 	memory_reset();
-	memcpy(copy, text, len);
+	copy = memory_exact(text, &len);
 	pay_toss_list_read(copy, len, &list);
 	free(copy);
 }
