@@ -79,8 +79,10 @@ static void answer_without(const char *problem);
 static void take_answer(const PayHttpResult *result);
 
 /*
- * Of all the workers of a database one reconciles.  There is one now; this is
- * the place to say which, when there are more.
+ * Of all the workers of a database one reads the list.  There is one now; this
+ * is the place to say which, when there are more.  Each of them asks for the run
+ * behind its start all the same, and waits for it: who comes first does not know
+ * of the others'.
  */
 static bool
 reconciles(const PayWorker *worker)
@@ -103,8 +105,7 @@ pay_worker_reconcile_start(PayWorker *worker, TimestampTz asked_at)
 	char	  **names;
 	int			n;
 
-	if (!reconciles(worker) || went_on || worker->epoch == 1 ||
-		pay_guc_reconcile_interval == 0)
+	if (went_on || worker->epoch == 1 || pay_guc_reconcile_interval == 0)
 		return;
 	n = read_merchants(false, &names);
 	for (int i = 0; i < n; i++)
@@ -115,8 +116,6 @@ pay_worker_reconcile_start(PayWorker *worker, TimestampTz asked_at)
 void
 pay_worker_reconcile_started(PayWorker *worker)
 {
-	if (!reconciles(worker))
-		return;
 	worker->slot->books_database = MyDatabaseId;
 	worker->slot->books_extension = worker->extension;
 }
