@@ -146,7 +146,8 @@ write_batches()
 
 	new_base
 	awk -v side="$side" -v batches="$batches" -v size="$size" -v accounts="$accounts" \
-		-v seed="$RANDOM$client" -v base="$base" -v client="$(printf %02d "$client")" '
+		-v seed="$RANDOM$client" -v base="$base" -v client="$(printf %02d "$client")" \
+		-v account="$([ "$side" = striped ] && echo psp: || echo liability:)" '
 		BEGIN {
 			srand(seed)
 			if (side == "pgledger")
@@ -175,7 +176,7 @@ write_batches()
 					keys = keys comma base sprintf("%07d", ++n) client
 					kinds = kinds comma "transfer"
 					counts = counts comma 2
-					names = names comma "liability:" x ",liability:" y
+					names = names comma account x "," account y
 					ids = ids comma x + 1 "," y + 1
 					amounts = amounts comma amount ",-" amount
 					rows = rows comma "\"(pgla_01JTVST7XAES5BXHWZN4" (x + 100000) \
@@ -192,10 +193,12 @@ write_batches()
 		}' >"$files/batch.$client"
 }
 
-# measure_batches ITEM CLIENTS SIZE SIDE
+# measure_batches ITEM CLIENTS SIZE SIDE: many clients send four times as much, so
+# that their sessions last, too
 measure_batches()
 {
-	local batches=$(((batched + $2 * $3 - 1) / ($2 * $3))) client pids=()
+	local transfers=$(($2 > 1 ? batched * 4 : batched)) client pids=()
+	local batches=$(((transfers + $2 * $3 - 1) / ($2 * $3)))
 
 	for ((client = 1; client <= $2; client++)); do
 		write_batches "$4" "$client" "$batches" "$3"

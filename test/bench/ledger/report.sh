@@ -82,6 +82,7 @@ report()
 		batch-1000	bare		- bare INSERT
 		batch-1000	pgledger	- pgledger
 		batches		ours		16 clients, batches of 100
+		batches		striped		- every account striped
 		batches		bare		- bare INSERT
 		batches		pgledger	- pgledger
 		size		small		1 client, commits not waited for, small ledger
