@@ -31,7 +31,7 @@ sub waits_for_list
 	my $order = $shop->order(1000);
 	$shop->poll(sub { (eval { $shop->confirm($order) } // '') eq 'EXECUTING' }, "$name: confirmed");
 	$shop->poll(sub { (eval { $shop->worker('reason') } // '') =~ /books were compared with the PSP's list: merchant "default"/ },
-		"$name: it says that charges wait");
+		"$name: it says that charges wait") or die "nobody waits";
 	# more than one: of a worker that was killed the simulator may not know it yet
 	$shop->poll(sub { $shop->toss('GET', '/health')->{waiting} > 0 }, "$name: the list hangs");
 	is($shop->worker('state'), 'running', "$name: while it runs");
