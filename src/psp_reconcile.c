@@ -166,6 +166,7 @@ pay_reconcile_open_starts(PayReconcileOpen **open)
 	return n;
 }
 
+/* A clock that was set back behind since leaves a second of a period. */
 PayReconcilePage *
 pay_reconcile_claim(char **merchants, int n, int64 epoch, TimestampTz now,
 					MemoryContext parent, TimestampTz *next_due)
@@ -176,7 +177,8 @@ pay_reconcile_claim(char **merchants, int n, int64 epoch, TimestampTz now,
 		" AND (state OPERATOR(pg_catalog.=) 'P' OR epoch OPERATOR(pg_catalog.<>) $1)"
 		" ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"
 		" UPDATE payments.reconciliation r SET state = 'S', epoch = $1,"
-		" attempt_no = r.attempt_no OPERATOR(pg_catalog.+) 1, until = COALESCE(r.until, $2),"
+		" attempt_no = r.attempt_no OPERATOR(pg_catalog.+) 1,"
+		" until = COALESCE(r.until, GREATEST($2, r.since OPERATOR(pg_catalog.+) '1 second'::pg_catalog.interval)),"
 		" slice_since = COALESCE(r.slice_since, r.since OPERATOR(pg_catalog.-) $3)"
 		" FROM due WHERE r.id OPERATOR(pg_catalog.=) due.id"
 		" RETURNING r.id, r.attempt_no, r.merchant, r.since, r.until, r.slice_since,"

@@ -224,6 +224,12 @@ $shop->poll_sql("SELECT count(*) > 0 FROM payments.reconciliation WHERE cause = 
 $shop->configure('payments.reconcile_interval' => 0);
 $shop->poll_sql('SELECT count(*) FROM payments.reconciliation WHERE ended_at IS NULL AND due_at < now()', 0, 'and over');
 
+# A clock that was set back since the run was asked for
+$run = $shop->sql("INSERT INTO payments.reconciliation (id, merchant, cause, actor, requested_at, since, due_at)
+	VALUES (nextval('payments.reconciliation_id_seq'), 'default', 'operator', 'x', now(), now() + interval '1 h', now()) RETURNING id");
+$standby->reload;
+$shop->poll_sql("SELECT state FROM payments.reconciliation WHERE id = $run", 'C', 'a clock that was set back: the run ends');
+
 # A worker that dies in the middle goes on where it was.
 $shop->toss('POST', '/fault', { kind => 'hang', on => 'transactions', any => JSON::PP::true });
 $run = $shop->sql("SELECT payments.reconcile('default', now() - interval '3 hours')");
