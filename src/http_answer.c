@@ -8,11 +8,14 @@
  */
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "fault.h"
 #include "http_exchange.h"
 
 #define MAX_RETRY_AFTER		(24 * 3600)
+#define MIN_DATE			24	/* "Sun Nov  6 08:49:37 1994" */
+#define MAX_DATE			40
 #define TRACE_HEADER		"X-TossPayments-Trace-Id"
 #define KEY_HEADER			"Idempotency-Key"
 
@@ -54,7 +57,28 @@ take_trace_id(PayHttpResult *result, const char *value, size_t len)
 	result->trace_id[n] = '\0';
 }
 
-/* Seconds; the other form, a date, is not used by Toss and not read. */
+/* -1 when it is no date of HTTP's; 0 when it is past */
+static int
+seconds_until(const char *value, size_t len)
+{
+	char		text[MAX_DATE + 1];
+	time_t		at;
+	time_t		now = time(NULL);
+
+	/* curl reads many forms; HTTP's all begin with a day of the week */
+	if (len > MAX_DATE || len < MIN_DATE || value[0] < 'A' || value[0] > 'Z')
+		return -1;
+	memcpy(text, value, len);
+	text[len] = '\0';
+	at = curl_getdate(text, NULL);
+	if (at < 0)
+		return -1;
+	if (at <= now)
+		return 0;
+	return at - now > MAX_RETRY_AFTER ? MAX_RETRY_AFTER : (int) (at - now);
+}
+
+/* Seconds, or a date: then as far from now as it is, by this machine's clock. */
 static void
 take_retry_after(PayHttpResult *result, const char *value, size_t len)
 {
@@ -65,7 +89,10 @@ take_retry_after(PayHttpResult *result, const char *value, size_t len)
 	for (size_t i = 0; i < len; i++)
 	{
 		if (value[i] < '0' || value[i] > '9')
+		{
+			result->retry_after_s = seconds_until(value, len);
 			return;
+		}
 		seconds = seconds * 10 + (value[i] - '0');
 		if (seconds > MAX_RETRY_AFTER)
 			seconds = MAX_RETRY_AFTER;

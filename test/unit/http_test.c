@@ -251,6 +251,15 @@ test_answered(void)
 	ok(got.result.status == 429 && got.result.retry_after_s == 7 &&
 	   same_text(got.result.trace_id, "new01"),
 	   "Retry-After, and the newer of two trace ids, are read");
+	exchange("/429-date", "x");
+	ok(got.result.retry_after_s >= 85 && got.result.retry_after_s <= 90,
+	   "Retry-After as a date");
+	exchange("/429-past", "x");
+	ok(got.result.retry_after_s == 0, "in the past");
+	exchange("/429-far", "x");
+	ok(got.result.retry_after_s == 24 * 3600, "and far away");
+	exchange("/429-no-date", "x");
+	ok(got.result.retry_after_s == -1, "what is no date is none");
 }
 
 static void

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -456,6 +457,43 @@ do_429(Connection *connection, const char *body)
 	return true;
 }
 
+/* Retry-After as a date: 90 seconds from now, long ago, and none. */
+static bool
+do_429_date(Connection *connection, const char *body)
+{
+	time_t		then = time(NULL) + 90;
+	char		header[80];
+
+	strftime(header, sizeof(header),
+			 "Retry-After: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime(&then));
+	answer(connection, "429 Too Many Requests", header, "");
+	return true;
+}
+
+static bool
+do_429_past(Connection *connection, const char *body)
+{
+	answer(connection, "429 Too Many Requests",
+		   "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "");
+	return true;
+}
+
+static bool
+do_429_far(Connection *connection, const char *body)
+{
+	answer(connection, "429 Too Many Requests",
+		   "Retry-After: Fri, 31 Dec 2199 23:59:59 GMT\r\n", "");
+	return true;
+}
+
+static bool
+do_429_no_date(Connection *connection, const char *body)
+{
+	answer(connection, "429 Too Many Requests",
+		   "Retry-After: Soon, we hope, and not too late\r\n", "");
+	return true;
+}
+
 static bool
 do_gzip(Connection *connection, const char *body)
 {
@@ -558,6 +596,10 @@ static const struct
 	{"/401", do_401},
 	{"/417", do_417},
 	{"/429", do_429},
+	{"/429-date", do_429_date},
+	{"/429-past", do_429_past},
+	{"/429-far", do_429_far},
+	{"/429-no-date", do_429_no_date},
 	{"/gzip", do_gzip},
 	{"/close-idle", do_close_idle},
 	{"/farewell", do_farewell},
