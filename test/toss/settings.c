@@ -47,6 +47,7 @@ static const Setting settings[] = {
 	FIELD("queryIntervalMs", SETTING_INT, query_interval_ms),
 	FIELD("cancelIntervalMs", SETTING_INT, cancel_interval_ms),
 	FIELD("requestsPerMinute", SETTING_INT, requests_per_minute),
+	FIELD("retryAfterSeconds", SETTING_INT, retry_after_seconds),
 	FIELD("sessionHidesDone", SETTING_BOOL, session_hides_done),
 	FIELD("duplicateOrder", SETTING_BOOL, duplicate_order),
 	FIELD("quotedAmount", SETTING_BOOL, quoted_amount),

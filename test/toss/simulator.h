@@ -164,6 +164,7 @@ typedef struct Settings
 	int64_t		query_interval_ms;
 	int64_t		cancel_interval_ms;
 	int64_t		requests_per_minute;
+	int64_t		retry_after_seconds;
 	bool		session_hides_done;
 	bool		duplicate_order;
 	bool		quoted_amount;

@@ -10,6 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,7 +149,8 @@ make_response(struct MHD_Connection *connection, Request *request)
 }
 
 static void
-add_headers(struct MHD_Response *response, const Request *request)
+add_headers(struct MHD_Response *response, const Request *request,
+			unsigned status)
 {
 	char		trace[72];
 	const char *type = "application/json";
@@ -171,6 +173,12 @@ add_headers(struct MHD_Response *response, const Request *request)
 	if (request->idempotency_key != NULL)
 		MHD_add_response_header(response, "idempotency-key",
 								request->idempotency_key);
+	if (status == 429 && sim_settings.retry_after_seconds > 0)
+	{
+		snprintf(trace, sizeof(trace), "%lld",
+				 (long long) sim_settings.retry_after_seconds);
+		MHD_add_response_header(response, "Retry-After", trace);
+	}
 }
 
 /*
@@ -197,7 +205,7 @@ sim_wire_answer(struct MHD_Connection *connection, Request *request)
 	response = make_response(connection, request);
 	if (response == NULL)
 		return MHD_NO;
-	add_headers(response, request);
+	add_headers(response, request, status);
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
