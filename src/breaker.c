@@ -1,0 +1,138 @@
+/*
+ * breaker.c
+ *		A circuit breaker: when the other side does not work, leave it alone, and
+ *		look now and then whether it works again.
+ */
+#include "breaker.h"
+
+#include <stddef.h>
+
+#define FIRST_DELAY		1000	/* ms until the first probe */
+#define LAST_DELAY		60000
+#define JITTER			4		/* a probe comes up to a fourth later */
+#define PROBE_LOST		180000	/* ms; longer than any request may take */
+
+static const char *const state_names[] = {
+	[PAY_BREAKER_CLOSED] = "closed",
+	[PAY_BREAKER_OPEN] = "open",
+	[PAY_BREAKER_PROBING] = "probing",
+};
+
+static bool must_open(const PayBreaker *breaker, PayBreakerResult result);
+static void open_until_probe(PayBreaker *breaker, uint32_t chance,
+							 int64_t now);
+
+void
+pay_breaker_init(PayBreaker *breaker, int64_t now)
+{
+	breaker->state = PAY_BREAKER_CLOSED;
+	breaker->in_a_row = 0;
+	breaker->window = 0;
+	breaker->n_window = 0;
+	breaker->probes = 0;
+	breaker->since = now;
+	breaker->probe_at = 0;
+}
+
+PayBreakerAdmission
+pay_breaker_admit(PayBreaker *breaker, int64_t now)
+{
+	if (breaker->state == PAY_BREAKER_CLOSED)
+		return PAY_BREAKER_PASS;
+	if (now < breaker->probe_at)
+		return PAY_BREAKER_DENY;
+	breaker->state = PAY_BREAKER_PROBING;
+	breaker->probe_at = now + PROBE_LOST;
+	return PAY_BREAKER_PROBE;
+}
+
+int64_t
+pay_breaker_ready_at(const PayBreaker *breaker, int64_t now)
+{
+	return breaker->state == PAY_BREAKER_CLOSED ? now : breaker->probe_at;
+}
+
+void
+pay_breaker_return(PayBreaker *breaker, int64_t now)
+{
+	if (breaker->state != PAY_BREAKER_PROBING)
+		return;
+	breaker->state = PAY_BREAKER_OPEN;
+	breaker->probe_at = now + FIRST_DELAY / JITTER;
+}
+
+bool
+pay_breaker_report(PayBreaker *breaker, bool is_probe,
+				   PayBreakerResult result, uint32_t chance, int64_t now)
+{
+	bool		failed = result == PAY_BREAKER_FAILS ||
+	result == PAY_BREAKER_FAILS_AT_ONCE;
+
+	if (breaker->state != PAY_BREAKER_CLOSED)
+	{
+		if (!is_probe || breaker->state != PAY_BREAKER_PROBING)
+			return false;
+		if (result == PAY_BREAKER_WORKS)
+		{
+			pay_breaker_init(breaker, now);
+			return true;
+		}
+		if (failed)
+			breaker->probes++;
+		open_until_probe(breaker, chance, now);
+		return false;
+	}
+
+	if (result == PAY_BREAKER_SAYS_NOTHING)
+		return false;
+	breaker->in_a_row = failed ? breaker->in_a_row + 1 : 0;
+	breaker->window = (breaker->window << 1 | failed) &
+		((UINT32_C(1) << PAY_BREAKER_WINDOW) - 1);
+	if (breaker->n_window < PAY_BREAKER_WINDOW)
+		breaker->n_window++;
+	if (!must_open(breaker, result))
+		return false;
+
+	breaker->since = now;
+	breaker->probes = 0;
+	open_until_probe(breaker, chance, now);
+	return true;
+}
+
+static bool
+must_open(const PayBreaker *breaker, PayBreakerResult result)
+{
+	int			failed = 0;
+
+	if (result == PAY_BREAKER_WORKS)
+		return false;
+	if (result == PAY_BREAKER_FAILS_AT_ONCE ||
+		breaker->in_a_row >= PAY_BREAKER_IN_A_ROW)
+		return true;
+	for (uint32_t bits = breaker->window; bits != 0; bits >>= 1)
+		failed += bits & 1;
+	return breaker->n_window == PAY_BREAKER_WINDOW &&
+		failed > PAY_BREAKER_WINDOW / 2;
+}
+
+/* 1, 2, 4 ... seconds, and something by chance */
+static void
+open_until_probe(PayBreaker *breaker, uint32_t chance, int64_t now)
+{
+	int64_t		delay = FIRST_DELAY;
+
+	for (int i = 0; i < breaker->probes && delay < LAST_DELAY; i++)
+		delay *= 2;
+	if (delay > LAST_DELAY)
+		delay = LAST_DELAY;
+	breaker->state = PAY_BREAKER_OPEN;
+	breaker->probe_at = now + delay + chance % (delay / JITTER + 1);
+}
+
+const char *
+pay_breaker_state_name(PayBreakerState state)
+{
+	if ((unsigned int) state >= sizeof(state_names) / sizeof(state_names[0]))
+		return "unknown";
+	return state_names[state];
+}
