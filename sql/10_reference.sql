@@ -34,16 +34,26 @@ CREATE TABLE payments.merchant (
 	mid text,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	id bigint NOT NULL,
+	max_in_flight integer,
+	calls_per_minute integer,
+	burst integer,
 	CONSTRAINT merchant_pkey PRIMARY KEY (name),
 	CONSTRAINT merchant_id_key UNIQUE (id),
 	CONSTRAINT merchant_id_positive CHECK (id > 0),
 	CONSTRAINT merchant_name_is_a_file_name CHECK (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
 	CONSTRAINT merchant_client_key_is_public CHECK (client_key ~ '^(test|live)_g?ck_[A-Za-z0-9_]+$'),
-	CONSTRAINT merchant_mid_length CHECK (mid ~ '^[A-Za-z0-9]{1,14}$')
+	CONSTRAINT merchant_mid_length CHECK (mid ~ '^[A-Za-z0-9]{1,14}$'),
+	CONSTRAINT merchant_max_in_flight_in_range CHECK (max_in_flight BETWEEN 1 AND 10000),
+	CONSTRAINT merchant_calls_per_minute_in_range CHECK (calls_per_minute BETWEEN 1 AND 6000000),
+	CONSTRAINT merchant_burst_in_range CHECK (burst BETWEEN 1 AND 1000000),
+	CONSTRAINT merchant_burst_of_a_rate CHECK (burst IS NULL OR calls_per_minute IS NOT NULL)
 );
 COMMENT ON TABLE payments.merchant IS
 'Contracts with Toss Payments; the secret key is a file named after the merchant in payments.secret_dir, never a row';
 COMMENT ON COLUMN payments.merchant.id IS 'What the queue of calls knows the merchant by';
+COMMENT ON COLUMN payments.merchant.max_in_flight IS 'Requests of the merchant on the wire at once; NULL: no limit of its own';
+COMMENT ON COLUMN payments.merchant.calls_per_minute IS 'Requests of the merchant a minute; NULL: no limit of its own';
+COMMENT ON COLUMN payments.merchant.burst IS 'How many of them may come at once; NULL: what comes in a second';
 ALTER SEQUENCE payments.merchant_id_seq OWNED BY payments.merchant.id;
 
 CREATE TABLE payments.buyer (

@@ -65,7 +65,7 @@ CREATE TABLE payments.psp_call_queue (
 	autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX psp_call_queue_merchant_id_idx ON payments.psp_call_queue (merchant_id, call_id);
 COMMENT ON TABLE payments.psp_call_queue IS
-'The open calls, at most one per order; nothing leaves it by age';
+'The open calls, at most one per order; of what was begun nothing leaves it by age';
 COMMENT ON COLUMN payments.psp_call_queue.state IS 'P pending, S in flight under epoch, D waits for a person';
 COMMENT ON COLUMN payments.psp_call_queue.next_operation IS 'What the next attempt does: C confirm, Q query';
 COMMENT ON COLUMN payments.psp_call_queue.epoch IS 'The worker''s run that owns the attempt in flight: its fencing token';

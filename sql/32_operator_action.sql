@@ -1,12 +1,12 @@
 -- What people did about calls: a retry, or an outcome that evidence could not
--- decide.  Only ever appended.
+-- decide; and about merchants: their limits.  Only ever appended.
 
 CREATE SEQUENCE payments.operator_action_id_seq;
 
 CREATE TABLE payments.operator_action (
 	id bigint NOT NULL,
-	order_id text COLLATE "C" NOT NULL,
-	call_id bigint NOT NULL,
+	order_id text COLLATE "C",
+	call_id bigint,
 	action text NOT NULL,
 	outcome text,
 	payment_key text COLLATE "C",
@@ -16,9 +16,14 @@ CREATE TABLE payments.operator_action (
 	note text,
 	actor text NOT NULL,
 	acted_at timestamptz NOT NULL,
+	merchant text COLLATE "C",
+	limits text,
 	CONSTRAINT operator_action_pkey PRIMARY KEY (id),
 	CONSTRAINT operator_action_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
-	CONSTRAINT operator_action_known CHECK (action IN ('retry', 'resolve')),
+	CONSTRAINT operator_action_known CHECK (action IN ('retry', 'resolve', 'set_merchant_limits')),
+	CONSTRAINT operator_action_about_a_call_or_a_merchant CHECK ((action = 'set_merchant_limits') = (order_id IS NULL)
+		AND (order_id IS NULL) = (call_id IS NULL) AND (order_id IS NULL) = (merchant IS NOT NULL)
+		AND (merchant IS NULL) = (limits IS NULL)),
 	CONSTRAINT operator_action_outcome_known CHECK (outcome IN ('succeeded', 'failed')),
 	CONSTRAINT operator_action_outcome_of_a_resolution CHECK ((action = 'resolve') = (outcome IS NOT NULL)),
 	CONSTRAINT operator_action_resolution_has_a_note CHECK (action <> 'resolve' OR note IS NOT NULL),
@@ -30,9 +35,10 @@ CREATE INDEX operator_action_order_id_idx ON payments.operator_action (order_id)
 CREATE INDEX operator_action_call_id_idx ON payments.operator_action (call_id);
 CREATE UNIQUE INDEX operator_action_one_resolution ON payments.operator_action (order_id) WHERE action = 'resolve';
 COMMENT ON TABLE payments.operator_action IS
-'What people did about calls to the PSP: retries, and outcomes that evidence could not decide';
+'What people did about calls to the PSP: retries, and outcomes that evidence could not decide; and the limits that they gave merchants';
 COMMENT ON COLUMN payments.operator_action.outcome IS 'What the order was resolved to: succeeded or failed; NULL for a retry';
 COMMENT ON COLUMN payments.operator_action.payment_key IS 'With amount and approved_at: what the operator read at the PSP; NULL unless succeeded';
+COMMENT ON COLUMN payments.operator_action.limits IS 'What payments.set_merchant_limits set, in words; NULL for what is about a call';
 COMMENT ON COLUMN payments.operator_action.actor IS 'The session''s role';
 COMMENT ON INDEX payments.operator_action_one_resolution IS 'An order is resolved once';
 

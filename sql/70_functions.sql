@@ -174,6 +174,28 @@ CREATE FUNCTION payments.set_merchant(name text, client_key text, mid text DEFAU
 COMMENT ON FUNCTION payments.set_merchant(text, text, text) IS
 'Adds or changes a merchant: its name (and that of its secret file), its public client key, its MID';
 
+CREATE FUNCTION payments.set_merchant_limits(
+	merchant text,
+	max_in_flight integer DEFAULT NULL,
+	calls_per_minute integer DEFAULT NULL,
+	burst integer DEFAULT NULL,
+	note text DEFAULT NULL)
+	RETURNS void
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_set_merchant_limits';
+COMMENT ON FUNCTION payments.set_merchant_limits(text, integer, integer, integer, text) IS
+'Sets how many requests of a merchant may be on the wire, how many go out a minute, and how many of those at once; NULL: no limit of its own. Takes effect when it commits';
+
+CREATE FUNCTION payments.merchant_flow(
+	OUT merchant_id bigint, OUT in_flight integer, OUT tokens bigint, OUT paused_until timestamptz,
+	OUT starved_since timestamptz, OUT breaker text, OUT breaker_since timestamptz,
+	OUT next_probe_at timestamptz, OUT throttled bigint, OUT opened bigint)
+	RETURNS SETOF record
+	LANGUAGE c ROWS 10 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_merchant_flow';
+COMMENT ON FUNCTION payments.merchant_flow() IS
+'What holds back the merchants of this database: bucket and breaker, from shared memory';
+
 CREATE FUNCTION payments.set_seller(seller_id bigint, commission_rate numeric)
 	RETURNS void
 	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -92,6 +92,15 @@ CREATE VIEW payments.worker_status WITH (security_barrier) AS
 COMMENT ON VIEW payments.worker_status IS
 'One row per database that the server''s workers serve; empty when the library is not preloaded';
 
+CREATE VIEW payments.merchant_stats WITH (security_barrier) AS
+	SELECT m.name AS merchant, COALESCE(f.in_flight, 0) AS in_flight, m.max_in_flight,
+		m.calls_per_minute, m.burst, f.tokens, f.paused_until, f.starved_since,
+		COALESCE(f.breaker, 'closed') AS breaker, f.breaker_since, f.next_probe_at,
+		COALESCE(f.throttled, 0) AS throttled, COALESCE(f.opened, 0) AS opened
+	FROM payments.merchant m LEFT JOIN payments.merchant_flow() f ON f.merchant_id = m.id;
+COMMENT ON VIEW payments.merchant_stats IS
+'One row per merchant: its requests on the wire, its limits, what is in its bucket, and its circuit breaker';
+
 CREATE VIEW payments.worker_stats WITH (security_barrier) AS
 	SELECT database, counter, label, value
 	FROM payments.worker_counters();

@@ -50,11 +50,18 @@ CREATE FUNCTION payments.metrics()
 		(18, 'payments_calls_overdue_seconds', 'gauge', 'seconds', 'For how long the oldest pending call has been due.'),
 		(19, 'payments_alerts_active', 'gauge', NULL, 'Rows of payments.alerts.'),
 		(20, 'payments_foreign', 'gauge', NULL, 'Movements in Toss''s list that differ from the books, by what is wrong.'),
-		(21, 'payments_reconciled_timestamp_seconds', 'gauge', 'seconds', 'Up to when the merchant''s books were compared with Toss''s list.')),
+		(21, 'payments_reconciled_timestamp_seconds', 'gauge', 'seconds', 'Up to when the merchant''s books were compared with Toss''s list.'),
+		(22, 'payments_merchant_in_flight', 'gauge', NULL, 'Requests on the wire, by merchant.'),
+		(23, 'payments_merchant_bucket_tokens', 'gauge', NULL, 'Calls that the bucket of a merchant with a limit lets go at once.'),
+		(24, 'payments_merchant_starved_seconds', 'gauge', 'seconds', 'For how long calls of a merchant have had to wait for its bucket.'),
+		(25, 'payments_merchant_throttled', 'counter', NULL, 'Answers that asked us to wait, by merchant.'),
+		(26, 'payments_breaker_open', 'gauge', NULL, 'Whether nothing but probes is sent for a merchant.'),
+		(27, 'payments_breaker_opened', 'counter', NULL, 'Times that the breaker of a merchant opened.')),
 	now AS MATERIALIZED (SELECT clock_timestamp() AS now),
 	worker AS MATERIALIZED (SELECT * FROM payments.worker_slots() WHERE database = current_database()),
 	counted AS MATERIALIZED (SELECT * FROM payments.worker_counters() WHERE database = current_database()),
 	taken AS MATERIALIZED (SELECT * FROM payments.worker_histograms() WHERE database = current_database()),
+	merchants AS MATERIALIZED (SELECT m.*, now.now FROM payments.merchant_stats m, now),
 	calls AS MATERIALIZED (SELECT c.*, now.now FROM payments.open_call_counts c, now),
 	-- labels are names and values in turn
 	sample (family, suffix, labels, value, n) AS (
@@ -79,7 +86,13 @@ CREATE FUNCTION payments.metrics()
 		UNION ALL SELECT 18, '', NULL, greatest(coalesce(round(extract(epoch FROM min(c.now) - min(c.due_at)), 3), 0), 0), 0 FROM calls c
 		UNION ALL SELECT 19, '', ARRAY['alert', a.alert, 'severity', a.severity], count(*), 0 FROM payments.find_alerts() a GROUP BY a.alert, a.severity
 		UNION ALL SELECT 20, '', ARRAY['what', f.what], f.movements, 0 FROM payments.foreign_payment_counts f
-		UNION ALL SELECT 21, '', ARRAY['merchant', r.merchant], round(extract(epoch FROM r.until), 3), 0 FROM payments.reconciled r),
+		UNION ALL SELECT 21, '', ARRAY['merchant', r.merchant], round(extract(epoch FROM r.until), 3), 0 FROM payments.reconciled r
+		UNION ALL SELECT 22, '', ARRAY['merchant', m.merchant], m.in_flight, 0 FROM merchants m
+		UNION ALL SELECT 23, '', ARRAY['merchant', m.merchant], m.tokens, 0 FROM merchants m WHERE m.tokens IS NOT NULL
+		UNION ALL SELECT 24, '', ARRAY['merchant', m.merchant], coalesce(round(extract(epoch FROM m.now - m.starved_since), 3), 0), 0 FROM merchants m
+		UNION ALL SELECT 25, '_total', ARRAY['merchant', m.merchant], m.throttled, 0 FROM merchants m
+		UNION ALL SELECT 26, '', ARRAY['merchant', m.merchant], (m.breaker <> 'closed')::int, 0 FROM merchants m
+		UNION ALL SELECT 27, '_total', ARRAY['merchant', m.merchant], m.opened, 0 FROM merchants m),
 	line (family, n, labels, text) AS (
 		SELECT s.family, s.n, s.labels[2], format('%s%s{database="%s"%s} %s', f.name, s.suffix, d.name, l.labels, s.value)
 		FROM sample s JOIN family f ON f.n = s.family

@@ -1,6 +1,6 @@
 /*
  * operator_action.c
- *		What people did about calls: payments.operator_action.
+ *		What people did about calls and merchants: payments.operator_action.
  *
  * The only writer of that table, and in the transaction that does what it
  * says.
@@ -19,18 +19,29 @@ pay_operator_action_record(const PayOperatorAction *action, TimestampTz now)
 {
 	static PayStatement insert = {
 		"INSERT INTO payments.operator_action (id, order_id, call_id, action, outcome,"
-		" payment_key, currency, amount, approved_at, note, actor, acted_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, SESSION_USER, $11)",
-		11, {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
-		NUMERICOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID}
+		" payment_key, currency, amount, approved_at, note, actor, acted_at, merchant, limits)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, SESSION_USER, $11, $12, $13)",
+		13, {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+			NUMERICOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TEXTOID,
+		TEXTOID}
 	};
 	bool		has_proof = action->payment_key != NULL;
-	char		nulls[] = "           ";
-	Datum		values[11] = {0};
+	char		nulls[] = "             ";
+	Datum		values[13] = {0};
 
 	values[0] = Int64GetDatum(pay_db_draw_ids("operator_action_id_seq", 1)[0]);
-	values[1] = CStringGetTextDatum(action->order_id);
-	values[2] = Int64GetDatum(action->call_id);
+	if (action->order_id != NULL)
+	{
+		values[1] = CStringGetTextDatum(action->order_id);
+		values[2] = Int64GetDatum(action->call_id);
+		nulls[11] = nulls[12] = 'n';
+	}
+	else
+	{
+		values[11] = CStringGetTextDatum(action->merchant);
+		values[12] = CStringGetTextDatum(action->limits);
+		nulls[1] = nulls[2] = 'n';
+	}
 	values[3] = CStringGetTextDatum(action->action);
 	if (action->outcome != NULL)
 		values[4] = CStringGetTextDatum(action->outcome);

@@ -1,6 +1,7 @@
 /*
  * operator_action.h
- *		What people did about calls; operator_action.c alone writes the table.
+ *		What people did about calls and merchants; operator_action.c alone
+ *		writes the table.
  *
  * All functions need pay_db_connect.
  */
@@ -13,15 +14,17 @@
 
 typedef struct PayOperatorAction
 {
-	const char *order_id;
+	const char *order_id;		/* NULL: about a merchant */
 	int64		call_id;
-	const char *action;			/* "retry", "resolve" */
+	const char *action;			/* "retry", "resolve", "set_merchant_limits" */
 	const char *outcome;		/* "succeeded", "failed"; NULL: a retry */
 	const char *payment_key;	/* these three when succeeded */
 	const char *currency;
 	int64		amount;			/* mills */
 	TimestampTz approved_at;	/* 0: was not given */
 	const char *note;			/* or NULL */
+	const char *merchant;		/* these two when it is about a merchant */
+	const char *limits;
 	const char *actor;			/* results, of find */
 	TimestampTz acted_at;
 } PayOperatorAction;

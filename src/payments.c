@@ -18,6 +18,7 @@
 #include "fault.h"
 #include "guard.h"
 #include "guc.h"
+#include "flow.h"
 #include "launcher.h"
 #include "ledger_log.h"
 #include "wake.h"
@@ -51,6 +52,7 @@ _PG_init(void)
 	{
 		pay_worker_slot_init();
 		pay_worker_stats_init();
+		pay_flow_init();
 		pay_worker_hold_init();
 		pay_launcher_register();
 		pay_guard_install();

@@ -26,6 +26,7 @@ struct Merchant
 {
 	int64_t		id;
 	int64_t		behind;			/* calls behind this id are to be read */
+	int64_t		passed_until;	/* none may go before this */
 
 	PayCallQueue due;
 
@@ -60,6 +61,8 @@ static void bring_due(PaySchedule *schedule, int64_t now);
 static void read_from(PaySchedule *schedule, Merchant *merchant,
 					  int64_t behind);
 static bool wants(const Merchant *merchant);
+static bool lets_go(Merchant *merchant, int64_t now, PayScheduleGate may_go,
+					void *arg);
 static void make_ready(PaySchedule *schedule, Merchant *merchant);
 static void append(List *list, Merchant *merchant, size_t link);
 static Merchant *take(List *list, size_t link);
@@ -299,19 +302,24 @@ pay_schedule_read(PaySchedule *schedule, int64_t merchant_id,
  */
 
 int
-pay_schedule_pick(PaySchedule *schedule, int64_t now, int max, PayPick *picks)
+pay_schedule_pick(PaySchedule *schedule, int64_t now, int max, PayPick *picks,
+				  PayScheduleGate may_go, void *arg)
 {
 	int			n = 0;
+	int			n_passed = 0;	/* since one was taken */
 
 	bring_due(schedule, now);
-	while (n < max && schedule->ready.n > 0)
+	while (n < max && schedule->ready.n > n_passed)
 	{
 		Merchant   *merchant = take(&schedule->ready,
 									offsetof(Merchant, next_ready));
 
 		merchant->is_ready = false;
-		if (merchant->due.n > 0)
+		if (merchant->due.n > 0 && !lets_go(merchant, now, may_go, arg))
+			n_passed++;
+		else if (merchant->due.n > 0)
 		{
+			n_passed = 0;
 			picks[n].call_id = pay_call_queue_take(&merchant->due);
 			picks[n++].merchant_id = merchant->id;
 		}
@@ -321,17 +329,52 @@ pay_schedule_pick(PaySchedule *schedule, int64_t now, int max, PayPick *picks)
 	return n;
 }
 
+/* May the merchant's first call go? */
+static bool
+lets_go(Merchant *merchant, int64_t now, PayScheduleGate may_go, void *arg)
+{
+	if (may_go == NULL)
+		return true;
+	if (merchant->passed_until <= now)
+		merchant->passed_until = may_go(arg, merchant->id,
+										pay_call_queue_first(&merchant->due), now);
+	return merchant->passed_until <= now;
+}
+
+void
+pay_schedule_release(PaySchedule *schedule, int64_t merchant_id)
+{
+	int			place;
+	Merchant   *merchant = find(schedule, merchant_id, &place);
+
+	if (merchant != NULL)
+		merchant->passed_until = 0;
+}
+
+void
+pay_schedule_release_all(PaySchedule *schedule)
+{
+	for (int i = 0; i < schedule->n_merchants; i++)
+		schedule->merchants[i]->passed_until = 0;
+}
+
 int64_t
 pay_schedule_next_at(PaySchedule *schedule, int64_t now)
 {
+	int64_t		next = schedule->later.n > 0 ?
+	schedule->later.calls[0].due_at : PAY_SCHEDULE_NEVER;
+
 	for (Merchant *m = schedule->ready.first; m != NULL; m = m->next_ready)
-		if (m->due.n > 0)
+	{
+		if (m->due.n > 0 && m->passed_until <= now)
 			return now;
+		if (m->due.n > 0 && m->passed_until < next)
+			next = m->passed_until;
+	}
 	for (Merchant *m = schedule->reading.first; m != NULL; m = m->next_reading)
 		if (wants(m))
 			return now;
-	return schedule->later.n > 0 ? schedule->later.calls[0].due_at :
-		PAY_SCHEDULE_NEVER;
+	return next;
 }
 
 static void

@@ -73,9 +73,20 @@ extern void pay_schedule_read(PaySchedule *schedule, int64_t merchant_id,
 							  const PayScheduleRow *rows, int n, bool is_end,
 							  int64_t now);
 
-/* Take up to max calls that are due, one merchant after the other. */
+/*
+ * Take up to max calls that are due, one merchant after the other.  may_go (or
+ * NULL) is asked before a call is taken; when it returns a time behind now, the
+ * call stays where it is, and its merchant is passed over until then.
+ */
+typedef int64_t (*PayScheduleGate) (void *arg, int64_t merchant_id,
+									int64_t call_id, int64_t now);
 extern int	pay_schedule_pick(PaySchedule *schedule, int64_t now, int max,
-							  PayPick *picks);
+							  PayPick *picks, PayScheduleGate may_go,
+							  void *arg);
+
+/* Ask again about a merchant, or about all of them. */
+extern void pay_schedule_release(PaySchedule *schedule, int64_t merchant_id);
+extern void pay_schedule_release_all(PaySchedule *schedule);
 
 /* When there is something to pick or to read: now, later, or never. */
 extern int64_t pay_schedule_next_at(PaySchedule *schedule, int64_t now);

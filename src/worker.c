@@ -71,6 +71,7 @@ payments_worker_main(Datum main_arg)
 		pay_worker_upkeep(&worker);
 		if (pay_worker_reconcile(&worker))
 			build_wait_set();
+		pay_worker_expire(&worker);
 		show_state(&worker);
 		pay_worker_log_left_out(&worker, false);
 	}
@@ -222,6 +223,7 @@ time_to_wait(PayWorker *worker)
 		next = Min(next, worker->put_off_until);
 		next = Min(next, pay_worker_upkeep_at(worker));
 		next = Min(next, pay_worker_reconcile_at(worker));
+		next = Min(next, pay_worker_expire_at(worker));
 	}
 	if (next == PAY_NEVER)
 		return network;

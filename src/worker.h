@@ -6,6 +6,7 @@
  *		worker_start.c	connecting, settings, the extension, the epoch
  *		worker_turn.c	one turn: a short transaction of results and claims
  *		worker_queue.c	which calls to claim
+ *		worker_flow.c	how much may be sent for a merchant
  *		worker_save.c	turns that fail
  *		worker_guard.c	whether the schema allows to send at all
  *		worker_arming.c	for which merchants charges may be sent
@@ -13,6 +14,7 @@
  *		worker_upkeep.c	snapshots and holds of the ledger
  *		worker_reconcile.c	reading Toss's list of transactions
  *		worker_books.c	charges wait for that, after some starts
+ *		worker_expire.c	calls that were never sent
  *		worker_status.c	what people see of it
  *		worker_count.c	what it counts
  *		worker_activity.c	what pg_stat_activity says of it
@@ -90,6 +92,7 @@ typedef enum PayTurnKind
 	PAY_TURN_QUARANTINE,		/* of the one result, because of failure */
 	PAY_TURN_UPKEEP,			/* nothing of the queue: worker_upkeep.c */
 	PAY_TURN_RECONCILE,			/* nor here: worker_reconcile.c */
+	PAY_TURN_EXPIRE,			/* what was never sent: worker_expire.c */
 	PAY_TURN_FINAL				/* the process ends after it */
 } PayTurnKind;
 
@@ -144,6 +147,9 @@ extern int	pay_worker_queue_claim(PayWorker *worker, int limit,
 								   TimestampTz now, PayClaim ***claims);
 extern void pay_worker_queue_return(PayWorker *worker,
 									const PayResult *result);
+extern void pay_worker_queue_release(PayWorker *worker, int64 merchant_id);
+extern int	pay_worker_queue_chargeable(PayWorker *worker,
+										int64 **merchant_ids);
 
 /* worker_guard.c */
 extern void pay_worker_guard_start(PayWorker *worker);
@@ -156,6 +162,22 @@ extern void pay_worker_arming_reload(PayWorker *worker);
 extern void pay_worker_keys_of(const char *merchant, PayMerchantKeys *keys);
 extern bool pay_worker_may_send(const char *merchant);
 extern void pay_worker_was_asked(PayWorker *worker, int64 call_id);
+
+/* worker_flow.c */
+struct PayHttpResult;
+extern void pay_worker_flow_start(PayWorker *worker);
+extern bool pay_worker_flow_turn(PayWorker *worker);
+extern int64 pay_worker_flow_admit(PayWorker *worker, int64 merchant_id,
+								   int64 call_id, const char *fingerprint,
+								   int64 now);
+extern void pay_worker_flow_before_claim(PayWorker *worker);
+extern void pay_worker_flow_claimed(PayWorker *worker,
+									PayClaim *const *claims, int n);
+extern void pay_worker_flow_rolled_back(PayWorker *worker);
+extern bool pay_worker_flow_may_send(PayWorker *worker,
+									 const PayClaim *claim);
+extern void pay_worker_flow_result(PayWorker *worker, const PayResult *result,
+								   const struct PayHttpResult *answer);
 
 /* worker_save.c */
 extern void pay_worker_turn(PayWorker *worker);
@@ -198,6 +220,7 @@ typedef enum PayLogClass
 	PAY_LOG_UPKEEP,
 	PAY_LOG_RECONCILE,
 	PAY_LOG_SETTINGS,
+	PAY_LOG_BREAKER,
 	PAY_LOG_CLASSES
 } PayLogClass;
 
@@ -228,5 +251,10 @@ extern bool pay_worker_books_turn(PayWorker *worker);
 extern void pay_worker_books_look(PayWorker *worker);
 extern int64 pay_worker_books_look_at(void);
 extern bool pay_worker_books_compared(const char *merchant);
+
+/* worker_expire.c */
+extern int64 pay_worker_expire_at(const PayWorker *worker);
+extern void pay_worker_expire(PayWorker *worker);
+extern int	pay_worker_expire_work(PayWorker *worker, TimestampTz now);
 
 #endif							/* PAY_WORKER_H */

@@ -93,6 +93,9 @@ pay_worker_show_turn(const PayTurn *turn)
 		case PAY_TURN_RECONCILE:
 			snprintf(text, sizeof(text), "payments: reconcile with the PSP's list");
 			break;
+		case PAY_TURN_EXPIRE:
+			snprintf(text, sizeof(text), "payments: end calls that were never sent");
+			break;
 		case PAY_TURN_QUARANTINE:
 			snprintf(text, sizeof(text), "payments: put an answer into quarantine");
 			break;

@@ -59,6 +59,8 @@ static void sweep(PayWorker *worker, int64 clock);
 static void learn_merchants(PayWorker *worker);
 static void recall_deposits(TimestampTz now, int64 clock);
 static void read_table(TimestampTz now);
+static int64 may_go(void *arg, int64_t merchant_id, int64_t call_id,
+					int64_t now);
 static const PayMerchantKeys *keys_of(int64 merchant_id);
 static int	compare_ids(const void *a, const void *b);
 static void look_after(const PayCallWanted *wanted, int n, TimestampTz now);
@@ -66,6 +68,7 @@ static void look_after(const PayCallWanted *wanted, int n, TimestampTz now);
 void
 pay_worker_queue_start(PayWorker *worker)
 {
+	pay_worker_flow_start(worker);
 	schedule = pay_schedule_create();
 	if (schedule == NULL)
 		ereport(ERROR,
@@ -159,6 +162,7 @@ pay_worker_queue_sweep(PayWorker *worker)
 void
 pay_worker_queue_forget(PayWorker *worker)
 {
+	pay_worker_flow_rolled_back(worker);
 	pay_worker_queue_sweep(worker);
 	recall_at = 0;
 	mark_prepared(worker, true);
@@ -179,6 +183,8 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 	int			n_claims;
 
 	turn_no++;
+	if (pay_worker_flow_turn(worker))
+		pay_schedule_release_all(schedule);
 	if (clock >= prepared_at)
 		look_for_prepared(worker, clock);
 	if (clock >= sweep_at)
@@ -189,7 +195,7 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 		recall_deposits(now, clock);
 	read_table(now);
 
-	n = pay_schedule_pick(schedule, clock, limit, picks);
+	n = pay_schedule_pick(schedule, clock, limit, picks, may_go, worker);
 	for (int i = 0; i < n; i++)
 	{
 		wanted[i].call_id = picks[i].call_id;
@@ -199,8 +205,10 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 	*claims = NULL;
 	if (n == 0)
 		return 0;
+	pay_worker_flow_before_claim(worker);
 	n_claims = pay_psp_call_claim(wanted, n, worker->epoch, now,
 								  worker->turn_context, claims);
+	pay_worker_flow_claimed(worker, *claims, n_claims);
 	if (n_claims < n)
 		look_after(wanted, n, now);
 	return n_claims;
@@ -314,6 +322,21 @@ read_table(TimestampTz now)
 	}
 }
 
+/* Asked by the schedule before it takes a call. */
+static int64
+may_go(void *arg, int64_t merchant_id, int64_t call_id, int64_t now)
+{
+	return pay_worker_flow_admit((PayWorker *) arg, merchant_id, call_id,
+								 keys_of(merchant_id)->fingerprint, now);
+}
+
+/* Something of this merchant's has ended: there may be room for more. */
+void
+pay_worker_queue_release(PayWorker *worker, int64 merchant_id)
+{
+	pay_schedule_release(schedule, merchant_id);
+}
+
 /*
  * Without a fingerprint when nobody knows the merchant: sending will fail, and
  * say why.
@@ -334,6 +357,28 @@ keys_of(int64 merchant_id)
 		merchant->turn = turn_no;
 	}
 	return &merchant->keys;
+}
+
+/*
+ * The merchants that have a key and may charge now; in a transaction.  palloc'ed.
+ */
+int
+pay_worker_queue_chargeable(PayWorker *worker, int64 **merchant_ids)
+{
+	int			n = 0;
+
+	turn_no++;
+	if (!merchants_known)
+		learn_merchants(worker);
+	*merchant_ids = palloc(sizeof(int64) * Max(n_merchants, 1));
+	for (int i = 0; i < n_merchants; i++)
+	{
+		const PayMerchantKeys *keys = keys_of(merchants[i].id);
+
+		if (keys->fingerprint != NULL && keys->may_charge)
+			(*merchant_ids)[n++] = merchants[i].id;
+	}
+	return n;
 }
 
 static int

@@ -182,6 +182,11 @@ pay_worker_send(PayWorker *worker, PayClaim *claim)
 	char	   *problem;
 	int			tag = 0;
 
+	if (!pay_worker_flow_may_send(worker, claim))
+	{
+		add_result(worker, claim, NULL, "a probe only asks");
+		return;
+	}
 	if (ShutdownRequestPending)
 	{
 		add_result(worker, claim, NULL, "the worker was stopped");
@@ -357,6 +362,7 @@ add_result(PayWorker *worker, PayClaim *claim, const PayHttpResult *answer,
 		result->decision.delay = Max(result->decision.delay,
 									 asked * USECS_PER_SEC);
 	}
+	pay_worker_flow_result(worker, result, answer);
 	MemoryContextSwitchTo(old);
 }
 

@@ -80,7 +80,7 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 
 	MemoryContextSwitchTo(worker->turn_context);
 	if (turn->done && turn->kind != PAY_TURN_UPKEEP &&
-		turn->kind != PAY_TURN_RECONCILE)
+		turn->kind != PAY_TURN_RECONCILE && turn->kind != PAY_TURN_EXPIRE)
 	{
 		count_turn(worker->slot);
 		pay_worker_count_turn(worker, turn->commit_us);
@@ -138,6 +138,11 @@ work(PayWorker *worker, PayTurn *turn)
 	if (turn->kind == PAY_TURN_RECONCILE)
 	{
 		pay_worker_reconcile_work(worker);
+		return;
+	}
+	if (turn->kind == PAY_TURN_EXPIRE)
+	{
+		turn->settled = pay_worker_expire_work(worker, now);
 		return;
 	}
 

@@ -10,13 +10,13 @@ use Test::More;
 # suffix matches.  A file includes headers of its own layer and of lower ones.
 # "pure" is the lowest and stands aside: no header of the server's or of SQL.
 my @layers = (
-	[ pure => qr/^(?:money|order_state|resolution|reconciliation|hint|schedule|call_queue|due_heap|(?:toss|http)(?:_.*)?)$/ ],
+	[ pure => qr/^(?:money|order_state|resolution|reconciliation|hint|schedule|call_queue|due_heap|bucket|breaker|(?:toss|http)(?:_.*)?)$/ ],
 	[ entry => qr/_trigger$/ ],
 	[ domain =>
-		  qr/^(?:order|operator|psp|settle|ledger|zero_sum|wallet|event|guard|schema|arming)(?:_|$)/ ],
+		  qr/^(?:order|operator|psp|settle|ledger|zero_sum|wallet|event|guard|schema|arming|merchant)(?:_|$)/ ],
 	[ base =>
 		  qr/^(?:db|table|amount|currency|args|guc|errors|compat|trigger|clock|secret|token|place|digest|fault)(?:_|$)/ ],
-	[ base => qr/^(?:wake|worker_hold|worker_slot|worker_stats)(?:_|$)/ ],
+	[ base => qr/^(?:wake|flow|worker_hold|worker_slot|worker_stats)(?:_|$)/ ],
 	[ entry => qr// ],
 );
 my %height = (pure => 0, base => 1, domain => 2, entry => 3);

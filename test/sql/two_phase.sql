@@ -35,6 +35,7 @@ SELECT payments.set_seller(801, 0.5);
 RESET ROLE;
 SELECT payments.set_merchant('regress_two_phase', 'test_ck_two');
 SET ROLE regress_two_phase;
+SELECT payments.set_merchant_limits('regress_two_phase', 5);
 SELECT payments.post('two-phase-post', 'test', '[{"account": "asset:two_phase", "amount": 5}, {"account": "revenue:two_phase", "amount": -5}]') > 0 AS posted;
 SELECT payments.balance('asset:two_phase');
 SELECT payments.reverse(payments.post('two-phase-post', 'test',
@@ -47,6 +48,7 @@ SELECT count(*) > 0 AS some, count(*) FILTER (WHERE order_id = 'two-phase-9') AS
 SELECT payments.ack_events('regress_two_phase', max(id)) FROM payments.fetch_events('regress_two_phase', 1);
 SELECT count(*) > 0 AS verified, count(*) FILTER (WHERE NOT holds) AS broken FROM payments.verify();
 SELECT count(*) >= 0 AS workers FROM payments.worker_slots();
+SELECT count(*) >= 0 AS merchants FROM payments.merchant_flow();
 PREPARE TRANSACTION 'regress_two_phase_undone';
 -- others see nothing of it yet
 SELECT payments.status('two-phase-1'), payments.status('two-phase-2');
@@ -205,7 +207,7 @@ SELECT count(*) AS runs FROM payments.reconciliation;
 SELECT p.oid::regprocedure FROM pg_proc p
 	WHERE pronamespace = 'payments'::regnamespace AND prorettype <> 'trigger'::regtype AND prokind = 'f'
 		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'post_entries', 'post_batch', 'reverse', 'balance',
-			'fetch_events', 'ack_events', 'retry', 'resolve', 'reconcile', 'close_finding', 'set_node', 'set_merchant', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
+			'fetch_events', 'ack_events', 'retry', 'resolve', 'reconcile', 'close_finding', 'set_node', 'set_merchant', 'set_merchant_limits', 'merchant_flow', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
 			'worker_counters', 'worker_histograms', 'find_alerts', 'metrics', 'verify', 'explain', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
 			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds',
 			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at',

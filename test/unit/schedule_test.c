@@ -31,27 +31,69 @@ test_order(void)
 	ok(pay_schedule_next_at(s, 5) == PAY_SCHEDULE_NEVER, "nothing to do");
 	for (int i = 1; i <= 300; i++)
 		pay_schedule_add(s, 1, i, 0, 0);
-	tap_check(pay_schedule_pick(s, 0, 100, picks) == 100, "as many as asked");
+	tap_check(pay_schedule_pick(s, 0, 100, picks, NULL, NULL) == 100, "as many as asked");
 	for (int i = 0; i < 100; i++)
 		tap_check(picks[i].call_id == i + 1, "place %d", i);
-	tap_check(pay_schedule_pick(s, 0, 5000, picks) == 200, "the rest");
+	tap_check(pay_schedule_pick(s, 0, 5000, picks, NULL, NULL) == 200, "the rest");
 	tap_check(picks[199].call_id == 300, "the last");
 	tap_checked("first come, first served");
 
 	start(1);
 	for (int i = 0; i < 1000; i++)
 		pay_schedule_add(s, 1, i + 1, 10 + i * 7919 % 1000, 5);
-	ok(pay_schedule_pick(s, 9, 5000, picks) == 0 &&
+	ok(pay_schedule_pick(s, 9, 5000, picks, NULL, NULL) == 0 &&
 	   pay_schedule_next_at(s, 9) == 10, "none before its time");
 	for (int now = 10; now < 1010; now++)
 	{
-		tap_check(pay_schedule_pick(s, now, 5000, picks) == 1, "at %d", now);
+		tap_check(pay_schedule_pick(s, now, 5000, picks, NULL, NULL) == 1, "at %d", now);
 		tap_check((picks[0].call_id - 1) * 7919 % 1000 == now - 10, "at %d", now);
 	}
 	tap_checked("each at its time");
 	pay_schedule_add(s, 9, 1, 0, 0);
-	ok(pay_schedule_pick(s, 2000, 5000, picks) == 0 &&
+	ok(pay_schedule_pick(s, 2000, 5000, picks, NULL, NULL) == 0 &&
 	   !pay_schedule_knows(s, 9), "calls of a stranger wait in the table");
+}
+
+/* Merchant 1 may go at 100, and twice then; the others at any time. */
+static int64_t
+gate(void *arg, int64_t merchant_id, int64_t call_id, int64_t now)
+{
+	int		   *asked = arg;
+
+	if (merchant_id != 1)
+		return now;
+	(*asked)++;
+	return now < 100 ? 100 : *asked <= 3 ? now : PAY_SCHEDULE_NEVER;
+}
+
+/* A call that may not go stays, and nobody waits for it. */
+static void
+test_gate(void)
+{
+	int			asked = 0;
+
+	start(2);
+	for (int i = 1; i <= 5; i++)
+	{
+		pay_schedule_add(s, 1, i, 0, 0);
+		pay_schedule_add(s, 2, 10 + i, 0, 0);
+	}
+	ok(pay_schedule_pick(s, 0, 5000, picks, gate, &asked) == 5 &&
+	   picks[0].call_id == 11 && picks[4].call_id == 15 && asked == 1,
+	   "one that may not go is passed over, and asked about once");
+	ok(pay_schedule_next_at(s, 0) == 100 &&
+	   pay_schedule_pick(s, 99, 5000, picks, gate, &asked) == 0 && asked == 1,
+	   "until it is time");
+	pay_schedule_add(s, 2, 16, 120, 99);
+	ok(pay_schedule_next_at(s, 99) == 100, "which comes before what is due later");
+	ok(pay_schedule_pick(s, 100, 5000, picks, gate, &asked) == 2 &&
+	   picks[0].call_id == 1 && picks[1].call_id == 2 &&
+	   pay_schedule_next_at(s, 100) == 120, "then as many go as may, in order");
+	pay_schedule_release(s, 1);
+	ok(pay_schedule_next_at(s, 100) == 100, "who is released is asked about again");
+	asked = 0;
+	ok(pay_schedule_pick(s, 100, 5000, picks, gate, &asked) == 3 &&
+	   picks[0].call_id == 3, "and nothing was lost");
 }
 
 /* One merchant's backlog takes nothing from another. */
@@ -68,12 +110,12 @@ test_fair(void)
 	pay_schedule_add(s, 3, 3000, 0, 0);
 	for (int round = 0; round < 40; round++)
 	{
-		pay_schedule_pick(s, 0, 1, picks);
+		pay_schedule_pick(s, 0, 1, picks, NULL, NULL);
 		seen[picks[0].merchant_id]++;
 	}
 	ok(seen[3] == 1 && seen[2] == 19 && seen[1] == 20, "one after the other");
 	pay_schedule_add(s, 2, 2100, 0, 0);
-	pay_schedule_pick(s, 0, 2, picks);
+	pay_schedule_pick(s, 0, 2, picks, NULL, NULL);
 	ok(picks[0].merchant_id == 2 || picks[1].merchant_id == 2,
 	   "who comes back is next but one");
 }
@@ -91,10 +133,10 @@ test_backlog(void)
 		pay_schedule_add(s, 1, i, 0, 0);
 	ok(!pay_schedule_wants(s, &merchant, &after), "nothing is read while there is enough");
 	pay_schedule_add(s, 2, 9000, 0, 0);
-	pay_schedule_pick(s, 0, 2, picks);
+	pay_schedule_pick(s, 0, 2, picks, NULL, NULL);
 	ok(picks[0].merchant_id == 2 || picks[1].merchant_id == 2,
 	   "another merchant's call is there at once");
-	pay_schedule_pick(s, 0, PAY_SCHEDULE_QUEUE - PAY_SCHEDULE_LOW - 1, picks);
+	pay_schedule_pick(s, 0, PAY_SCHEDULE_QUEUE - PAY_SCHEDULE_LOW - 1, picks, NULL, NULL);
 	ok(pay_schedule_next_at(s, 0) == 0 &&
 	   pay_schedule_wants(s, &merchant, &after) && merchant == 1 &&
 	   after == PAY_SCHEDULE_QUEUE, "then what follows is wanted");
@@ -102,7 +144,7 @@ test_backlog(void)
 		rows[i] = (PayScheduleRow) {after + 1 + i, i % 2 ? 0 : PAY_SCHEDULE_NEVER};
 	pay_schedule_read(s, 1, rows, 500, true, 0);
 	pay_schedule_add(s, 1, 5000, 0, 0);
-	ok(pay_schedule_pick(s, 0, 5000, picks) == PAY_SCHEDULE_LOW + 250 + 1 &&
+	ok(pay_schedule_pick(s, 0, 5000, picks, NULL, NULL) == PAY_SCHEDULE_LOW + 250 + 1 &&
 	   picks[PAY_SCHEDULE_LOW + 250].call_id == 5000, "rows that wait for something else are not picked");
 	ok(!pay_schedule_wants(s, &merchant, &after) &&
 	   pay_schedule_next_at(s, 0) == PAY_SCHEDULE_NEVER, "and that is all");
@@ -110,10 +152,10 @@ test_backlog(void)
 	pay_schedule_add(s, 1, 6000, 0, 0);
 	pay_schedule_lost(s, 5500);
 	ok(pay_schedule_wants(s, &merchant, &after) && after == 5499, "lost hints are read");
-	ok(pay_schedule_pick(s, 0, 10, picks) == 0, "with all that follows them");
+	ok(pay_schedule_pick(s, 0, 10, picks, NULL, NULL) == 0, "with all that follows them");
 	pay_schedule_add(s, 1, 6001, 0, 0);
 	pay_schedule_add(s, 1, 5400, 0, 0);
-	ok(pay_schedule_pick(s, 0, 10, picks) == 1 && picks[0].call_id == 5400,
+	ok(pay_schedule_pick(s, 0, 10, picks, NULL, NULL) == 1 && picks[0].call_id == 5400,
 	   "one before them is not");
 }
 
@@ -193,7 +235,7 @@ test_model(unsigned int seed)
 			pay_schedule_forget(s);
 		read_some(now);
 
-		n = pay_schedule_pick(s, now, max, picks);
+		n = pay_schedule_pick(s, now, max, picks, NULL, NULL);
 		for (int i = 0; i < n; i++)
 		{
 			int64_t		id = picks[i].call_id;
@@ -221,7 +263,7 @@ test_model(unsigned int seed)
 		if (pay_schedule_next_at(s, now) > now)
 			now = pay_schedule_next_at(s, now);
 		read_some(now);
-		n = pay_schedule_pick(s, now, 1000, picks);
+		n = pay_schedule_pick(s, now, 1000, picks, NULL, NULL);
 		for (int i = 0; i < n; i++)
 			if (rows[picks[i].call_id].pending && rows[picks[i].call_id].due <= now)
 			{
@@ -238,6 +280,7 @@ int
 main(void)
 {
 	test_order();
+	test_gate();
 	test_fair();
 	test_backlog();
 	for (unsigned int seed = 1; seed <= 20; seed++)

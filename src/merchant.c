@@ -1,0 +1,156 @@
+/*
+ * merchant.c
+ *		Merchants: set_merchant_limits, and reading the limits.
+ *
+ * The row says what is so, payments.operator_action who said it.  The workers
+ * hear of a change as of any change of the table's definition: the server tells
+ * every process, and the one that sleeps is woken.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "args.h"
+#include "db.h"
+#include "merchant.h"
+#include "operator_action.h"
+#include "wake.h"
+
+#define MAX_NOTE			1000	/* characters */
+#define MAX_IN_FLIGHT		10000
+
+PG_FUNCTION_INFO_V1(payments_set_merchant_limits);
+
+static int	limit_argument(FunctionCallInfo fcinfo, int n, const char *name,
+						   int64 max);
+static char *note_argument(FunctionCallInfo fcinfo, int n);
+static char *limit_text(int limit, const char *unit);
+
+/* payments.set_merchant_limits: see 70_functions.sql. */
+Datum
+payments_set_merchant_limits(PG_FUNCTION_ARGS)
+{
+	static PayStatement update = {
+		"UPDATE payments.merchant SET max_in_flight = $2, calls_per_minute = $3, burst = $4"
+		" WHERE name OPERATOR(pg_catalog.=) $1",
+		4, {TEXTOID, INT4OID, INT4OID, INT4OID}
+	};
+	PayOperatorAction action = {.action = "set_merchant_limits"};
+	PayFlowLimits limits;
+	char		nulls[] = "    ";
+	Datum		values[4];
+
+	pay_args_require(fcinfo, 0, "merchant");
+	limits.max_in_flight = limit_argument(fcinfo, 1, "max_in_flight",
+										  MAX_IN_FLIGHT);
+	limits.calls_per_minute = limit_argument(fcinfo, 2, "calls_per_minute",
+											 PAY_BUCKET_MAX_RATE);
+	limits.burst = limit_argument(fcinfo, 3, "burst", PAY_BUCKET_MAX_BURST);
+	if (limits.burst > 0 && limits.calls_per_minute == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("burst is given without calls_per_minute"),
+				 errhint("burst is how many calls may come at once while calls_per_minute limits them.")));
+	action.merchant = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	action.note = note_argument(fcinfo, 4);
+
+	pay_db_connect();
+	for (int i = 0; i < 4; i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		if (PG_ARGISNULL(i))
+			nulls[i] = 'n';
+	}
+	if (pay_db_run(&update, values, nulls) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("merchant \"%s\" is unknown", action.merchant),
+				 errhint("The merchants are in payments.merchant; payments.set_merchant adds one.")));
+	action.limits = psprintf("in flight %s, %s, burst %s",
+							 limit_text(limits.max_in_flight, ""),
+							 limit_text(limits.calls_per_minute, " a minute"),
+							 limit_text(limits.burst, ""));
+	pay_operator_action_record(&action, GetCurrentTimestamp());
+	pay_db_finish();
+
+	CacheInvalidateRelcacheByRelid(pay_merchant_table());
+	pay_wake_look();
+	PG_RETURN_VOID();
+}
+
+/* 1 to max; 0 for NULL, which sets no limit */
+static int
+limit_argument(FunctionCallInfo fcinfo, int n, const char *name, int64 max)
+{
+	int			value;
+
+	if (PG_ARGISNULL(n))
+		return 0;
+	value = PG_GETARG_INT32(n);
+	if (value < 1 || value > max)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is out of range", name),
+				 errdetail("It is %d.", value),
+				 errhint("It is 1 to " INT64_FORMAT ", or NULL for no limit of the merchant's own; to stop all charges, use payments.disarm.",
+						 max)));
+	return value;
+}
+
+static char *
+note_argument(FunctionCallInfo fcinfo, int n)
+{
+	char	   *note;
+
+	if (PG_ARGISNULL(n))
+		return NULL;
+	note = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	if (note[strspn(note, " \t\r\n")] == '\0' || pg_mbstrlen(note) > MAX_NOTE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("note is empty or too long"),
+				 errhint("Say in 1 to %d characters why.", MAX_NOTE)));
+	return note;
+}
+
+static char *
+limit_text(int limit, const char *unit)
+{
+	return limit == 0 ? pstrdup("default") : psprintf("%d%s", limit, unit);
+}
+
+int
+pay_merchant_limits_read(PayMerchantLimits **limits)
+{
+	static PayStatement read = {
+		"SELECT id, COALESCE(max_in_flight, 0), COALESCE(calls_per_minute, 0), COALESCE(burst, 0)"
+		" FROM payments.merchant ORDER BY id",
+		0
+	};
+	MemoryContext caller = pay_db_connect();
+	int			n = (int) pay_db_run(&read, NULL, NULL);
+
+	*limits = MemoryContextAlloc(caller, sizeof(PayMerchantLimits) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		(*limits)[i].merchant_id = pay_db_int64(i, 1);
+		(*limits)[i].limits.max_in_flight = pay_db_int32(i, 2);
+		(*limits)[i].limits.calls_per_minute = pay_db_int32(i, 3);
+		(*limits)[i].limits.burst = pay_db_int32(i, 4);
+	}
+	pay_db_finish();
+	return n;
+}
+
+Oid
+pay_merchant_table(void)
+{
+	return get_relname_relid("merchant",
+							 get_namespace_oid("payments", false));
+}
