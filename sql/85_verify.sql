@@ -422,6 +422,16 @@ CREATE FUNCTION payments.verify(
 			LEFT JOIN ONLY payments.reconciliation r ON r.merchant = m.name
 			LEFT JOIN LATERAL (SELECT coalesce(sum(g.transactions), 0) AS transactions FROM ONLY payments.reconciliation_page g
 				WHERE g.reconciliation_id = r.id AND g.counted) p ON true
+
+		UNION ALL
+		SELECT 30, 'of orders that expired unsent no attempt was ever begun',
+			count(*),
+			min(format('order "%s": call %s attempt %s', e.order_id, s.call_id, s.attempt_no))
+				FILTER (WHERE s.call_id IS NOT NULL)
+		FROM (SELECT DISTINCT order_id FROM ONLY payments.payment_order
+				WHERE failure_code = 'EXPIRED_UNSENT') e
+			LEFT JOIN LATERAL (SELECT s.call_id, s.attempt_no FROM ONLY payments.psp_attempt s
+				WHERE s.order_id = e.order_id ORDER BY s.call_id, s.attempt_no LIMIT 1) s ON true
 	) v
 	ORDER BY v.n
 	$$;

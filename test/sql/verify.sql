@@ -17,6 +17,8 @@ SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 8}, {
 SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 6}]', order_id => 'verify-new');
 SELECT payments.confirm('verify-paid', 'pay_verify_1', 1530), payments.confirm('verify-usd', 'pay_verify_2', 19.90),
 	payments.confirm('verify-open', 'pay_verify_3', 7), payments.fail('verify-failed', 'CODE', 'message');
+SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 5}]', order_id => 'verify-expired');
+SELECT payments.fail('verify-expired', 'EXPIRED_UNSENT', 'as if by the worker');
 SELECT test.settle('verify-paid'), test.settle('verify-usd');
 SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 77}]', order_id => 'verify-resolved');
 SELECT payments.confirm('verify-resolved', 'pay_verify_4', 77);
@@ -275,6 +277,9 @@ SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_attempt SELECT call_i
 	INSERT INTO payments.psp_answer (call_id, attempt_no, order_id, operation, transport, meaning, suspect, action, body_size, received_at)
 		SELECT call_id, 1, order_id, 'confirm', 'answered', 'refused', false, 'fail', 0, now()
 		FROM payments.operator_action WHERE order_id = 'verify-resolved'$$);
+
+-- 30: expired unsent, and an attempt was begun
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_attempt VALUES (-1, 1, 'verify-expired', 'confirm', 1, now())$$);
 
 -- all of it is forgotten
 SELECT count(*) AS broken FROM payments.verify() WHERE NOT holds;
