@@ -11,7 +11,8 @@
  * before a byte leaves.  What a promotion or a restore may have lost is not in
  * this history; so a call is left alone that is older than the last change of
  * where charges are sent from (payments.arming, and since, which the caller
- * gives).  It is sent as ever, with its key, and the PSP decides.
+ * gives), or hardly younger: the two servers' clocks differ.  It is sent as ever,
+ * with its key, and the PSP decides.
  *
  * A claim and an expiry lock the row of the queue, and each passes over what the
  * other has locked or changed: one of them wins.  test/t/057_flow.pl
@@ -25,6 +26,9 @@
 #include "order.h"
 #include "psp_expire.h"
 #include "settle.h"
+
+/* By how much the clocks of two servers may differ */
+#define CLOCKS_DIFFER	"'10 s'"
 
 static int	read_candidates(PayExpiry *expiry, TimestampTz now,
 							char ***order_ids, int64 **call_ids);
@@ -80,9 +84,9 @@ read_candidates(PayExpiry *expiry, TimestampTz now, char ***order_ids,
 		" AND q.merchant_id OPERATOR(pg_catalog.=) ANY ($2)"
 		" AND q.state OPERATOR(pg_catalog.=) 'P' AND q.attempt_no OPERATOR(pg_catalog.=) 0"
 		" AND q.first_sent_at IS NULL AND c.renews_call_id IS NULL"
-		" AND c.created_at OPERATOR(pg_catalog.>=) $3"
-		" AND c.created_at OPERATOR(pg_catalog.>) COALESCE((SELECT a.happened_at FROM payments.arming a"
-		" ORDER BY a.id DESC LIMIT 1), '-infinity')"
+		" AND c.created_at OPERATOR(pg_catalog.>) (GREATEST($3, (SELECT a.happened_at"
+		" FROM payments.arming a ORDER BY a.id DESC LIMIT 1))"
+		" OPERATOR(pg_catalog.+) " CLOCKS_DIFFER "::pg_catalog.interval)"
 		" ORDER BY q.call_id LIMIT $4",
 		4, {INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID}
 	};

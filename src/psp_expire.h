@@ -20,7 +20,7 @@ typedef struct PayExpiry
 	/* what to look at */
 	const int64 *merchant_ids;	/* whose */
 	int			n_merchants;
-	TimestampTz since;			/* queued at this time or later */
+	TimestampTz since;			/* queued well after this time */
 	int64		after;			/* behind this id */
 	int			max;
 

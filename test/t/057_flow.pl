@@ -184,8 +184,10 @@ $claim->quit;
 # What was queued before the place to charge from changed was perhaps sent there.
 my ($elsewhere) = queue('other', 1, '2 s');
 $shop->sql("SELECT payments.disarm('moving')");
+my ($there_late) = queue('other', 1, '2 s');
 sleep 4.5;
 is($shop->status({ order_id => $elsewhere }), 'EXECUTING', 'a call from before an arming does not expire');
+is($shop->status({ order_id => $there_late }), 'EXECUTING', 'nor one from shortly behind it, by this clock');
 
 limits('other');
 ok($shop->wait_until_quiet, 'everything else is paid');
