@@ -136,7 +136,10 @@ pay_worker_flow_before_claim(PayWorker *worker)
 			pay_psp_probe(permits[i].call_id);
 }
 
-/* These were claimed; what else was let go is given back. */
+/*
+ * These were claimed; what else was let go is given back.  The schedule may know
+ * a call twice, and lets it go twice: it is claimed once.
+ */
 void
 pay_worker_flow_claimed(PayWorker *worker, PayClaim *const *claims, int n)
 {
@@ -149,6 +152,8 @@ pay_worker_flow_claimed(PayWorker *worker, PayClaim *const *claims, int n)
 
 		for (int j = 0; j < n && !claimed; j++)
 			claimed = claims[j]->call_id == permits[i].call_id;
+		for (int j = 0; j < i && claimed; j++)
+			claimed = permits[j].call_id != permits[i].call_id;
 		if (!claimed)
 		{
 			pay_flow_return(&of, permits[i].is_probe, now);
