@@ -70,7 +70,7 @@ pay_worker_expire(PayWorker *worker)
 		return;
 	}
 
-	/* the row that does it is found by taking them one by one */
+	/* the row that does it is found by taking one, two, four ... of them */
 	step_at = now + ROUND_DELAY;
 	if (worker->gone[0] != '\0')
 		return;
@@ -118,6 +118,7 @@ plan_next(int64 now)
 	if (expiry.n_read > 0 && expiry.n_read == expiry.max)
 	{
 		after = expiry.last;
+		batch = Min(batch * 2, BATCH);
 		step_at = now + STEP_DELAY;
 		return;
 	}
