@@ -136,15 +136,8 @@ check_posting(const PayLedgerPosting *posting)
 		if (!pay_money_in_range(entry->amount))
 			elog(ERROR, "amount of an entry of ledger transaction \"%s\" is out of range",
 				 posting->transaction_key);
-		if (!pay_zero_sum_add(&zero_sum, pay_zero_sum_pack(entry->currency),
-							  entry->amount))
-			ereport(ERROR,
-					(errcode(ERRCODE_CHECK_VIOLATION),
-					 errmsg("ledger transaction \"%s\" has entries in more than %d currencies",
-							posting->transaction_key,
-							PAY_ZERO_SUM_CURRENCIES),
-					 errhint("Post them as several ledger transactions."),
-					 pay_zero_sum_errconstraint()));
+		pay_zero_sum_add(&zero_sum, pay_zero_sum_pack(entry->currency),
+						 entry->amount);
 	}
 
 	residual = pay_zero_sum_residual(&zero_sum);

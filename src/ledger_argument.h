@@ -12,7 +12,7 @@
 #include "ledger.h"
 
 /* Most entries of one ledger transaction. */
-#define PAY_LEDGER_MAX_ENTRIES	10000
+#define PAY_LEDGER_MAX_ENTRIES	PG_INT16_MAX
 
 /*
  * Where an argument stands, for messages.  Both count from 1; 0 when there is

@@ -251,13 +251,7 @@ check_sums(const LoggedTransaction *transaction)
 	{
 		const LoggedEntry *entry = &entry_log.entries[i];
 
-		if (!pay_zero_sum_add(&zero_sum, entry->currency, entry->amount))
-			ereport(ERROR,
-					(errcode(ERRCODE_CHECK_VIOLATION),
-					 errmsg("ledger transaction " INT64_FORMAT " has entries in more than %d currencies",
-							transaction->id, PAY_ZERO_SUM_CURRENCIES),
-					 errhint("Post them as several ledger transactions."),
-					 pay_zero_sum_errconstraint()));
+		pay_zero_sum_add(&zero_sum, entry->currency, entry->amount);
 	}
 
 	residual = pay_zero_sum_residual(&zero_sum);

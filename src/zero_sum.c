@@ -2,9 +2,9 @@
  * zero_sum.c
  *		Do entries add up to zero in every currency?
  *
- * Owns nothing.  A currency is looked up by going through those seen so far:
- * in practice there is one, and never more than a fixed number, so that the
- * cost of an entry is constant.
+ * Owns nothing.  A currency is looked up by going through those seen so far,
+ * the last one first: in practice there is one, or each has its entries
+ * together, so that the cost of an entry is constant.
  */
 #include "postgres.h"
 
@@ -13,6 +13,11 @@
 #include "money.h"
 #include "zero_sum.h"
 
+/* Currencies that a message names at most */
+#define NAMED	20
+
+static int	find(PayZeroSum *zero_sum, PayCurrencyCode currency);
+static void make_room(PayZeroSum *zero_sum);
 static void append_amount(StringInfo text, int128 mills);
 
 PayCurrencyCode
@@ -35,46 +40,81 @@ void
 pay_zero_sum_begin(PayZeroSum *zero_sum)
 {
 	zero_sum->n = 0;
+	zero_sum->last = 0;
+	zero_sum->room = PAY_ZERO_SUM_USUAL;
+	zero_sum->currencies = zero_sum->usual;
 }
 
-bool
+void
 pay_zero_sum_add(PayZeroSum *zero_sum, PayCurrencyCode currency, int64 amount)
+{
+	int			i = zero_sum->last;
+
+	if (i >= zero_sum->n || zero_sum->currencies[i].code != currency)
+		i = find(zero_sum, currency);
+	zero_sum->currencies[i].sum += amount;
+	zero_sum->last = i;
+}
+
+/* The place of a currency, a new one when it has not been seen. */
+static int
+find(PayZeroSum *zero_sum, PayCurrencyCode currency)
 {
 	int			i = 0;
 
-	while (i < zero_sum->n && zero_sum->currencies[i] != currency)
+	while (i < zero_sum->n && zero_sum->currencies[i].code != currency)
 		i++;
-	if (i == PAY_ZERO_SUM_CURRENCIES)
-		return false;
-	if (i == zero_sum->n)
+	if (i < zero_sum->n)
+		return i;
+	if (zero_sum->n == zero_sum->room)
+		make_room(zero_sum);
+	zero_sum->currencies[i].code = currency;
+	zero_sum->currencies[i].sum = 0;
+	zero_sum->n++;
+	return i;
+}
+
+static void
+make_room(PayZeroSum *zero_sum)
+{
+	Size		size = sizeof(PayZeroSumCurrency) * zero_sum->room;
+
+	if (zero_sum->currencies == zero_sum->usual)
 	{
-		zero_sum->currencies[i] = currency;
-		zero_sum->sums[i] = 0;
-		zero_sum->n++;
+		zero_sum->currencies = palloc(2 * size);
+		memcpy(zero_sum->currencies, zero_sum->usual, size);
 	}
-	zero_sum->sums[i] += amount;
-	return true;
+	else
+		zero_sum->currencies = repalloc(zero_sum->currencies, 2 * size);
+	zero_sum->room *= 2;
 }
 
 char *
 pay_zero_sum_residual(const PayZeroSum *zero_sum)
 {
 	StringInfoData text;
+	int			named = 0;
 
 	text.data = NULL;
 	for (int i = 0; i < zero_sum->n; i++)
 	{
-		PayCurrencyCode code = zero_sum->currencies[i];
+		const PayZeroSumCurrency *currency = &zero_sum->currencies[i];
 
-		if (zero_sum->sums[i] == 0)
+		if (currency->sum == 0)
 			continue;
-		if (text.data == NULL)
+		if (named == 0)
 			initStringInfo(&text);
 		else
 			appendStringInfoString(&text, ", ");
-		append_amount(&text, zero_sum->sums[i]);
-		appendStringInfo(&text, " %c%c%c", (int) (code >> 16 & 0xff),
-						 (int) (code >> 8 & 0xff), (int) (code & 0xff));
+		if (named++ == NAMED)
+		{
+			appendStringInfoString(&text, "and others");
+			break;
+		}
+		append_amount(&text, currency->sum);
+		appendStringInfo(&text, " %c%c%c", (int) (currency->code >> 16 & 0xff),
+						 (int) (currency->code >> 8 & 0xff),
+						 (int) (currency->code & 0xff));
 	}
 	return text.data;
 }

@@ -97,11 +97,30 @@ SELECT payments.post('po:3', 'test', '[{"account": "psp:po_toss", "amount": 5}, 
 	{"account": "buyer:900003", "amount": 7}, {"account": "buyer:900003", "amount": -7}]') > 0 AS posted;
 SELECT payments.balance('psp:po_toss'), payments.balance('buyer:900003');
 
--- The most entries that are taken, and one more
+-- The most entries that are taken, and more
+BEGIN;
 SELECT payments.post('po:4', 'test', jsonb_agg(jsonb_build_object('account', 'buyer:' || 910000 + i / 2, 'amount', (i % 2) * 2 - 1))) > 0 AS posted
-FROM generate_series(0, 9999) i;
+FROM generate_series(0, 32765) i;
+ROLLBACK;
 SELECT payments.post('po:5', 'test', jsonb_agg(jsonb_build_object('account', 'buyer:' || 910000 + i / 2, 'amount', (i % 2) * 2 - 1)))
-FROM generate_series(0, 10001) i; -- fails
+FROM generate_series(0, 32767) i; -- fails
+
+-- Any number of currencies; each adds up by itself, and a message names some.
+BEGIN;
+RESET ROLE;
+INSERT INTO payments.currency (code, minor_units, name)
+SELECT 'X' || chr(65 + i / 26) || chr(65 + i % 26), 2, 'test' FROM generate_series(0, 199) i;
+SET ROLE regress_ledger_operator;
+CREATE FUNCTION pg_temp.in_many(spare integer) RETURNS jsonb LANGUAGE sql AS $$
+	SELECT jsonb_agg(jsonb_build_object('account', 'asset:po_' || side || ':' || code, 'currency', code,
+		'amount', CASE side WHEN 1 THEN 1.25 ELSE -1.25 - spare END) ORDER BY side, code)
+	FROM (SELECT 'X' || chr(65 + i / 26) || chr(65 + i % 26) AS code FROM generate_series(0, 199) i) c, generate_series(1, 2) side $$;
+SELECT payments.post('po:8', 'test', pg_temp.in_many(0)) > 0 AS posted;
+SELECT payments.balance('asset:po_1:XAA'), payments.balance('asset:po_2:XHR');
+\set VERBOSITY default
+SELECT payments.post('po:9', 'test', pg_temp.in_many(1)); -- fails
+\set VERBOSITY terse
+ROLLBACK;
 
 -- The largest and the smallest amounts; 2000-01-01 is a time like any other.
 SELECT payments.post('po:6', 'test', '[{"account": "asset:po_large", "amount": 999999999999999}, {"account": "asset:po_small", "amount": -999999999999999}]') > 0 AS posted;

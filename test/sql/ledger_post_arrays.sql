@@ -75,7 +75,7 @@ FROM (VALUES ('{}', '{}', NULL), ('{asset:pa}', '{1}', NULL), ('{asset:pa,asset:
 	('{asset:pa:USD,asset:pb:USD}', '{1.25,-1.255}', '{USD,USD}'), ('{asset:pa,asset:pb}', '{1,-2}', NULL),
 	('{asset:pa,asset:pb}', '{1,-1}', '{KRW,EUR}'), ('{asset:pa,asset:pb}', '{1,-1}', '{KRW,""}'), ('{asset:pa,asset:pb:USD}', '{1,-1}', NULL),
 	('{asset:pa,seller:7}', '{1,-1}', NULL), ('{asset:pa,bank:pa}', '{1,-1}', NULL), ('{asset:pa,""}', '{1,-1}', NULL)) AS v (accounts, amounts, currencies);
-SELECT pg_temp.try($$SELECT payments.post_entries('pa:x', 'test', array_agg('asset:pa'::text), array_agg((i % 2) * 2 - 1)::numeric[]) FROM generate_series(1, 10002) i$$);
+SELECT pg_temp.try($$SELECT payments.post_entries('pa:x', 'test', array_agg('asset:pa'::text), array_agg((i % 2) * 2 - 1)::numeric[]) FROM generate_series(1, 32768) i$$);
 -- Keys, kinds, orders, times
 SELECT pg_temp.try(format('SELECT payments.post_entries(%L, %L, ''{asset:pa,asset:pb}'', ''{1,-1}'', NULL, %L, %L)', key, kind, order_id, effective_at))
 FROM (VALUES ('', 'test', NULL, NULL), (repeat('가', 201), 'test', NULL, NULL), ('hold:1', 'test', NULL, NULL), ('payment:1', 'test', NULL, NULL),
