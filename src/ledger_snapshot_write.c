@@ -2,22 +2,21 @@
  * ledger_snapshot_write.c
  *		payments.write_snapshots: the tree of sums over an account's entries.
  *
- * Owns payments.ledger_snapshot.  Entries are taken in in the order of their
- * ids, behind the mark of ledger_horizon.c.  If 64 entries or more of an account
- * that moved meanwhile stand after its last row of level 1, whole rows are cut
- * from them; what is over stays as it is, and is found again when the account
- * moves the next time.  So no row is ever changed, an account of a few entries
- * has none, and a call costs what is new, not what there is.  A session that
- * comes again and again knows how many entries are over and looks only at
- * accounts that have enough (ledger_pending.c).
+ * Entries are taken in in the order of their ids, behind the mark of
+ * ledger_horizon.c.  If 64 entries or more of an account that moved meanwhile
+ * stand after its last row of level 1, whole rows are cut from them; what is
+ * over stays as it is, and is found again when the account moves the next time.
+ * So no row is ever changed, an account of a few entries has none, and a call
+ * costs what is new, not what there is.  A session that comes again and again
+ * knows how many entries are over and looks only at accounts that have enough
+ * (ledger_pending.c).
  *
  * A row of level 1 ends with a ledger transaction: the entries of one have the
  * same times, and their place is told by the id alone.  So it may have a few
  * more than 64, or less after one that had many.
  *
- * What is effective long before or after the rest of its row is left out of the
- * amount and the range of effective times, and written as the row's strays
- * (ledger_stray.c).
+ * What is effective long before or after the rest of its row is told from it
+ * here (ledger_stray.c); the writing is ledger_snapshot_rows.c's.
  */
 #include "postgres.h"
 
@@ -28,30 +27,13 @@
 #include "db.h"
 #include "ledger_pending.h"
 #include "ledger_snapshot.h"
+#include "ledger_snapshot_rows.h"
 #include "ledger_stray.h"
 
 /* What one call takes in at most */
 #define MAX_ENTRIES	1000000
 
 #define FANOUT	CppAsString2(PAY_SNAPSHOT_FANOUT)
-
-/* Of a line */
-enum
-{
-	ACCOUNT_ID, ORDINAL, ID, EFFECTIVE_AT, RECORDED_AT, ENTRIES, AMOUNT,
-	COLUMNS
-};
-
-/*
- * Lines: what a ledger transaction is to an account.  In the order of accounts
- * and ids; as columns, ready to become arrays.
- */
-typedef struct Lines
-{
-	int			n;
-	Datum	   *columns[COLUMNS];
-	bool	   *strays;
-} Lines;
 
 /* The place behind an account's last row: the next ordinal, the last id. */
 typedef struct Run
@@ -66,14 +48,10 @@ static int64 end_of_slice(int64 after, int64 final_id, int max_entries,
 						  int64 *entries);
 static int	find_moved(int64 after, int64 upto, int64 **account_ids);
 static int	find_full(const int64 *account_ids, int n, int64 upto, Run **runs);
-static void read_lines(const Run *runs, int n, int64 upto, Lines *lines);
-static void cut_rows(Lines *lines);
-static int	cut_account(Lines *lines, int from, int to, int kept);
-static void mark_row(Lines *lines, int from, int to);
-static Datum write_rows(const Lines *lines, uint64 *rows);
-static void write_strays(const Lines *lines);
-static Datum write_level(Datum accounts, int level, uint64 *rows);
-static Datum written_accounts(uint64 rows);
+static void read_lines(const Run *runs, int n, int64 upto, PayLedgerLines *lines);
+static void cut_rows(PayLedgerLines *lines);
+static int	cut_account(PayLedgerLines *lines, int from, int to, int kept);
+static void mark_row(PayLedgerLines *lines, int from, int to);
 
 PG_FUNCTION_INFO_V1(payments_write_snapshots);
 
@@ -113,9 +91,7 @@ write_snapshots(int max_entries)
 	int64	   *moved;
 	Run		   *runs;
 	int			n;
-	uint64		rows;
-	Lines		lines;
-	Datum		accounts;
+	PayLedgerLines lines;
 
 	if (!pay_ledger_horizon_advance(&done_id, &final_id) ||
 		done_id == final_id)
@@ -129,10 +105,7 @@ write_snapshots(int max_entries)
 	{
 		read_lines(runs, n, upto, &lines);
 		cut_rows(&lines);
-		write_strays(&lines);
-		accounts = write_rows(&lines, &rows);
-		for (int level = 2; rows >= 1; level++)
-			accounts = write_level(accounts, level, &rows);
+		pay_ledger_snapshot_insert(&lines);
 	}
 	pay_ledger_horizon_done(upto);
 	pay_ledger_pending_end(upto);
@@ -233,7 +206,7 @@ find_full(const int64 *account_ids, int n, int64 upto, Run **runs)
 
 /* What of these accounts is in no row yet. */
 static void
-read_lines(const Run *runs, int n, int64 upto, Lines *lines)
+read_lines(const Run *runs, int n, int64 upto, PayLedgerLines *lines)
 {
 	static PayStatement read = {
 		"SELECT r.account_id, r.ordinal, e.transaction_id, t.effective_at, t.recorded_at,"
@@ -268,7 +241,7 @@ read_lines(const Run *runs, int n, int64 upto, Lines *lines)
 
 	lines->n = (int) pay_db_run(&read, values, NULL);
 	lines->strays = palloc(sizeof(bool) * Max(lines->n, 1));
-	for (int c = 0; c < COLUMNS; c++)
+	for (int c = 0; c < PAY_LINE_COLUMNS; c++)
 	{
 		lines->columns[c] = palloc(sizeof(Datum) * Max(lines->n, 1));
 		for (int i = 0; i < lines->n; i++)
@@ -278,7 +251,7 @@ read_lines(const Run *runs, int n, int64 upto, Lines *lines)
 
 /* Keep the lines of whole rows, with the ordinals of these; note what is over. */
 static void
-cut_rows(Lines *lines)
+cut_rows(PayLedgerLines *lines)
 {
 	int			kept = 0;
 	int			to;
@@ -286,8 +259,8 @@ cut_rows(Lines *lines)
 	for (int from = 0; from < lines->n; from = to)
 	{
 		for (to = from + 1; to < lines->n; to++)
-			if (lines->columns[ACCOUNT_ID][to] !=
-				lines->columns[ACCOUNT_ID][from])
+			if (lines->columns[PAY_LINE_ACCOUNT_ID][to] !=
+				lines->columns[PAY_LINE_ACCOUNT_ID][from])
 				break;
 		kept = cut_account(lines, from, to, kept);
 	}
@@ -300,16 +273,16 @@ cut_rows(Lines *lines)
  * entry falls, 64 to a row.
  */
 static int
-cut_account(Lines *lines, int from, int to, int kept)
+cut_account(PayLedgerLines *lines, int from, int to, int kept)
 {
-	int32		ordinal = DatumGetInt32(lines->columns[ORDINAL][from]);
+	int32		ordinal = DatumGetInt32(lines->columns[PAY_LINE_ORDINAL][from]);
 	int64		total = 0;
 	int64		seen = 0;
 	int64		row = 0;
 	int			start = kept;
 
 	for (int i = from; i < to; i++)
-		total += DatumGetInt64(lines->columns[ENTRIES][i]);
+		total += DatumGetInt64(lines->columns[PAY_LINE_ENTRIES][i]);
 
 	for (int i = from; i < to; i++)
 	{
@@ -322,140 +295,25 @@ cut_account(Lines *lines, int from, int to, int kept)
 			start = kept;
 			ordinal++;
 		}
-		for (int c = 0; c < COLUMNS; c++)
+		for (int c = 0; c < PAY_LINE_COLUMNS; c++)
 			lines->columns[c][kept] = lines->columns[c][i];
-		lines->columns[ORDINAL][kept] = Int32GetDatum(ordinal);
+		lines->columns[PAY_LINE_ORDINAL][kept] = Int32GetDatum(ordinal);
 		kept++;
-		seen += DatumGetInt64(lines->columns[ENTRIES][i]);
+		seen += DatumGetInt64(lines->columns[PAY_LINE_ENTRIES][i]);
 	}
 	mark_row(lines, start, kept);
-	pay_ledger_pending_set(DatumGetInt64(lines->columns[ACCOUNT_ID][from]),
+	pay_ledger_pending_set(DatumGetInt64(lines->columns[PAY_LINE_ACCOUNT_ID][from]),
 						   total - seen);
 	return kept;
 }
 
 /* Tell a row's strays from what is in order. */
 static void
-mark_row(Lines *lines, int from, int to)
+mark_row(PayLedgerLines *lines, int from, int to)
 {
 	TimestampTz at[PAY_SNAPSHOT_FANOUT];
 
 	for (int i = from; i < to; i++)
-		at[i - from] = DatumGetTimestampTz(lines->columns[EFFECTIVE_AT][i]);
+		at[i - from] = DatumGetTimestampTz(lines->columns[PAY_LINE_EFFECTIVE_AT][i]);
 	pay_ledger_stray_mark(at, to - from, lines->strays + from);
-}
-
-/*
- * Rows of level 1.  Gives their accounts, and how many there are.  A row of
- * strays only has an empty range of effective times.
- */
-static Datum
-write_rows(const Lines *lines, uint64 *rows)
-{
-	static PayStatement insert = {
-		"INSERT INTO payments.ledger_snapshot (account_id, level, ordinal, first_id, last_id, entries, strays, amount,"
-		" min_effective_at, max_effective_at, min_recorded_at, max_recorded_at)"
-		" SELECT l.account_id, 1, l.ordinal, pg_catalog.min(l.id), pg_catalog.max(l.id), pg_catalog.sum(l.entries),"
-		" pg_catalog.count(*) FILTER (WHERE l.stray), COALESCE(pg_catalog.sum(l.amount) FILTER (WHERE NOT l.stray), 0),"
-		" COALESCE(pg_catalog.min(l.effective_at) FILTER (WHERE NOT l.stray), 'infinity'),"
-		" COALESCE(pg_catalog.max(l.effective_at) FILTER (WHERE NOT l.stray), '-infinity'),"
-		" pg_catalog.min(l.recorded_at), pg_catalog.max(l.recorded_at)"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
-		" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8))"
-		" AS l (account_id, ordinal, id, effective_at, recorded_at, entries, amount, stray)"
-		" GROUP BY l.account_id, l.ordinal RETURNING account_id",
-		8, {INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
-			TIMESTAMPTZARRAYOID, INT8ARRAYOID, NUMERICARRAYOID,
-		BOOLARRAYOID}
-	};
-	static const Oid types[COLUMNS] = {INT8OID, INT4OID, INT8OID,
-		TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, NUMERICOID
-	};
-	Datum		values[COLUMNS + 1];
-
-	for (int c = 0; c < COLUMNS; c++)
-		values[c] = pay_db_array(lines->columns[c], lines->n, types[c]);
-	values[COLUMNS] = pay_db_bool_array(lines->strays, lines->n);
-	*rows = pay_db_run(&insert, values, NULL);
-	return written_accounts(*rows);
-}
-
-static void
-write_strays(const Lines *lines)
-{
-	Datum	   *strays[COLUMNS];
-	int			n = 0;
-
-	for (int c = 0; c < COLUMNS; c++)
-		strays[c] = palloc(sizeof(Datum) * Max(lines->n, 1));
-	for (int i = 0; i < lines->n; i++)
-	{
-		if (!lines->strays[i])
-			continue;
-		for (int c = 0; c < COLUMNS; c++)
-			strays[c][n] = lines->columns[c][i];
-		n++;
-	}
-	pay_ledger_stray_insert(n, strays[ACCOUNT_ID], strays[ORDINAL],
-							strays[ID], strays[EFFECTIVE_AT], strays[AMOUNT]);
-}
-
-/*
- * Rows of a level above the first, for as many whole groups of 64 as these
- * accounts have below, and their strays.  Gives the accounts that got some, and
- * how many rows.
- */
-static Datum
-write_level(Datum accounts, int level, uint64 *rows)
-{
-	static PayStatement insert = {
-		"INSERT INTO payments.ledger_snapshot (account_id, level, ordinal, first_id, last_id, entries, strays, amount,"
-		" min_effective_at, max_effective_at, min_recorded_at, max_recorded_at)"
-		" SELECT a.id, $2, s.ordinal OPERATOR(pg_catalog./) " FANOUT ", pg_catalog.min(s.first_id), pg_catalog.max(s.last_id),"
-		" pg_catalog.sum(s.entries), pg_catalog.sum(s.strays), pg_catalog.sum(s.amount),"
-		" pg_catalog.min(s.min_effective_at), pg_catalog.max(s.max_effective_at),"
-		" pg_catalog.min(s.min_recorded_at), pg_catalog.max(s.max_recorded_at)"
-		" FROM (SELECT DISTINCT u.id FROM pg_catalog.unnest($1) AS u (id)) a"
-		" CROSS JOIN LATERAL (SELECT COALESCE(pg_catalog.max(u.ordinal) OPERATOR(pg_catalog.+) 1, 0) AS rows"
-		" FROM (SELECT u.ordinal FROM ONLY payments.ledger_snapshot u"
-		" WHERE u.account_id OPERATOR(pg_catalog.=) a.id AND u.level OPERATOR(pg_catalog.=) $2"
-		" ORDER BY u.ordinal DESC LIMIT 1) u) above"
-		" CROSS JOIN LATERAL (SELECT * FROM ONLY payments.ledger_snapshot s"
-		" WHERE s.account_id OPERATOR(pg_catalog.=) a.id AND s.level OPERATOR(pg_catalog.=) ($2 OPERATOR(pg_catalog.-) 1)"
-		" AND s.ordinal OPERATOR(pg_catalog.>=) (above.rows OPERATOR(pg_catalog.*) " FANOUT ") OFFSET 0) s"
-		" GROUP BY a.id, s.ordinal OPERATOR(pg_catalog./) " FANOUT ""
-		" HAVING pg_catalog.count(*) OPERATOR(pg_catalog.=) " FANOUT " RETURNING account_id, ordinal, strays",
-		2, {INT8ARRAYOID, INT4OID}
-	};
-	Datum		values[2] = {accounts, Int32GetDatum(level)};
-	Datum	   *account_ids;
-	Datum	   *ordinals;
-	int			n = 0;
-
-	*rows = pay_db_run(&insert, values, NULL);
-	accounts = written_accounts(*rows);
-	account_ids = palloc(sizeof(Datum) * Max(*rows, 1));
-	ordinals = palloc(sizeof(Datum) * Max(*rows, 1));
-	for (uint64 row = 0; row < *rows; row++)
-	{
-		int			strays = pay_db_int32(row, 3);
-
-		if (strays == 0 || strays > PAY_STRAY_MAX_RUN)
-			continue;
-		account_ids[n] = Int64GetDatum(pay_db_int64(row, 1));
-		ordinals[n++] = Int32GetDatum(pay_db_int32(row, 2));
-	}
-	pay_ledger_stray_merge(level, n, account_ids, ordinals);
-	return accounts;
-}
-
-/* The accounts of the rows just written, as an array. */
-static Datum
-written_accounts(uint64 rows)
-{
-	int64	   *ids = palloc(sizeof(int64) * Max(rows, 1));
-
-	for (uint64 row = 0; row < rows; row++)
-		ids[row] = pay_db_int64(row, 1);
-	return pay_db_int64_array(ids, (int) rows);
 }
