@@ -432,6 +432,10 @@ CREATE FUNCTION payments.verify(
 				WHERE failure_code = 'EXPIRED_UNSENT') e
 			LEFT JOIN LATERAL (SELECT s.call_id, s.attempt_no FROM ONLY payments.psp_attempt s
 				WHERE s.order_id = e.order_id ORDER BY s.call_id, s.attempt_no LIMIT 1) s ON true
+
+		UNION ALL
+		SELECT 31, 'ledger transactions are what they were when they were sealed', s.checked, s.problem
+		FROM payments.check_seals() s
 	) v
 	ORDER BY v.n
 	$$;

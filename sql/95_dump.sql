@@ -35,6 +35,7 @@ SELECT pg_catalog.pg_extension_config_dump('payments.ledger_hold_end', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_hold_open', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.ledger_clearing', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.balance_assertion', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.ledger_seal', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet_transaction', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event', '');

@@ -11,7 +11,7 @@
  *		worker_guard.c	whether the schema allows to send at all
  *		worker_arming.c	for which merchants charges may be sent
  *		worker_send.c	claims to requests, answers to results
- *		worker_upkeep.c	snapshots and holds of the ledger
+ *		worker_upkeep.c	snapshots, holds and seals of the ledger
  *		worker_reconcile.c	reading Toss's list of transactions
  *		worker_books.c	charges wait for that, after some starts
  *		worker_expire.c	calls that were never sent
@@ -80,6 +80,8 @@ typedef struct PayWorker
 	int			upkeep_steps;	/* left in this round; 0: it is over */
 	int64		upkeep_entries; /* that this round took in */
 	bool		upkeep_failed;	/* and people were told */
+	int64		seal_at;		/* when to seal what is new */
+	bool		seal_untold;	/* there are seals that no log has heard of */
 
 	char		gone[PAY_REASON_SIZE];	/* why to stop at once, or "" */
 	char		problem[PAY_REASON_SIZE];	/* of sending, or "" */
@@ -118,6 +120,9 @@ typedef struct PayTurn
 	int			n_saved;		/* these first results; the others are locked */
 	int			settled;		/* orders that ended */
 	int			entries;		/* that upkeep took in */
+	bool		sealing;		/* upkeep has looked what to seal */
+	int			sealed;			/* entries that it sealed */
+	char		seal[160];		/* the newest one, for the log */
 	int64		commit_us;		/* how long the commit took */
 } PayTurn;
 
@@ -219,6 +224,7 @@ typedef enum PayLogClass
 	PAY_LOG_SCHEMA,
 	PAY_LOG_UPKEEP,
 	PAY_LOG_RECONCILE,
+	PAY_LOG_SEAL,
 	PAY_LOG_SETTINGS,
 	PAY_LOG_BREAKER,
 	PAY_LOG_CLASSES
@@ -231,7 +237,7 @@ extern void pay_worker_log_left_out(const PayWorker *worker, bool at_once);
 /* worker_upkeep.c */
 extern int64 pay_worker_upkeep_at(const PayWorker *worker);
 extern void pay_worker_upkeep(PayWorker *worker);
-extern int	pay_worker_upkeep_work(const PayWorker *worker);
+extern void pay_worker_upkeep_work(const PayWorker *worker, PayTurn *turn);
 
 /* worker_reconcile.c */
 extern void pay_worker_reconcile_start(PayWorker *worker,

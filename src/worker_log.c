@@ -33,6 +33,7 @@ static const char *const names[] = {
 	[PAY_LOG_UPKEEP] = "the ledger",
 	[PAY_LOG_RECONCILE] = "the PSP's list",
 	[PAY_LOG_BREAKER] = "merchants that nothing is sent for",
+	[PAY_LOG_SEAL] = "seals of the ledger",
 	[PAY_LOG_SETTINGS] = "settings",
 };
 

@@ -132,7 +132,7 @@ work(PayWorker *worker, PayTurn *turn)
 	MemoryContextSwitchTo(worker->turn_context);
 	if (turn->kind == PAY_TURN_UPKEEP)
 	{
-		turn->entries = pay_worker_upkeep_work(worker);
+		pay_worker_upkeep_work(worker, turn);
 		return;
 	}
 	if (turn->kind == PAY_TURN_RECONCILE)

@@ -1,7 +1,7 @@
 /*
  * worker_upkeep.c
  *		What a worker does for the ledger between turns: it writes snapshots,
- *		and ends the holds that are past their time.
+ *		ends the holds that are past their time, and seals what is final.
  *
  * In short transactions of its own, and only while no result waits to be
  * saved.  Nothing depends on it: reads are right without snapshots, and a hold
@@ -9,7 +9,10 @@
  * it is tried again with the next sweep.  test/t/039_worker_upkeep.pl
  *
  * Snapshots take three steps, each after the other's commit: a round.  While
- * the ledger moves there is one every second, otherwise one every sweep.
+ * the ledger moves there is one every second, otherwise one every sweep.  The
+ * last step of the first round in each sweep interval seals what is final by
+ * then, a bit in each transaction, and the server's log hears of the newest
+ * seal, so that its digest is kept where the log is kept.
  */
 #include "postgres.h"
 
@@ -25,9 +28,11 @@
 #define STEPS			3		/* of a round */
 #define BUSY_INTERVAL	1000	/* ms between rounds while the ledger moves */
 #define STEP_ENTRIES	2000	/* of which a step writes snapshots at most */
+#define SEAL_ENTRIES	2000	/* of which a step makes a seal at most */
 #define LOCK_TIMEOUT	"100"	/* ms; somebody may be at a balance for long */
 
-static void plan_next(PayWorker *worker, int entries);
+static void seal(const PayWorker *worker, PayTurn *turn);
+static void plan_next(PayWorker *worker, const PayTurn *turn);
 
 /* When to do something (pay_clock_ms), as far as nothing else happens. */
 int64
@@ -56,7 +61,13 @@ pay_worker_upkeep(PayWorker *worker)
 	if (pay_worker_try_turn(worker, &turn))
 	{
 		worker->upkeep_failed = false;
-		plan_next(worker, turn.entries);
+		plan_next(worker, &turn);
+		if (turn.seal[0] != '\0' &&
+			pay_worker_may_log(worker, PAY_LOG_SEAL, turn.seal))
+			ereport(LOG,
+					(errmsg("payments worker for database \"%s\" has sealed the ledger: %s",
+							worker->slot->database, turn.seal),
+					 errhidestmt(true)));
 	}
 	else if (worker->gone[0] == '\0')
 	{
@@ -73,9 +84,9 @@ pay_worker_upkeep(PayWorker *worker)
 	}
 }
 
-/* The step itself, for worker_turn.c; returns how many entries it took in. */
-int
-pay_worker_upkeep_work(const PayWorker *worker)
+/* The step itself, for worker_turn.c. */
+void
+pay_worker_upkeep_work(const PayWorker *worker, PayTurn *turn)
 {
 	static PayStatement expire = {
 		"SELECT payments.expire_holds()",
@@ -86,7 +97,6 @@ pay_worker_upkeep_work(const PayWorker *worker)
 		1, {INT4OID}
 	};
 	Datum		values[1] = {Int32GetDatum(STEP_ENTRIES)};
-	int			entries;
 
 	(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
@@ -94,22 +104,55 @@ pay_worker_upkeep_work(const PayWorker *worker)
 	if (worker->upkeep_steps == STEPS)
 		pay_db_run(&expire, NULL, NULL);
 	pay_db_run(&write, values, NULL);
-	entries = pay_db_int32(0, 1);
+	turn->entries = pay_db_int32(0, 1);
+	if (worker->upkeep_steps == 1 && pay_clock_ms() >= worker->seal_at)
+		seal(worker, turn);
 	pay_db_finish();
-	return entries;
+}
+
+/* One seal; the last of several is told. */
+static void
+seal(const PayWorker *worker, PayTurn *turn)
+{
+	static PayStatement write = {
+		"SELECT payments.seal_ledger($1)",
+		1, {INT4OID}
+	};
+	static PayStatement newest = {
+		"SELECT pg_catalog.format('seal %s, up to ledger transaction %s, digest %s', s.no, s.upto_id, s.digest)"
+		" FROM ONLY payments.ledger_seal s ORDER BY s.no DESC LIMIT 1",
+		0
+	};
+	Datum		values[1] = {Int32GetDatum(SEAL_ENTRIES)};
+
+	pay_db_run(&write, values, NULL);
+	turn->sealing = true;
+	turn->sealed = pay_db_int32(0, 1);
+	if (turn->sealed < SEAL_ENTRIES &&
+		(turn->sealed > 0 || worker->seal_untold) &&
+		pay_db_run(&newest, NULL, NULL) > 0)
+		strlcpy(turn->seal, pay_db_text(0, 1), sizeof(turn->seal));
 }
 
 /* A step that took in all that it may is not the last one of its kind. */
 static void
-plan_next(PayWorker *worker, int entries)
+plan_next(PayWorker *worker, const PayTurn *turn)
 {
-	worker->upkeep_entries += entries;
-	if (entries < STEP_ENTRIES)
+	int64		now = pay_clock_ms();
+	int64		sweep = pay_guc_sweep_interval * INT64_C(1000);
+
+	worker->upkeep_entries += turn->entries;
+	if (turn->sealing)
+	{
+		worker->seal_untold = turn->sealed >= SEAL_ENTRIES;
+		if (!worker->seal_untold)
+			worker->seal_at = now + sweep;
+	}
+	if (turn->entries < STEP_ENTRIES && turn->sealed < SEAL_ENTRIES)
 		worker->upkeep_steps--;
 
-	worker->upkeep_at = pay_clock_ms();
+	worker->upkeep_at = now;
 	if (worker->upkeep_steps == 0)
 		worker->upkeep_at += worker->upkeep_entries > 0 ?
-			Min(BUSY_INTERVAL, pay_guc_sweep_interval * 1000) :
-			pay_guc_sweep_interval * 1000;
+			Min(BUSY_INTERVAL, sweep) : sweep;
 }

@@ -57,6 +57,7 @@ my %operations = (
 	trial_balance_at => [ 0.5, sub { my ($self) = @_; +{ as_of => $self->moment, known_at => $self->tick } } ],
 	write_snapshots => [ 3, sub { +{ most => pick(1, 100, 10000) } } ],
 	rebuild_snapshots => [ 0.2, sub { +{} } ],
+	seal_ledger => [ 1, sub { +{ most => pick(1, 100, 10000) } } ],
 	verify => [ 0.3, sub { {} } ],
 );
 

@@ -65,6 +65,7 @@ my %texts = (
 	},
 	write_snapshots => sub { return "SELECT payments.write_snapshots($_[1]{most})" },
 	rebuild_snapshots => sub { return 'SELECT payments.rebuild_snapshots()' },
+	seal_ledger => sub { return "SELECT payments.seal_ledger($_[1]{most})" },
 	verify => sub { return 'SELECT invariant FROM payments.verify() WHERE NOT holds' },
 	exception => \&exception,
 	block => \&exception,

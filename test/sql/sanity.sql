@@ -72,7 +72,7 @@ SELECT c.oid::regclass AS lacks_order_id FROM pg_class c
 		AND relname NOT IN ('currency', 'merchant', 'buyer', 'seller', 'node', 'cluster',	-- reference
 			'schema_record', 'maintenance_log',	-- about the schema
 			'worker_epoch', 'arming', 'event_consumer', 'ledger_account', 'ledger_account_event', 'ledger_balance', 'wallet',	-- of no order
-			'ledger_clearing', 'balance_assertion', 'ledger_snapshot', 'ledger_stray', 'ledger_horizon',
+			'ledger_clearing', 'balance_assertion', 'ledger_seal', 'ledger_snapshot', 'ledger_stray', 'ledger_horizon',
 			'ledger_hold_end', 'ledger_hold_open',	-- of a hold, which says it
 			'reconciliation', 'reconciliation_page', 'reconciliation_finding_end')	-- of a merchant; of a finding, which says it
 	ORDER BY 1::text;

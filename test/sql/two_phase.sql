@@ -156,7 +156,7 @@ BEGIN
 	PERFORM payments.close_account('tp_gone:1', 'why'), payments.reopen_account('tp_gone:1', 'why'), payments.close_account('tp_gone:1', 'why');
 	PERFORM payments.rebuild_balances();
 	PERFORM payments.set_clearing('tp_other:1', true, 'why'), payments.assert_balance('tp_other:1', now(), -1, 'two_phase');
-	PERFORM payments.write_snapshots(), payments.rebuild_snapshots();
+	PERFORM payments.write_snapshots(), payments.seal_ledger(), payments.rebuild_snapshots();
 END $$;
 BEGIN;
 CALL test.two_phase_accounts_change();
@@ -211,7 +211,8 @@ SELECT p.oid::regprocedure FROM pg_proc p
 			'worker_counters', 'worker_histograms', 'find_alerts', 'metrics', 'verify', 'explain', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
 			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds',
 			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at',
-			'rearm', 'record_schema', 'schema_objects', 'schema_fingerprint', 'schema_problems')
+			'rearm', 'record_schema', 'schema_objects', 'schema_fingerprint', 'schema_problems',
+			'seal_ledger', 'check_seals')
 	ORDER BY proname COLLATE "C";
 SELECT count(*) AS left_over FROM pg_prepared_xacts WHERE database = current_database();
 

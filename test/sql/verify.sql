@@ -46,7 +46,7 @@ SELECT count(payments.post('verify-many:' || m, 'test', '[{"account": "asset:ver
 DO $$
 BEGIN
 	WHILE (SELECT done_id < s.last_value FROM payments.ledger_horizon, payments.ledger_transaction_id_seq s) LOOP
-		PERFORM payments.write_snapshots();
+		PERFORM payments.write_snapshots(), payments.seal_ledger(100000);
 		COMMIT;
 	END LOOP;
 END $$;
@@ -77,8 +77,8 @@ BEGIN
 		RAISE EXCEPTION 'forget it' USING ERRCODE = 'XX999';
 	EXCEPTION WHEN SQLSTATE 'XX999' THEN NULL;
 	END;
-	RETURN QUERY SELECT f ->> 0, regexp_replace(regexp_replace(f ->> 1, '(payment order|transaction|call|hold) [0-9]+', '\1 n', 'g'),
-			'^(changed [^:]*):.*', '\1')
+	RETURN QUERY SELECT f ->> 0, regexp_replace(regexp_replace(regexp_replace(f ->> 1, '(payment order|transaction|call|hold) [0-9]+', '\1 n', 'g'),
+			'^(changed [^:]*):.*', '\1'), '^seal .*(digest|sealed).*', 'seal: \1')
 		FROM jsonb_array_elements(coalesce(found, '[["nothing was noticed", null]]')) f;
 END $$;
 

@@ -224,6 +224,7 @@ my @steps = (
 			effective_at => '2019-01-01 00:00+00')) },
 	{ name => 'a long one', sql => post('long', ('asset:hot', 1) x 250, 'asset:b', -250) },
 	(map { { name => "snapshots $_", once => 1, sql => 'SELECT payments.write_snapshots()' } } 1 .. 4),
+	(map { { name => "seal $_", once => 1, sql => 'SELECT payments.seal_ledger(100)' } } 1 .. 2),
 	{ name => 'the last post', sql => post('last', 'asset:a', 6, 'asset:z', -6) });
 
 sub ledger_steps { return @steps }
