@@ -23,6 +23,7 @@ $shop->sql(q(
 	SELECT payments.checkout(7, '[{"seller_id": 1, "amount": 1000}]', order_id => 'an-order');
 	SELECT payments.confirm('an-order', 'pay_key', 1000);
 	SELECT payments.post('first', 'x', '[{"account": "asset:a", "amount": 5}, {"account": "asset:b", "amount": -5}]')));
+$shop->sql('SELECT payments.write_snapshots(); SELECT payments.seal_ledger()') for 1 .. 3;
 $shop->sql($play);
 $shop->sql(q(GRANT USAGE, CREATE ON SCHEMA play TO shop_app, shop_owner;
 	GRANT shop_owner TO shop_app; REVOKE shop_owner FROM shop_app));

@@ -1,13 +1,14 @@
 # Attacks: every way around the rules of the books that we know of, as data.
 #
 # Each is [ number, SQL ], where the number is
-# the row of the table in the notes from which it comes: 1 to 32 of the table
-# of bypasses (reliability), and 41 to 57 of the table of vectors (ledger), as
-# far as they are not the same; from 60 our own.  Not here: what takes more than
-# a transaction (21 subscriptions, 24 pg_surgery, 27 DROP DATABASE are in
-# 030_attacks.pl), what we do not have (6 and 8, partitions; 29, ASSERT of
-# PL/pgSQL), and what nobody inside the server can see (26 and 31: files, another
-# library or binary, restored backups).
+# the row of the table in the notes from which it comes: 1 to 32 of the table of
+# bypasses (reliability), and 41 to 58 of the table of vectors (ledger), as far as
+# they are not the same (42 is 16 and 18; 43 to 46 are 1, 2, 5, 10; 48 and 49 are 7
+# and 8; 50 to 57 are 9, 11, 13, 4, 23, 27, 14, 28); from 60 our own.  Not here:
+# what takes more than a transaction.  21, subscriptions, 24, pg_surgery, and 27,
+# DROP DATABASE, are in 030_attacks.pl; 22, pg_restore --disable-triggers, in
+# 033_ledger_dump.pl; 26, files, and 31, rows changed without the library, in
+# 038_ledger_seal.pl.
 package Attacks;
 
 use strict;
@@ -44,6 +45,10 @@ our $play = q(
 );
 
 our @attacks = (
+	[ 41, q(UPDATE payments.ledger_entry SET amount = - amount) ],
+	[ 41, q(DELETE FROM payments.ledger_entry) ],
+	[ 41, q(UPDATE payments.ledger_transaction SET effective_at = effective_at) ],
+	[ 41, q(DELETE FROM payments.ledger_seal) ],
 	[ 1, q(SET LOCAL session_replication_role = replica; UPDATE payments.ledger_entry SET amount = 6) ],
 	[ 1, q(SET LOCAL session_replication_role = replica; DELETE FROM payments.ledger_entry) ],
 	[ 1, q(SET LOCAL session_replication_role = replica; TRUNCATE payments.ledger_entry) ],
@@ -78,6 +83,9 @@ our @attacks = (
 	[ 5, q(TRUNCATE payments.wallet) ],
 	[ 7, q(CREATE TABLE play.parent (LIKE payments.ledger_entry) PARTITION BY RANGE (transaction_id);
 		ALTER TABLE play.parent ATTACH PARTITION payments.ledger_entry FOR VALUES FROM (0) TO (1000000)) ],
+	[ 6, q(CREATE TABLE play.part PARTITION OF payments.ledger_entry FOR VALUES FROM (0) TO (1); TRUNCATE play.part) ],
+	[ 7, q(ALTER TABLE payments.ledger_entry DETACH PARTITION play.entries) ],
+	[ 8, q(ALTER TABLE payments.ledger_entry ATTACH PARTITION play.entries FOR VALUES FROM (0) TO (1000000)) ],
 	[ 9, q(CREATE TABLE play.child () INHERITS (payments.ledger_entry)) ],
 	[ 9, q(ALTER TABLE play.entries INHERIT payments.ledger_entry) ],
 	[ 9, q(CREATE TABLE play.parent2 (transaction_id bigint); ALTER TABLE payments.ledger_entry INHERIT play.parent2) ],
@@ -134,6 +142,9 @@ our @attacks = (
 	[ 23, q(UPDATE pg_class SET relhastriggers = false WHERE oid = 'payments.ledger_entry'::regclass) ],
 	[ 23, q(UPDATE pg_class SET relchecks = 0 WHERE oid = 'payments.ledger_entry'::regclass) ],
 	[ 23, q(UPDATE pg_class SET relhasindex = false WHERE oid = 'payments.ledger_entry'::regclass) ],
+	[ 23, q(UPDATE pg_class SET relam = (SELECT oid FROM pg_am WHERE amname = 'heap2') WHERE oid = 'payments.ledger_entry'::regclass) ],
+	[ 23, q(UPDATE pg_class SET relpersistence = 'u' WHERE oid = 'payments.ledger_entry'::regclass) ],
+	[ 23, q(UPDATE pg_class SET relrowsecurity = true WHERE oid = 'payments.ledger_entry'::regclass) ],
 	[ 23, q(DELETE FROM pg_trigger WHERE tgname = 'ledger_entry_zero_sum') ],
 	[ 23, q(UPDATE pg_proc SET prosrc = 'payments_version' WHERE oid = 'payments.forbid_change()'::regprocedure) ],
 	[ 23, q(UPDATE pg_proc SET probin = '/tmp/evil' WHERE oid = 'payments.forbid_change()'::regprocedure) ],
@@ -143,7 +154,7 @@ our @attacks = (
 	[ 23, q(UPDATE pg_constraint SET condeferrable = true, condeferred = true WHERE conname = 'ledger_entry_pkey') ],
 	[ 23, q(WITH w AS (UPDATE pg_rewrite SET ev_enabled = 'D' WHERE ev_class = 'payments.ledger'::regclass RETURNING 1) SELECT FROM w) ],
 	[ 25, q(ALTER TABLE payments.ledger_entry SET UNLOGGED) ],
-	[ 44, q(ALTER TABLE payments.ledger_entry SET ACCESS METHOD heap2) ],
+	[ 47, q(ALTER TABLE payments.ledger_entry SET ACCESS METHOD heap2) ],
 	[ 27, q(DROP TABLE payments.ledger_entry CASCADE) ],
 	[ 27, q(DROP SCHEMA payments CASCADE) ],
 	[ 27, q(DROP EXTENSION payments CASCADE) ],
@@ -157,6 +168,11 @@ our @attacks = (
 	[ 28, q(CREATE FUNCTION play.quiet() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 		CREATE EVENT TRIGGER quiet ON ddl_command_start EXECUTE FUNCTION play.quiet();
 		ALTER TABLE payments.ledger_entry DISABLE TRIGGER ALL) ],
+	[ 29, q(SET LOCAL plpgsql.check_asserts = off;
+		INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
+			VALUES (99, 'x99', 'x', now(), now());
+		INSERT INTO payments.ledger_entry (transaction_id, entry_no, entry_count, account_id, currency, amount)
+			SELECT 99, n, 2, account_id, currency, 5 FROM (SELECT * FROM payments.ledger_entry LIMIT 1) e, generate_series(1, 2) n) ],
 	[ 30, q(GRANT INSERT, UPDATE ON payments.ledger_entry TO play_friend) ],
 	[ 30, q(GRANT UPDATE (amount) ON payments.ledger_entry TO play_friend) ],
 	[ 30, q(GRANT SELECT ON payments.ledger_entry TO PUBLIC) ],
@@ -171,6 +187,8 @@ our @attacks = (
 	[ 32, q(UPDATE pg_constraint SET convalidated = false WHERE conname = 'ledger_entry_amount_in_range') ],
 	[ 32, q(DROP INDEX payments.ledger_entry_pkey) ],
 	[ 32, q(CREATE UNIQUE INDEX one_each ON payments.ledger_entry (account_id, transaction_id, entry_no)) ],
+	[ 58, q(ALTER TABLE payments.ledger_entry DISABLE TRIGGER ALL; UPDATE payments.ledger_entry SET amount = amount * 2;
+		UPDATE payments.ledger_balance SET balance = balance * 2; SELECT payments.rearm()) ],
 	[ 60, q(ALTER TYPE payments.payment_order_status ADD VALUE 'REFUNDED') ],
 	[ 60, q(ALTER TYPE payments.payment_order_status RENAME VALUE 'FAILURE' TO 'LOST') ],
 	[ 60, q(ALTER VIEW payments.ledger SET (security_barrier = false)) ],
