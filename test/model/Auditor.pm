@@ -152,6 +152,7 @@ sub meant
 	{
 		my ($row, @others) = @{ $self->{by_key}{$key} };
 
+		$self->{kinds}{ $row->{kind} }++ if $row->{kind};
 		push @offences, "$key is there " . (1 + @others) . ' times' if @others;
 		next if $self->{holds}{$key} || $row->{kind} eq 'reversal';
 		my $sum = Intent::checksum(@{ $row->{entries} });

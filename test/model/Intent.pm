@@ -3,8 +3,9 @@
 # The content of a posting or a hold follows from its key alone, so whoever
 # reads the rows afterwards knows what was meant, and needs no list of what was
 # sent.  "c:SEED:SESSION:INDEX" is one session's own posting, "s:SEED:INDEX" is
-# posted by all of them; "h:SEED:INDEX" is a hold that all make, and all try to
-# end.  The metadata of postings holds a checksum of the entries.
+# posted by all of them; "r:SEED:SESSION:INDEX" is written as rows, past the
+# functions, and so moves no balance: what goes to an account comes from it again.
+# "h:SEED:INDEX" is a hold that all make, and all try to end.  The metadata of postings holds a checksum of the entries.
 package Intent;
 
 use strict;
@@ -18,6 +19,9 @@ our $wallets = 8;
 # The account that is frozen now and then, and the one whose stripes change
 our $frozen = 'asset:till';
 our $changing = 'liability:pool';
+
+# Accounts of a third currency
+our @plain = map { "asset:plain:$_:JPY" } 0 .. 9;
 
 # Accounts with limits, on their normal side: [floor, ceiling]
 our %limits = (
@@ -35,6 +39,7 @@ sub wallet
 sub entries
 {
 	my ($key) = @_;
+	return rows($key) if $key =~ /^r:/;
 	my ($shape, $from, $to, $size, @more) = unpack 'N*', md5($key) . md5("$key+") . md5("$key++");
 	my $n = 1 + $size % 1000;
 	my ($a, $b) = (wallet($from), wallet($from + 1 + $to % ($wallets - 1)));
@@ -51,6 +56,12 @@ sub entries
 			return ([ $a, 'KRW', $n ], [ $b, 'KRW', -$n ],
 				[ wallet($to, 'USD'), 'USD', 1 + $n % 9 ], [ wallet($to + 1, 'USD'), 'USD', -1 - $n % 9 ]);
 		},
+		sub {
+			my @all = map { [ $plain[$_], 'JPY', $_ % 2 ? $n : -$n ] } 0 .. $#plain;
+			return (
+				[ $b, 'KRW', -$n ], ($from % 2 ? @all : reverse @all), [ $a, 'KRW', $n ],
+				map { ([ wallet($_, 'USD'), 'USD', 1 ], [ wallet($_ + 1, 'USD'), 'USD', -1 ]) } 0 .. 3);
+		},
 		sub { return ([ 'asset:bank', 'KRW', $n * 20 ], [ $a, 'KRW', -$n * 20 ]) },
 		sub { return ([ $a, 'KRW', $n * 20 ], [ 'asset:bank', 'KRW', -$n * 20 ]) },
 		sub { return ([ $changing, 'KRW', $n ], [ 'psp:toss', 'KRW', -$n ]) },
@@ -64,6 +75,19 @@ sub entries
 		});
 
 	return $shapes[ $shape % @shapes ]->();
+}
+
+# Two to twenty entries in one to three currencies that change no account
+sub rows
+{
+	my ($key) = @_;
+	my ($n, $first, $size) = unpack 'N*', md5($key);
+
+	return map {
+		my ($account, $currency) = (
+			[ wallet($first + $_), 'KRW' ], [ wallet($first + $_, 'USD'), 'USD' ], [ $plain[ ($first + $_) % @plain ], 'JPY' ])[ $_ % 3 ]->@*;
+		([ $account, $currency, 1 + $n % 1000 ], [ $account, $currency, -1 - $n % 1000 ])
+	} 0 .. $size % 10;
 }
 
 # The half of it that takes it back in part
@@ -96,7 +120,7 @@ sub checksum
 sub is_ours
 {
 	my ($key, $seed) = @_;
-	return $key =~ /^(?:c:\Q$seed\E:\d+:\d+|[sh]:\Q$seed\E:\d+)$/;
+	return $key =~ /^(?:[cr]:\Q$seed\E:\d+:\d+|[sh]:\Q$seed\E:\d+)$/;
 }
 
 1;

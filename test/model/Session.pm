@@ -6,6 +6,7 @@
 #	ack KEY ID			the server said it is there
 #	refused KEY STATE	the server said it is not
 #	gone KEY			rolled back by ourselves
+#	swallowed KEY		so, in a block of PL/pgSQL
 #	lost KEY			the connection went away meanwhile: either
 #	wrong TEXT			the server said what it must not say
 #
@@ -32,6 +33,8 @@ my %calls = (
 	post_other => [ 2, \&post_other ],
 	batch => [ 6, \&post_batch ],
 	taken_back => [ 3, \&post_taken_back ],
+	exception => [ 3, \&post_behind_exception ],
+	rows => [ 5, \&insert_rows ],
 	prepared => [ 3, \&post_prepared ],
 	slow => [ 1, \&post_slowly ],
 	reverse => [ 4, \&reverse ],
@@ -94,7 +97,8 @@ sub post_own
 	my ($self) = @_;
 	my $key = $self->next_key;
 
-	$self->judge_one($key, $self->transaction(post_sql($key)));
+	# at times with the zero-sum check at once
+	$self->judge_one($key, $self->transaction(rand() < 0.1 ? 'SET CONSTRAINTS ALL IMMEDIATE' : (), post_sql($key)));
 	return;
 }
 
@@ -157,6 +161,77 @@ sub post_taken_back
 	$self->judge_one($second, $self->transaction('SAVEPOINT s', post_sql($first), 'ROLLBACK TO s',
 			post_sql($second)));
 	return;
+}
+
+# In a block of PL/pgSQL that swallows an error; then another takes its place.
+sub post_behind_exception
+{
+	my ($self) = @_;
+	my ($first, $second) = ($self->next_key, $self->next_key);
+
+	$self->note('gone', $first);
+	my ($state, $rows) = $self->transaction(sprintf(
+				'DO $do$ BEGIN BEGIN BEGIN PERFORM %s; EXCEPTION WHEN division_by_zero THEN NULL; END; PERFORM 1 / 0;'
+			  . ' EXCEPTION WHEN division_by_zero THEN NULL; END; END $do$', post_sql($first) =~ s/^SELECT //r),
+			post_sql($second));
+	$self->note('swallowed', $first) if $state eq '00000';
+	$self->judge_one($second, $state, $rows);
+	return;
+}
+
+# Rows past the functions, by INSERT or COPY; when they do not add up, COMMIT
+# refuses them, or the INSERT when the check is immediate.
+sub insert_rows
+{
+	my ($self) = @_;
+	my $key = "r:$self->{seed}:$self->{session}:" . ++$self->{own};
+	my @entries = map { [@$_] } Intent::entries($key);
+	my $how = rand() < 0.5 ? 'insert' : 'copy';
+	my $flawed = rand() < 0.3;
+
+	$entries[-1][2]++ if $flawed;
+	my ($state, $rows) = $self->run_all('BEGIN', rand() < 0.3 ? 'SET CONSTRAINTS ALL IMMEDIATE' : (),
+		sprintf(q(INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at, metadata)
+			SELECT nextval('payments.ledger_transaction_id_seq'), '%s', '%s', n, n, '%s' FROM (SELECT clock_timestamp() AS n OFFSET 0) AS t),
+			$key, $how, metadata(Intent::entries($key))),
+		$how eq 'insert' ? rows_sql($key, @entries) : $self->copy_of($key, @entries),
+		"SELECT id FROM payments.ledger_transaction WHERE transaction_key = '$key'", 'COMMIT');
+
+	$self->note_fate($key, $state, $rows && $rows->[0][0], $flawed ? qr/^(?:23514|PY023)$/ : qr/^PY023$/);
+	$self->note('wrong', "$key does not add up and was taken") if $flawed && $state eq '00000';
+	return;
+}
+
+my $entry_columns = 'transaction_id, account_id, entry_no, entry_count, currency, amount';
+
+sub rows_sql
+{
+	my ($key, @entries) = @_;
+	my $n = 0;
+
+	return "INSERT INTO payments.ledger_entry ($entry_columns) SELECT t.id, a.id, v.no, "
+	  . @entries . ", v.currency, v.amount FROM payments.ledger_transaction t, (VALUES "
+	  . join(', ', map { sprintf "('%s', %d, '%s', %s)", $_->[0], ++$n, @$_[ 1, 2 ] } @entries)
+	  . ") AS v (code, no, currency, amount) JOIN payments.ledger_account a ON a.code = v.code"
+	  . " WHERE t.transaction_key = '$key' ORDER BY v.no";
+}
+
+# What run_all calls in place of a statement
+sub copy_of
+{
+	my ($self, $key, @entries) = @_;
+
+	return sub {
+		my ($dbh) = @_;
+		my ($id) = $dbh->selectrow_array('SELECT id FROM payments.ledger_transaction WHERE transaction_key = ?', undef, $key) // return;
+		my $ids = $self->{account_ids} //= { map { @$_ } @{ $dbh->selectall_arrayref(
+			q(SELECT code, id FROM payments.ledger_account WHERE code ~ '^(liability:w|asset:plain):')) } };
+		my $n = 0;
+
+		$dbh->do("COPY payments.ledger_entry ($entry_columns) FROM STDIN") || return;
+		$dbh->pg_putcopydata(join("\t", $id, $ids->{ $_->[0] }, ++$n, scalar @entries, @$_[ 1, 2 ]) . "\n") || return for @entries;
+		return $dbh->pg_putcopyend;
+	};
 }
 
 # So slowly that others have long gone on
@@ -308,9 +383,9 @@ sub run_all
 
 	for my $i (0 .. $#statements)
 	{
-		my $statement = $dbh->prepare($statements[$i], { pg_direct => 1 });
+		my $statement = ref $statements[$i] ? undef : $dbh->prepare($statements[$i], { pg_direct => 1 });
 
-		if ($statement && $statement->execute)
+		if (ref $statements[$i] ? $statements[$i]->($dbh) : $statement && $statement->execute)
 		{
 			$rows = $statement->fetchall_arrayref if $statements[$i] =~ /^SELECT/;
 			next;
