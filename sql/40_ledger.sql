@@ -179,13 +179,12 @@ COMMENT ON VIEW payments.account_balance IS
 'Present balance of every account: balance with debits positive, normal_balance on the side that is normal for the kind';
 
 CREATE VIEW payments.trial_balance WITH (security_barrier) AS
-	SELECT a.currency, a.kind, a.code AS account,
-		COALESCE(pg_catalog.sum(e.amount) FILTER (WHERE e.amount > 0), 0) AS debits,
-		COALESCE(- pg_catalog.sum(e.amount) FILTER (WHERE e.amount < 0), 0) AS credits,
-		GREATEST(COALESCE(pg_catalog.sum(e.amount), 0), 0) AS debit_balance,
-		GREATEST(- COALESCE(pg_catalog.sum(e.amount), 0), 0) AS credit_balance
+	SELECT a.currency, a.kind, a.code AS account, COALESCE(s.debits, 0) AS debits, COALESCE(s.credits, 0) AS credits,
+		GREATEST(COALESCE(s.balance, 0), 0) AS debit_balance, GREATEST(- COALESCE(s.balance, 0), 0) AS credit_balance
 	FROM ONLY payments.ledger_account a
-		LEFT JOIN ONLY payments.ledger_entry e ON e.account_id = a.id
-	GROUP BY a.currency, a.kind, a.code;
+		LEFT JOIN (SELECT e.account_id, pg_catalog.sum(e.amount) AS balance,
+				pg_catalog.sum(e.amount) FILTER (WHERE e.amount > 0) AS debits,
+				- pg_catalog.sum(e.amount) FILTER (WHERE e.amount < 0) AS credits
+			FROM ONLY payments.ledger_entry e GROUP BY e.account_id) s ON s.account_id = a.id;
 COMMENT ON VIEW payments.trial_balance IS
 'Debits, credits and balance of every account, from the entries; in each currency debit and credit balances have equal sums';

@@ -151,17 +151,17 @@ CREATE FUNCTION payments.trial_balance_at(
 	RETURNS SETOF record
 	LANGUAGE sql STABLE SECURITY DEFINER ROWS 1000 SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT a.currency, a.kind, a.code,
-		coalesce(sum(e.amount) FILTER (WHERE e.amount > 0), 0),
-		coalesce(- sum(e.amount) FILTER (WHERE e.amount < 0), 0),
-		greatest(coalesce(sum(e.amount), 0), 0),
-		greatest(coalesce(- sum(e.amount), 0), 0)
+	SELECT a.currency, a.kind, a.code, coalesce(s.debits, 0), coalesce(s.credits, 0),
+		greatest(coalesce(s.balance, 0), 0), greatest(coalesce(- s.balance, 0), 0)
 	FROM ONLY payments.ledger_account a
-		LEFT JOIN (ONLY payments.ledger_entry e
-			JOIN ONLY payments.ledger_transaction t ON t.id = e.transaction_id
-				AND t.effective_at <= coalesce(trial_balance_at.as_of, 'infinity')
-				AND t.recorded_at <= coalesce(trial_balance_at.known_at, 'infinity')) ON e.account_id = a.id
-	GROUP BY a.currency, a.kind, a.code
+		LEFT JOIN (SELECT e.account_id, sum(e.amount) AS balance,
+				sum(e.amount) FILTER (WHERE e.amount > 0) AS debits,
+				- sum(e.amount) FILTER (WHERE e.amount < 0) AS credits
+			FROM ONLY payments.ledger_entry e
+				JOIN ONLY payments.ledger_transaction t ON t.id = e.transaction_id
+					AND t.effective_at <= coalesce(trial_balance_at.as_of, 'infinity')
+					AND t.recorded_at <= coalesce(trial_balance_at.known_at, 'infinity')
+			GROUP BY e.account_id) s ON s.account_id = a.id
 	ORDER BY a.currency, a.kind, a.code
 	$$;
 COMMENT ON FUNCTION payments.trial_balance_at(timestamptz, timestamptz) IS
