@@ -265,5 +265,10 @@ check_maintenance(char **newval, void **extra, GucSource source)
 		GUC_check_errdetail("The reason must be one line of at most 200 bytes.");
 		return false;
 	}
+	if (**newval != '\0' && (*newval)[strspn(*newval, " \t")] == '\0')
+	{
+		GUC_check_errdetail("The reason must say something.");
+		return false;
+	}
 	return true;
 }

@@ -39,6 +39,13 @@ like($shop->log, qr/payments maintenance \(another owner\): ALTER ROUTINE for fu
 restart('', 1);
 all_attacks('preloaded', 1, qr/^PY0\d\d |^42501 |^2BP01 |^0A000 |^23514 |^2350[35] |^42P13 |^42P17 |^42P16 |^55000 |^42809 /);
 
+# Maintenance has a reason, and begins with a restart.
+for my $sql ("SET payments.maintenance = 'me'", q(ALTER SYSTEM SET payments.maintenance = '  '), q(ALTER SYSTEM SET payments.maintenance = E'a\nb'))
+{
+	my (undef, undef, $refusal) = $node->psql('shop', $sql);
+	like($refusal, qr/cannot be changed without restarting|invalid value for parameter/, $sql =~ s/\n/ /r);
+}
+
 # What verify sees, the worker sees, and sends nothing until it is over.
 ok($shop->wait_for_worker, 'the worker runs');
 $shop->sql('GRANT INSERT ON payments.ledger_entry TO play_friend');
