@@ -240,7 +240,24 @@ COMMENT ON FUNCTION payments.assert_balance(text, timestamptz, numeric, text, te
 'Records what somebody else says that an account held at as_of, debits positive, and returns the id; never fails because the ledger differs';
 
 -- What is left in a clearing account came last: the oldest entry that is not
--- explained is found from the newest backwards.
+-- explained is found from the newest backwards.  The planner thinks of accounts
+-- as small and would read and sort all entries first.
+CREATE FUNCTION payments.oldest_uncleared(account_id bigint, balance numeric)
+	RETURNS bigint
+	LANGUAGE sql STABLE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp SET enable_sort = off SET enable_bitmapscan = off SET jit = off
+	AS $$
+	SELECT w.transaction_id
+	FROM (SELECT e.transaction_id, sum(abs(e.amount)) OVER (ORDER BY e.transaction_id DESC) AS total
+		FROM ONLY payments.ledger_entry e
+		WHERE oldest_uncleared.balance <> 0 AND e.account_id = oldest_uncleared.account_id
+			AND sign(e.amount) = sign(oldest_uncleared.balance)) w
+	WHERE w.total >= abs(oldest_uncleared.balance)
+	ORDER BY w.transaction_id DESC LIMIT 1
+	$$;
+COMMENT ON FUNCTION payments.oldest_uncleared(bigint, numeric) IS
+'The ledger transaction with which what an account holds began to come in, when what came in first went out first; for the view open_clearing';
+
 CREATE VIEW payments.open_clearing WITH (security_barrier) AS
 	SELECT a.code AS account, a.currency, b.balance, t.effective_at AS open_since,
 		pg_catalog.clock_timestamp() - t.effective_at AS age, o.transaction_id
@@ -249,13 +266,7 @@ CREATE VIEW payments.open_clearing WITH (security_barrier) AS
 		JOIN ONLY payments.ledger_account a ON a.id = m.account_id
 		CROSS JOIN LATERAL (SELECT pg_catalog.sum(s.balance) AS balance
 			FROM ONLY payments.ledger_balance s WHERE s.account_id = m.account_id) b
-		LEFT JOIN LATERAL (SELECT w.transaction_id
-			FROM (SELECT e.transaction_id,
-					pg_catalog.sum(pg_catalog.abs(e.amount)) OVER (ORDER BY e.transaction_id DESC) AS total
-				FROM ONLY payments.ledger_entry e
-				WHERE e.account_id = m.account_id AND pg_catalog.sign(e.amount) = pg_catalog.sign(b.balance)) w
-			WHERE w.total >= pg_catalog.abs(b.balance)
-			ORDER BY w.transaction_id DESC LIMIT 1) o ON true
+		CROSS JOIN LATERAL (SELECT payments.oldest_uncleared(m.account_id, b.balance) AS transaction_id OFFSET 0) o
 		LEFT JOIN ONLY payments.ledger_transaction t ON t.id = o.transaction_id
 	WHERE m.clearing AND b.balance <> 0
 	ORDER BY t.effective_at, a.code;

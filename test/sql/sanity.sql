@@ -26,7 +26,7 @@ SELECT pg_describe_object(classid, objid, 0) AS says_little FROM member m
 -- a fixed search_path, ending in pg_temp; not the procedure pay: it commits, and
 -- the server forbids that with a SET clause
 SELECT oid::regprocedure AS search_path_is_open FROM pg_proc
-	WHERE pronamespace = 'payments'::regnamespace AND coalesce(array_to_string(array_remove(proconfig, 'jit=off'), ' '), '') <> 'search_path=pg_catalog, pg_temp'
+	WHERE pronamespace = 'payments'::regnamespace AND coalesce((SELECT string_agg(c, ' ') FROM unnest(proconfig) c WHERE c !~ '^(jit|enable_[a-z]+)=off$'), '') <> 'search_path=pg_catalog, pg_temp'
 		AND proname NOT IN ('pay');
 SELECT oid::regprocedure AS definer_without_path FROM pg_proc
 	WHERE pronamespace = 'payments'::regnamespace AND prosecdef AND proconfig IS NULL;

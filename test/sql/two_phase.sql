@@ -212,7 +212,7 @@ SELECT p.oid::regprocedure FROM pg_proc p
 			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds',
 			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at',
 			'rearm', 'record_schema', 'schema_objects', 'schema_fingerprint', 'schema_problems',
-			'seal_ledger', 'check_seals')
+			'seal_ledger', 'check_seals', 'oldest_uncleared')
 	ORDER BY proname COLLATE "C";
 SELECT count(*) AS left_over FROM pg_prepared_xacts WHERE database = current_database();
 
