@@ -10,9 +10,9 @@
  *
  * Snapshots take three steps, each after the other's commit: a round.  While
  * the ledger moves there is one every second, otherwise one every sweep.  The
- * last step of the first round in each sweep interval seals what is final by
- * then, a bit in each transaction, and the server's log hears of the newest
- * seal, so that its digest is kept where the log is kept.
+ * last step of a round seals what is final by then, a bit in each transaction,
+ * unless the last seal is younger than a sweep interval, and the server's log
+ * hears of the newest, so that its digest is kept where the log is kept.
  */
 #include "postgres.h"
 
@@ -145,7 +145,7 @@ plan_next(PayWorker *worker, const PayTurn *turn)
 	if (turn->sealing)
 	{
 		worker->seal_untold = turn->sealed >= SEAL_ENTRIES;
-		if (!worker->seal_untold)
+		if (turn->sealed > 0 && !worker->seal_untold)
 			worker->seal_at = now + sweep;
 	}
 	if (turn->entries < STEP_ENTRIES && turn->sealed < SEAL_ENTRIES)
