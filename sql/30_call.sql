@@ -68,7 +68,7 @@ COMMENT ON TABLE payments.psp_call_queue IS
 'The open calls, at most one per order; of what was begun nothing leaves it by age';
 COMMENT ON COLUMN payments.psp_call_queue.state IS 'P pending, S in flight under epoch, D waits for a person';
 COMMENT ON COLUMN payments.psp_call_queue.next_operation IS 'What the next attempt does: C confirm, Q query';
-COMMENT ON COLUMN payments.psp_call_queue.epoch IS 'The worker''s run that owns the attempt in flight: its fencing token';
+COMMENT ON COLUMN payments.psp_call_queue.epoch IS 'The run of a worker that owns the attempt in flight: its fencing token';
 COMMENT ON COLUMN payments.psp_call_queue.outcome_unknown IS 'An attempt may have been executed without our knowing';
 COMMENT ON COLUMN payments.psp_call_queue.key_answered IS 'The key got an error for an answer and can only repeat it';
 COMMENT ON COLUMN payments.psp_call_queue.phase IS 'T trying, R refused behind doubt, X found unprocessed after its window, D asked whether the deposit has come';
@@ -154,10 +154,15 @@ CREATE TABLE payments.worker_epoch (
 	epoch bigint NOT NULL,
 	started_at timestamptz NOT NULL,
 	system_identifier bigint NOT NULL,
-	CONSTRAINT worker_epoch_pkey PRIMARY KEY (epoch)
+	shard integer NOT NULL,
+	shards integer NOT NULL,
+	CONSTRAINT worker_epoch_pkey PRIMARY KEY (epoch),
+	CONSTRAINT worker_epoch_shard_in_range CHECK (shard >= 0 AND shard < shards)
 );
 COMMENT ON TABLE payments.worker_epoch IS
-'The runs of the worker; the newest epoch is the one whose results count';
+'The runs of the workers; an attempt in flight belongs to the run whose epoch it has';
+COMMENT ON COLUMN payments.worker_epoch.shard IS
+'Which of the shards the run looks after, numbered from 0: the orders with (hashtext(order_id) & 2147483647) % shards = shard';
 
 CREATE TRIGGER psp_call_forbid_change BEFORE UPDATE OR DELETE ON payments.psp_call
 	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();

@@ -216,7 +216,7 @@ COMMENT ON FUNCTION payments.version() IS
 'Version of the loaded library';
 
 CREATE FUNCTION payments.worker_slots(
-	OUT database name, OUT state text, OUT reason text, OUT pid integer, OUT epoch bigint,
+	OUT database name, OUT shard integer, OUT shards integer, OUT state text, OUT reason text, OUT pid integer, OUT epoch bigint,
 	OUT in_flight integer, OUT started_at timestamptz, OUT last_turn_at timestamptz,
 	OUT turns bigint, OUT claimed bigint, OUT answered bigint, OUT unanswered bigint,
 	OUT settled bigint, OUT quarantined bigint)
@@ -227,7 +227,7 @@ COMMENT ON FUNCTION payments.worker_slots() IS
 'State and counters of the workers, from shared memory; no row when the library is not preloaded';
 
 CREATE FUNCTION payments.worker_counters(
-	OUT database name, OUT counter text, OUT label text, OUT value bigint)
+	OUT database name, OUT shard integer, OUT counter text, OUT label text, OUT value bigint)
 	RETURNS SETOF record
 	LANGUAGE c ROWS 60 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_worker_counters';
@@ -235,7 +235,7 @@ COMMENT ON FUNCTION payments.worker_counters() IS
 'What the workers have counted since the server''s start, from shared memory';
 
 CREATE FUNCTION payments.worker_histograms(
-	OUT database name, OUT histogram text, OUT le_us bigint, OUT count bigint, OUT sum_us bigint)
+	OUT database name, OUT shard integer, OUT histogram text, OUT le_us bigint, OUT count bigint, OUT sum_us bigint)
 	RETURNS SETOF record
 	LANGUAGE c ROWS 200 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_worker_histograms';

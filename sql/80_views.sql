@@ -32,8 +32,8 @@ COMMENT ON VIEW payments.payment IS
 CREATE VIEW payments.open_calls WITH (security_barrier) AS
 	SELECT q.order_id, q.call_id, c.merchant, c.operation,
 		CASE WHEN q.state = 'S' THEN 'in flight' WHEN q.state = 'D' THEN 'waits for a person'
-			WHEN q.next_operation = 'C' AND q.first_sent_at IS NULL AND (SELECT w.state FROM payments.worker_slots() w
-				WHERE w.database = pg_catalog.current_database()) = 'disarmed' THEN 'waits for arming'
+			WHEN q.next_operation = 'C' AND q.first_sent_at IS NULL AND EXISTS (SELECT FROM payments.worker_slots() w
+				WHERE w.database = pg_catalog.current_database() AND w.state = 'disarmed') THEN 'waits for arming'
 			WHEN q.state = 'W' THEN 'waits for a deposit'
 			ELSE 'pending' END AS state,
 		CASE q.next_operation WHEN 'Q' THEN 'query' ELSE 'confirm' END AS next_operation,
@@ -86,11 +86,11 @@ COMMENT ON VIEW payments.stuck_orders IS
 'Orders that are neither final nor moving, and what to do about each';
 
 CREATE VIEW payments.worker_status WITH (security_barrier) AS
-	SELECT database, state, reason, pid, epoch, in_flight, started_at, last_turn_at,
+	SELECT database, shard, shards, state, reason, pid, epoch, in_flight, started_at, last_turn_at,
 		turns, claimed, answered, unanswered, settled, quarantined
 	FROM payments.worker_slots();
 COMMENT ON VIEW payments.worker_status IS
-'One row per database that the server''s workers serve; empty when the library is not preloaded';
+'One row per worker, which is a database and a shard of its calls; empty when the library is not preloaded';
 
 CREATE VIEW payments.merchant_stats WITH (security_barrier) AS
 	SELECT m.name AS merchant, COALESCE(f.in_flight, 0) AS in_flight, m.max_in_flight,
@@ -102,13 +102,13 @@ COMMENT ON VIEW payments.merchant_stats IS
 'One row per merchant: its requests on the wire, its limits, what is in its bucket, and its circuit breaker';
 
 CREATE VIEW payments.worker_stats WITH (security_barrier) AS
-	SELECT database, counter, label, value
+	SELECT database, shard, counter, label, value
 	FROM payments.worker_counters();
 COMMENT ON VIEW payments.worker_stats IS
 'What the workers have counted since the server''s start: results by meaning, by action and by code, connections, turns, hints of new calls';
 
 CREATE VIEW payments.worker_histogram WITH (security_barrier) AS
-	SELECT database, histogram, COALESCE(pg_catalog.trim_scale(le_us / 1000000.0), 'Infinity') AS le, count,
+	SELECT database, shard, histogram, COALESCE(pg_catalog.trim_scale(le_us / 1000000.0), 'Infinity') AS le, count,
 		pg_catalog.trim_scale(sum_us / 1000000.0) AS sum
 	FROM payments.worker_histograms();
 COMMENT ON VIEW payments.worker_histogram IS

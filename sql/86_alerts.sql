@@ -8,14 +8,15 @@ CREATE FUNCTION payments.find_alerts(
 	AS $$
 	WITH now AS MATERIALIZED (SELECT clock_timestamp() AS now),
 	worker AS MATERIALIZED (
-		SELECT w.* FROM (SELECT current_database() AS name) d
+		SELECT w.*, concat(d.name, CASE WHEN w.shards > 1 THEN format(', shard %s of %s', w.shard, w.shards) END) AS subject
+		FROM (SELECT current_database() AS name) d
 			LEFT JOIN payments.worker_slots() w ON w.database = d.name)
 
 	-- the worker
 	SELECT CASE w.state WHEN 'running' THEN 'worker_hindered' WHEN 'holding' THEN 'worker_holding'
 			WHEN 'disarmed' THEN 'worker_disarmed' ELSE 'worker_down' END,
 		CASE WHEN w.state = 'running' THEN 'warning' ELSE 'critical' END,
-		coalesce(w.last_turn_at, w.started_at), current_database()::text,
+		coalesce(w.last_turn_at, w.started_at), w.subject,
 		coalesce(nullif(concat_ws(': ', w.state, w.reason), ''), 'no worker serves this database'),
 		CASE WHEN w.state IS NULL THEN 'Preload the library, and put the database on payments.databases.'
 			ELSE 'The reference says what to do about each state and reason of the worker.' END
@@ -23,7 +24,7 @@ CREATE FUNCTION payments.find_alerts(
 	WHERE w.state IS DISTINCT FROM 'running' OR w.reason IS NOT NULL
 
 	UNION ALL
-	SELECT 'worker_silent', 'critical', w.last_turn_at, current_database()::text,
+	SELECT 'worker_silent', 'critical', w.last_turn_at, w.subject,
 		format('the last turn of the worker was %s s ago', round(extract(epoch FROM now.now - w.last_turn_at))),
 		'It looks around every payments.sweep_interval. See what process it is in, and what it waits for, in pg_stat_activity.'
 	FROM worker w, now

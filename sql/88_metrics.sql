@@ -31,7 +31,7 @@ CREATE FUNCTION payments.metrics()
 	AS $$
 	WITH family (n, name, type, unit, help) AS (VALUES
 		(1, 'payments_build', 'info', NULL, 'Version of the loaded library.'),
-		(2, 'payments_worker_up', 'gauge', NULL, 'Whether a worker runs for the database and nothing keeps it from sending.'),
+		(2, 'payments_worker_up', 'gauge', NULL, 'Whether the worker of a shard runs and nothing keeps it from sending.'),
 		(3, 'payments_worker_state', 'stateset', NULL, 'State of the worker; none when no worker serves the database.'),
 		(4, 'payments_worker_in_flight', 'gauge', NULL, 'Requests on the wire.'),
 		(5, 'payments_worker_last_turn_timestamp_seconds', 'gauge', 'seconds', 'When the worker ended its last transaction.'),
@@ -66,21 +66,22 @@ CREATE FUNCTION payments.metrics()
 	-- labels are names and values in turn
 	sample (family, suffix, labels, value, n) AS (
 		SELECT 1, '_info', ARRAY['version', payments.version()], 1::numeric, 0
-		UNION ALL SELECT 2, '', NULL, count(*) FILTER (WHERE w.state = 'running' AND w.reason IS NULL), 0 FROM worker w
-		UNION ALL SELECT 3, '', ARRAY['payments_worker_state', s.state], (w.state = s.state)::int, s.n
+		UNION ALL SELECT 2, '', ARRAY['shard', w.shard::text], (w.state = 'running' AND w.reason IS NULL)::int, 0 FROM worker w
+		UNION ALL SELECT 2, '', ARRAY['shard', '0'], 0, 0 WHERE NOT EXISTS (SELECT FROM worker)
+		UNION ALL SELECT 3, '', ARRAY['shard', w.shard::text, 'payments_worker_state', s.state], (w.state = s.state)::int, s.n
 			FROM worker w, (VALUES ('waiting', 1), ('starting', 2), ('running', 3), ('holding', 4), ('disarmed', 5), ('stopping', 6)) s (state, n)
-		UNION ALL SELECT 4, '', NULL, w.in_flight, 0 FROM worker w
-		UNION ALL SELECT 5, '', NULL, round(extract(epoch FROM w.last_turn_at), 3), 0 FROM worker w WHERE w.last_turn_at IS NOT NULL
-		UNION ALL SELECT 6, '_total', NULL, w.claimed, 0 FROM worker w
-		UNION ALL SELECT 7, '_total', NULL, w.settled, 0 FROM worker w
-		UNION ALL SELECT 8, '_total', NULL, w.quarantined, 0 FROM worker w
-		UNION ALL SELECT f.family, '_total', CASE WHEN f.label IS NOT NULL THEN ARRAY[f.label, c.label] END, c.value, 0
+		UNION ALL SELECT 4, '', ARRAY['shard', w.shard::text], w.in_flight, 0 FROM worker w
+		UNION ALL SELECT 5, '', ARRAY['shard', w.shard::text], round(extract(epoch FROM w.last_turn_at), 3), 0 FROM worker w WHERE w.last_turn_at IS NOT NULL
+		UNION ALL SELECT 6, '_total', ARRAY['shard', w.shard::text], w.claimed, 0 FROM worker w
+		UNION ALL SELECT 7, '_total', ARRAY['shard', w.shard::text], w.settled, 0 FROM worker w
+		UNION ALL SELECT 8, '_total', ARRAY['shard', w.shard::text], w.quarantined, 0 FROM worker w
+		UNION ALL SELECT f.family, '_total', ARRAY['shard', c.shard::text] || CASE WHEN f.label IS NOT NULL THEN ARRAY[f.label, c.label] END, c.value, 0
 			FROM counted c JOIN (VALUES ('results', 9, 'meaning'), ('actions', 10, 'action'), ('codes', 11, 'code'), ('suspect', 12, NULL),
 				('connections', 13, 'kind'), ('turns', 14, 'outcome')) f (counter, family, label) ON f.counter = c.counter
-		UNION ALL SELECT 15, '_bucket', ARRAY['stage', t.histogram, 'le', coalesce(trim_scale(t.le_us / 1000000.0)::text, '+Inf')],
+		UNION ALL SELECT 15, '_bucket', ARRAY['shard', t.shard::text, 'stage', t.histogram, 'le', coalesce(trim_scale(t.le_us / 1000000.0)::text, '+Inf')],
 			t.count, coalesce(t.le_us, 9223372036854775805) FROM taken t
-		UNION ALL SELECT 15, '_sum', ARRAY['stage', t.histogram], trim_scale(t.sum_us / 1000000.0), 9223372036854775806 FROM taken t WHERE t.le_us IS NULL
-		UNION ALL SELECT 15, '_count', ARRAY['stage', t.histogram], t.count, 9223372036854775807 FROM taken t WHERE t.le_us IS NULL
+		UNION ALL SELECT 15, '_sum', ARRAY['shard', t.shard::text, 'stage', t.histogram], trim_scale(t.sum_us / 1000000.0), 9223372036854775806 FROM taken t WHERE t.le_us IS NULL
+		UNION ALL SELECT 15, '_count', ARRAY['shard', t.shard::text, 'stage', t.histogram], t.count, 9223372036854775807 FROM taken t WHERE t.le_us IS NULL
 		UNION ALL SELECT 16, '', ARRAY['kind', c.kind], c.calls, 0 FROM calls c
 		UNION ALL SELECT 17, '', ARRAY['kind', c.kind], coalesce(round(extract(epoch FROM c.now - c.first_sent_at), 3), 0), 0 FROM calls c
 		UNION ALL SELECT 18, '', NULL, greatest(coalesce(round(extract(epoch FROM min(c.now) - min(c.due_at)), 3), 0), 0), 0 FROM calls c
@@ -94,7 +95,7 @@ CREATE FUNCTION payments.metrics()
 		UNION ALL SELECT 26, '', ARRAY['merchant', m.merchant], (m.breaker <> 'closed')::int, 0 FROM merchants m
 		UNION ALL SELECT 27, '_total', ARRAY['merchant', m.merchant], m.opened, 0 FROM merchants m),
 	line (family, n, labels, text) AS (
-		SELECT s.family, s.n, s.labels[2], format('%s%s{database="%s"%s} %s', f.name, s.suffix, d.name, l.labels, s.value)
+		SELECT s.family, s.n, concat_ws(' ', s.labels[2], s.labels[4]), format('%s%s{database="%s"%s} %s', f.name, s.suffix, d.name, l.labels, s.value)
 		FROM sample s JOIN family f ON f.n = s.family
 			CROSS JOIN LATERAL (SELECT string_agg(format(',%s="%s"', x.name,
 					replace(replace(replace(x.value, '\', '\\'), '"', '\"'), E'\n', '\n')), '' ORDER BY x.n)

@@ -30,6 +30,7 @@ char	   *pay_guc_secret_dir = NULL;
 int			pay_guc_environment = PAY_ENVIRONMENT_TEST;
 bool		pay_guc_test_keys_need_arming = false;
 bool		pay_guc_arm_on_promotion = false;
+int			pay_guc_workers_per_database = 1;
 int			pay_guc_max_in_flight = 256;
 int			pay_guc_request_timeout = 60000;
 int			pay_guc_connect_timeout = 5000;
@@ -140,9 +141,15 @@ define_arming(void)
 static void
 define_numbers(void)
 {
-	DefineCustomIntVariable("payments.max_in_flight",
-							"Requests to the PSP that a worker has in flight at most.",
+	DefineCustomIntVariable("payments.workers_per_database",
+							"How many workers divide the payments of each database among them.",
 							NULL,
+							&pay_guc_workers_per_database,
+							1, 1, PAY_SHARDS,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("payments.max_in_flight",
+							"Requests to the PSP that a database has in flight at most.",
+							"Its workers have equal shares of them, at least one each.",
 							&pay_guc_max_in_flight,
 							256, 1, PAY_MAX_IN_FLIGHT,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
@@ -190,7 +197,7 @@ define_numbers(void)
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
-/* A list of at most PAY_WORKER_SLOTS names, spelled as identifiers. */
+/* A list of at most PAY_DATABASES names, spelled as identifiers. */
 static bool
 check_databases(char **newval, void **extra, GucSource source)
 {
@@ -200,10 +207,10 @@ check_databases(char **newval, void **extra, GucSource source)
 
 	if (!ok)
 		GUC_check_errdetail("List syntax is invalid.");
-	else if (list_length(names) > PAY_WORKER_SLOTS)
+	else if (list_length(names) > PAY_DATABASES)
 	{
 		GUC_check_errdetail("A server serves at most %d databases.",
-							PAY_WORKER_SLOTS);
+							PAY_DATABASES);
 		ok = false;
 	}
 	list_free(names);

@@ -10,7 +10,7 @@
 /* The only host that ever gets a live secret key. */
 #define PAY_TOSS_LIVE_HOST	"api.tosspayments.com"
 
-#define PAY_MAX_IN_FLIGHT	1000
+#define PAY_MAX_IN_FLIGHT	1000	/* of a database */
 
 typedef enum PayEnvironment
 {
@@ -25,6 +25,7 @@ extern char *pay_guc_secret_dir;	/* payments.secret_dir */
 extern int	pay_guc_environment;	/* payments.environment */
 extern bool pay_guc_test_keys_need_arming;	/* payments.test_keys_need_arming */
 extern bool pay_guc_arm_on_promotion;	/* payments.arm_on_promotion */
+extern int	pay_guc_workers_per_database;	/* payments.workers_per_database */
 extern int	pay_guc_max_in_flight;	/* payments.max_in_flight */
 extern int	pay_guc_request_timeout;	/* payments.request_timeout, ms */
 extern int	pay_guc_connect_timeout;	/* payments.connect_timeout, ms */

@@ -1,11 +1,16 @@
 /*
  * launcher.c
- *		Keeps one worker alive for every database in payments.databases.
+ *		Keeps workers alive for every database in payments.databases.
  *
  * A background worker without a database connection: it can block nothing
  * (DROP DATABASE, vacuum) and nothing can block it.  It never waits for a
  * worker either: it looks at all of them, does what can be done at once, and
  * sleeps until the next thing is due.  When all is well that is for ever.
+ *
+ * A database has payments.workers_per_database workers, one for each shard of
+ * its calls.  A worker's shard is its own for life: when the setting changes,
+ * all are told to stop, and each slot gets a new one as soon as its old one is
+ * gone.  Nobody waits for the others meanwhile, which is safe (psp_epoch.c).
  *
  * What could not be guessed: its truth is the slots in shared memory, not the
  * handles it got from the postmaster.  A launcher that was restarted finds the
@@ -67,6 +72,7 @@ static void handle_child(SIGNAL_ARGS);
 static void read_databases(void);
 static bool is_listed(const char *database);
 static void assign_slots(void);
+static bool assign_slot(const char *database, int shard);
 static int64 tend_all(int64 now, bool retry);
 static int64 tend(int n, int64 now, bool retry);
 static int64 tend_holds(int64 now);
@@ -198,40 +204,56 @@ is_listed(const char *database)
 }
 
 /*
- * Give every listed database a slot.  One that finds none free gets the slot
- * of a database that was taken off the list, as soon as its worker is gone.
+ * Give every shard of every listed database a slot.  One that finds none free
+ * gets the slot of a database that was taken off the list, as soon as its worker
+ * is gone.
  */
 static void
 assign_slots(void)
 {
-	ListCell   *cell;
-
-	foreach(cell, databases)
+	for (int shard = 0; shard < pay_guc_workers_per_database; shard++)
 	{
-		const char *name = lfirst(cell);
-		int			n;
+		ListCell   *cell;
 
-		if (name[0] == '\0' || pay_worker_slot_find(name) >= 0)
-			continue;
-		n = pay_worker_slot_assign(name);
-		if (n < 0)
+		foreach(cell, databases)
+			if (!assign_slot(lfirst(cell), shard))
 			return;
-		pay_worker_stats_clear(n);
-		memset(&charges[n], 0, sizeof(Charge));
 	}
 }
 
-/* Returns when to look again if nothing happens before. */
+static bool
+assign_slot(const char *database, int shard)
+{
+	int			n;
+
+	if (database[0] == '\0' || pay_worker_slot_find(database, shard) >= 0)
+		return true;
+	n = pay_worker_slot_assign(database, shard);
+	if (n < 0)
+		return false;
+	pay_worker_stats_clear(n);
+	memset(&charges[n], 0, sizeof(Charge));
+	return true;
+}
+
+/*
+ * Returns when to look again if nothing happens before.  Where there is room for
+ * a few workers only, each database gets its first one before any gets more.
+ */
 static int64
 tend_all(int64 now, bool retry)
 {
 	int64		next = tend_holds(now);
 
-	for (int i = 0; i < PAY_WORKER_SLOTS; i++)
+	for (int shard = 0; shard < PAY_SHARDS; shard++)
 	{
-		int64		at = tend(i, now, retry);
+		for (int i = 0; i < PAY_WORKER_SLOTS; i++)
+		{
+			int64		at = pay_worker_slot(i)->shard.number != shard ?
+			NEVER : tend(i, now, retry);
 
-		next = Min(next, at);	/* would call a function twice */
+			next = Min(next, at);	/* would call a function twice */
+		}
 	}
 	return next;
 }
@@ -245,18 +267,20 @@ tend(int n, int64 now, bool retry)
 {
 	Charge	   *charge = &charges[n];
 	PayWorkerSlot *slot = pay_worker_slot(n);
+	int			shards = pay_guc_workers_per_database;
 	PayHold		hold;
 	bool		wanted;
 	bool		held;
 
 	if (slot->database[0] == '\0')
 		return NEVER;
-	wanted = is_listed(slot->database);
+	wanted = is_listed(slot->database) && slot->shard.number < shards;
 	held = pay_worker_hold_find(slot->database, &hold);
 
 	if (worker_is_alive(n))
 	{
-		if ((!wanted || held) && !charge->told_to_stop)
+		if ((!wanted || held || slot->shard.of != shards) &&
+			!charge->told_to_stop)
 			stop_worker(n);
 		return NEVER;
 	}
@@ -268,6 +292,7 @@ tend(int n, int64 now, bool retry)
 		pay_worker_slot_release(n);
 		return now;				/* another database may wait for the slot */
 	}
+	pay_worker_slot_divide(n, shards);
 	if (held)
 	{
 		char		reason[PAY_REASON_SIZE];
@@ -414,6 +439,10 @@ start_worker(int n, int64 now)
 			sizeof(worker.bgw_function_name));
 	snprintf(worker.bgw_name, sizeof(worker.bgw_name),
 			 "payments worker for %s", slot->database);
+	if (slot->shard.of > 1)
+		snprintf(worker.bgw_name + strlen(worker.bgw_name),
+				 sizeof(worker.bgw_name) - strlen(worker.bgw_name),
+				 ", shard %d of %d", slot->shard.number, slot->shard.of);
 	strlcpy(worker.bgw_type, "payments worker", sizeof(worker.bgw_type));
 	worker.bgw_main_arg = Int32GetDatum(n);
 	worker.bgw_notify_pid = MyProcPid;
@@ -431,8 +460,7 @@ start_worker(int n, int64 now)
 		charge->warned_at = now;
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("could not start the payments worker for database \"%s\"",
-						slot->database),
+				 errmsg("could not start %s", worker.bgw_name),
 				 errhint("Raise max_worker_processes.")));
 	}
 }

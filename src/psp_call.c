@@ -10,7 +10,6 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
@@ -105,7 +104,7 @@ pay_psp_call_enqueue(const PayCallRequest *request, TimestampTz now)
 		elog(ERROR, "merchant \"%s\" of order \"%s\" does not exist",
 			 request->merchant, request->order_id);
 
-	pay_wake_enqueued(id, pay_db_int64(0, 1), now);
+	pay_wake_enqueued(request->order_id, id, pay_db_int64(0, 1), now);
 	return id;
 }
 
@@ -235,59 +234,4 @@ make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 	claim->is_first_send = claim->state.first_sent_at == now;
 	MemoryContextSwitchTo(caller);
 	return claim;
-}
-
-/*
- * A claim found without its owner: the confirm may have been executed, so the
- * call is asked about first, and what it would send next is the same key.
- */
-int64
-pay_psp_call_begin_epoch(TimestampTz now, int64 settle_us, int *orphans)
-{
-	static PayStatement draw = {
-		"INSERT INTO payments.worker_epoch (epoch, started_at, system_identifier)"
-		" SELECT COALESCE(pg_catalog.max(epoch), 0) OPERATOR(pg_catalog.+) 1, $1, $2"
-		" FROM payments.worker_epoch RETURNING epoch",
-		2, {TIMESTAMPTZOID, INT8OID}
-	};
-	static PayStatement adopt = {
-		"UPDATE payments.psp_call_queue SET state = 'P', next_operation = 'Q', due_at = $1,"
-		" outcome_unknown = outcome_unknown OR next_operation OPERATOR(pg_catalog.=) 'C',"
-		" phase = CASE WHEN phase OPERATOR(pg_catalog.=) 'X' THEN 'R' ELSE phase END"
-		" WHERE state OPERATOR(pg_catalog.=) 'S'",
-		1, {TIMESTAMPTZOID}
-	};
-	int64		epoch;
-	Datum		values[2];
-
-	pay_db_connect();
-	values[0] = TimestampTzGetDatum(now);
-	values[1] = Int64GetDatum((int64) GetSystemIdentifier());
-	pay_db_run(&draw, values, NULL);
-	epoch = pay_db_int64(0, 1);
-	values[0] = TimestampTzGetDatum(now + settle_us);
-	*orphans = (int) pay_db_run(&adopt, values, NULL);
-	pay_db_finish();
-	return epoch;
-}
-
-int
-pay_psp_call_in_doubt(int64 epoch, TimestampTz upto, int64 **calls)
-{
-	static PayStatement read = {
-		"SELECT call_id FROM payments.psp_call_queue"
-		" WHERE state OPERATOR(pg_catalog.=) 'P' AND next_operation OPERATOR(pg_catalog.=) 'Q'"
-		" AND attempt_no OPERATOR(pg_catalog.>) 0 AND epoch OPERATOR(pg_catalog.<) $1"
-		" AND due_at OPERATOR(pg_catalog.<=) $2 ORDER BY call_id",
-		2, {INT8OID, TIMESTAMPTZOID}
-	};
-	MemoryContext caller = pay_db_connect();
-	Datum		values[2] = {Int64GetDatum(epoch), TimestampTzGetDatum(upto)};
-	int			n = (int) pay_db_run(&read, values, NULL);
-
-	*calls = MemoryContextAlloc(caller, sizeof(int64) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-		(*calls)[i] = pay_db_int64(i, 1);
-	pay_db_finish();
-	return n;
 }

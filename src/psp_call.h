@@ -4,7 +4,7 @@
  *
  * psp_call.c, psp_answer.c, psp_answer_row.c and psp_deposit.c alone write the
  * call tables; psp_queue.c reads what waits.  The functions of the worker
- * (claim, those of psp_queue.c, recall, begin_epoch, quarantine) connect by
+ * (claim, those of psp_queue.c, recall, quarantine) connect by
  * themselves and run inside a transaction of the caller; the others need
  * pay_db_connect.
  */
@@ -14,8 +14,15 @@
 #include "postgres.h"
 
 #include "resolution.h"
+#include "shard.h"
 #include "toss.h"
 #include "utils/timestamp.h"
+
+/* pay_shard_has as SQL; the column has the collation "C". */
+#define PAY_SHARD_HAS(order_id, number, of) \
+	"(" of " OPERATOR(pg_catalog.=) 1 OR (pg_catalog.hashtext(" order_id ")" \
+	" OPERATOR(pg_catalog.&) 2147483647) OPERATOR(pg_catalog.%) " of \
+	" OPERATOR(pg_catalog.=) " number ")"
 
 /* Queue a confirm call with a new idempotency key; due now. */
 typedef struct PayCallRequest
@@ -98,9 +105,9 @@ extern int	pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted,
 							   MemoryContext parent, PayClaim ***claims);
 
 /*
- * What waits (psp_queue.c).  The rows of a merchant behind an id, in order, at
- * most max; and those of some ids that are pending, and may be claimed if they
- * are due.  palloc'ed.
+ * What waits (psp_queue.c).  The rows of a shard and merchant behind an id, in
+ * order, at most max; and those of some ids that are pending, and may be claimed
+ * if they are due.  palloc'ed.
  */
 typedef struct PayQueueRow
 {
@@ -109,21 +116,22 @@ typedef struct PayQueueRow
 	TimestampTz due_at;			/* DT_NOEND: is not to be claimed */
 } PayQueueRow;
 
-extern int	pay_psp_queue_read(int64 merchant_id, bool may_charge, int64 after,
-							   int max, PayQueueRow **rows);
+extern int	pay_psp_queue_read(PayShard shard, int64 merchant_id,
+							   bool may_charge, int64 after, int max,
+							   PayQueueRow **rows);
 extern int	pay_psp_queue_look(const PayCallWanted *wanted, int n,
 							   PayQueueRow **rows);
 extern int	pay_psp_queue_rows(MemoryContext caller, uint64 n,
 							   PayQueueRow **rows);
 
 /*
- * Calls that wait for a deposit (psp_deposit.c).  Bring up to max of those that
- * are due back into the queue; say when the next one is (DT_NOEND: none); and,
- * for psp_operator.c, bring back that of an order.
+ * Calls that wait for a deposit (psp_deposit.c).  Bring up to max of a shard's
+ * that are due back into the queue; say when the next one is (DT_NOEND: none);
+ * and, for psp_operator.c, bring back that of an order.
  */
-extern int	pay_psp_deposit_recall(TimestampTz now, int max,
+extern int	pay_psp_deposit_recall(PayShard shard, TimestampTz now, int max,
 								   PayQueueRow **rows);
-extern TimestampTz pay_psp_deposit_next(void);
+extern TimestampTz pay_psp_deposit_next(PayShard shard);
 extern bool pay_psp_deposit_recall_order(const char *order_id);
 
 /* Every merchant.  palloc'ed. */
@@ -140,23 +148,6 @@ extern int	pay_psp_queue_merchants(PayMerchant **merchants);
  * one when they are others; 0 when there are none.
  */
 extern uint32 pay_psp_queue_prepared(void);
-
-/*
- * Begin a run: draw the next epoch, and make calls in flight under older
- * epochs pending again as queries (their outcome is unknown, they are asked
- * for before anything is sent).  settle_us delays those queries.  Returns the
- * epoch and how many calls were orphans.
- */
-extern int64 pay_psp_call_begin_epoch(TimestampTz now, int64 settle_us,
-									  int *orphans);
-
-/*
- * Calls that an earlier run sent and that are to be asked about by this time,
- * in the order of their ids.  Returns how many; the array is in the current
- * context.
- */
-extern int	pay_psp_call_in_doubt(int64 epoch, TimestampTz upto,
-								  int64 **calls);
 
 /* What happened to an attempt; filled by the worker, applied by settle.c. */
 typedef struct PayResult

@@ -66,19 +66,23 @@ pay_psp_deposit_await(PayResult *results, int n, const bool *owned,
 }
 
 int
-pay_psp_deposit_recall(TimestampTz now, int max, PayQueueRow **rows)
+pay_psp_deposit_recall(PayShard shard, TimestampTz now, int max,
+					   PayQueueRow **rows)
 {
 	static PayStatement recall = {
-		RECALL("due_at OPERATOR(pg_catalog.<=) $1 ORDER BY due_at LIMIT $2"
-			   " FOR UPDATE SKIP LOCKED"),
-		2, {TIMESTAMPTZOID, INT4OID}
+		RECALL("due_at OPERATOR(pg_catalog.<=) $1 AND "
+			   PAY_SHARD_HAS("order_id", "$3", "$4")
+			   " ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED"),
+		4, {TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID}
 	};
 	MemoryContext caller = pay_db_connect();
-	Datum		values[2];
+	Datum		values[4];
 	int			n;
 
 	values[0] = TimestampTzGetDatum(now);
 	values[1] = Int32GetDatum(max);
+	values[2] = Int32GetDatum(shard.number);
+	values[3] = Int32GetDatum(shard.of);
 	n = pay_psp_queue_rows(caller, pay_db_run(&recall, values, NULL), rows);
 	pay_db_finish();
 	return n;
@@ -98,16 +102,19 @@ pay_psp_deposit_recall_order(const char *order_id)
 }
 
 TimestampTz
-pay_psp_deposit_next(void)
+pay_psp_deposit_next(PayShard shard)
 {
 	static PayStatement next = {
-		"SELECT due_at FROM payments.psp_call_deposit ORDER BY due_at LIMIT 1",
-		0
+		"SELECT due_at FROM payments.psp_call_deposit"
+		" WHERE " PAY_SHARD_HAS("order_id", "$1", "$2") " ORDER BY due_at LIMIT 1",
+		2, {INT4OID, INT4OID}
 	};
 	TimestampTz due_at = DT_NOEND;
+	Datum		values[2] = {Int32GetDatum(shard.number),
+	Int32GetDatum(shard.of)};
 
 	pay_db_connect();
-	if (pay_db_run(&next, NULL, NULL) > 0)
+	if (pay_db_run(&next, values, NULL) > 0)
 		due_at = pay_db_time(0, 1);
 	pay_db_finish();
 	return due_at;

@@ -51,7 +51,8 @@ pay_psp_operator_push(const char *order_id, TimestampTz now)
 	TimestampTzGetDatum(now)};
 
 	if (pay_db_run(&push, values, NULL) > 0)
-		pay_wake_enqueued(pay_db_int64(0, 1), pay_db_int64(0, 2), now);
+		pay_wake_enqueued(order_id, pay_db_int64(0, 1), pay_db_int64(0, 2),
+						  now);
 }
 
 void

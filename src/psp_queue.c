@@ -18,25 +18,28 @@
  * All rows, so that one that nobody can take is not walked over twice.
  */
 int
-pay_psp_queue_read(int64 merchant_id, bool may_charge, int64 after, int max,
-				   PayQueueRow **rows)
+pay_psp_queue_read(PayShard shard, int64 merchant_id, bool may_charge,
+				   int64 after, int max, PayQueueRow **rows)
 {
 	static PayStatement read = {
 		"SELECT call_id, merchant_id, CASE WHEN state OPERATOR(pg_catalog.=) 'P'"
 		" AND ($4 OR next_operation OPERATOR(pg_catalog.=) 'Q' OR first_sent_at IS NOT NULL)"
 		" THEN due_at ELSE 'infinity' END FROM payments.psp_call_queue"
 		" WHERE merchant_id OPERATOR(pg_catalog.=) $1 AND call_id OPERATOR(pg_catalog.>) $2"
+		" AND " PAY_SHARD_HAS("order_id", "$5", "$6")
 		" ORDER BY merchant_id, call_id LIMIT $3",
-		4, {INT8OID, INT8OID, INT4OID, BOOLOID}
+		6, {INT8OID, INT8OID, INT4OID, BOOLOID, INT4OID, INT4OID}
 	};
 	MemoryContext caller = pay_db_connect();
-	Datum		values[4];
+	Datum		values[6];
 	int			n;
 
 	values[0] = Int64GetDatum(merchant_id);
 	values[1] = Int64GetDatum(after);
 	values[2] = Int32GetDatum(max);
 	values[3] = BoolGetDatum(may_charge);
+	values[4] = Int32GetDatum(shard.number);
+	values[5] = Int32GetDatum(shard.of);
 	n = pay_psp_queue_rows(caller, pay_db_run(&read, values, NULL), rows);
 	pay_db_finish();
 	return n;

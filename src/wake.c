@@ -27,8 +27,6 @@
 #include "wake.h"
 #include "worker_slot.h"
 
-#define PAY_WAKE_HINTS	64		/* of one transaction */
-
 /*
  * The outermost nesting level at which a call that is still there was queued;
  * 0 when there is none.  One number is enough: levels end in the reverse order
@@ -37,8 +35,12 @@
  */
 static int	queued_level = 0;
 
-/* The calls themselves, and what there was no room for. */
-static PayHint hints[PAY_WAKE_HINTS];
+/*
+ * The calls themselves, the hashes of their orders, and what there was no room
+ * for.
+ */
+static PayHint hints[PAY_KNOCK_HINTS];
+static uint32 hashes[PAY_KNOCK_HINTS];
 static int	n_hints = 0;
 static PayHintLoss loss = {PAY_HINT_NONE, 0};
 
@@ -84,15 +86,19 @@ pay_wake_available(void)
 }
 
 void
-pay_wake_enqueued(int64 call_id, int64 merchant_id, TimestampTz due_at)
+pay_wake_enqueued(const char *order_id, int64 call_id, int64 merchant_id,
+				  TimestampTz due_at)
 {
 	int			level = GetCurrentTransactionNestLevel();
 	PayHint		hint = {call_id, due_at, merchant_id};
 
 	if (queued_level == 0 || queued_level > level)
 		queued_level = level;
-	if (n_hints < PAY_WAKE_HINTS)
+	if (n_hints < PAY_KNOCK_HINTS)
+	{
+		hashes[n_hints] = pay_shard_hash(order_id);
 		hints[n_hints++] = hint;
+	}
 	else
 		pay_hint_lose(&loss, call_id);
 }
@@ -132,8 +138,8 @@ at_transaction_end(XactEvent event, void *arg)
 		else if (event == XACT_EVENT_PREPARE)
 			pay_worker_slot_knock_prepared(MyDatabaseId);
 		else
-			pay_worker_slot_knock(MyDatabaseId, hints, n_hints, loss,
-								  extension_changed || look);
+			pay_worker_slot_knock(MyDatabaseId, hints, hashes, n_hints,
+								  loss, extension_changed || look);
 		if (extension_changed)
 			pay_worker_slot_knock_launcher();
 		for (int i = 0; settled_buckets != 0; i++, settled_buckets >>= 1)

@@ -19,13 +19,13 @@ extern void pay_wake_register(void);
 extern bool pay_wake_available(void);
 
 /*
- * This transaction queued a call, or made one due: the worker of this database
- * gets a hint when it commits.
+ * This transaction queued a call, or made one due: the worker that looks after
+ * its order gets a hint when it commits.
  */
-extern void pay_wake_enqueued(int64 call_id, int64 merchant_id,
-							  TimestampTz due_at);
+extern void pay_wake_enqueued(const char *order_id, int64 call_id,
+							  int64 merchant_id, TimestampTz due_at);
 
-/* The worker takes a turn when this commits: something is to be looked at. */
+/* Workers take a turn when this commits: something is to be looked at. */
 extern void pay_wake_look(void);
 
 /*

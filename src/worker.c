@@ -1,6 +1,6 @@
 /*
  * worker.c
- *		The worker of one database: the process that talks to the PSP.
+ *		A worker of one database: the process that talks to the PSP.
  *
  * One thread of control, one loop: wait for something to happen, move the
  * network, and when there are results to save or calls to claim take a turn,
@@ -40,6 +40,7 @@ static volatile sig_atomic_t skip_drain = false;
 static WaitEventSet *wait_set = NULL;
 
 static void set_up(PayWorker *worker, int slot_no);
+static void set_name(PayWorker *worker);
 static void leave(int code, Datum arg);
 static void handle_shutdown(SIGNAL_ARGS);
 static void handle_cancel(SIGNAL_ARGS);
@@ -87,8 +88,7 @@ payments_worker_main(Datum main_arg)
 	pay_secret_forget();
 	pay_worker_log_left_out(&worker, true);
 	ereport(LOG,
-			(errmsg("payments worker for database \"%s\" stops%s%s",
-					worker.slot->database,
+			(errmsg("%s stops%s%s", worker.name,
 					worker.gone[0] ? ": " : "", worker.gone),
 			 errhidestmt(true)));
 	proc_exit(1);
@@ -108,9 +108,10 @@ set_up(PayWorker *worker, int slot_no)
 
 	worker->slot_no = slot_no;
 	worker->slot = pay_worker_slot(slot_no);
-	if (!pay_worker_slot_attach(slot_no))
+	if (!pay_worker_slot_attach(slot_no, &worker->shard))
 		proc_exit(1);
 	before_shmem_exit(leave, Int32GetDatum(slot_no));
+	set_name(worker);
 
 	worker->context = AllocSetContextCreate(TopMemoryContext,
 											"payments worker",
@@ -132,6 +133,19 @@ set_up(PayWorker *worker, int slot_no)
 	pay_worker_queue_start(worker);
 	pay_worker_send_open(worker);
 	build_wait_set();
+}
+
+static void
+set_name(PayWorker *worker)
+{
+	char		shard[40] = "";
+
+	if (worker->shard.of > 1)
+		snprintf(shard, sizeof(shard), ", shard %d of %d",
+				 worker->shard.number, worker->shard.of);
+	snprintf(worker->name, sizeof(worker->name),
+			 "payments worker for database \"%s\"%s",
+			 worker->slot->database, shard);
 }
 
 static void
@@ -273,7 +287,7 @@ reload(PayWorker *worker)
 {
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
-	pay_worker_pin_settings();
+	pay_worker_pin_settings(worker);
 	pay_secret_forget();
 	pay_worker_arming_reload(worker);
 	worker->problem[0] = '\0';

@@ -1,6 +1,6 @@
 /*
  * worker.h
- *		The worker of one database, and what its files share.
+ *		A worker of one database, and what its files share.
  *
  *		worker.c		the process: start, loop, reload, drain
  *		worker_start.c	connecting, settings, the extension, the epoch
@@ -38,6 +38,9 @@
 
 #define PAY_NEVER	INT64_MAX	/* for times of pay_clock_ms */
 
+/* Room for: payments worker for database "...", shard 7 of 8 */
+#define PAY_WORKER_NAME	(NAMEDATALEN + 60)
+
 /* How often to look while transactions are prepared, in milliseconds */
 #define PAY_PREPARED_SWEEP	1000
 
@@ -45,6 +48,8 @@ typedef struct PayWorker
 {
 	int			slot_no;
 	PayWorkerSlot *slot;
+	PayShard	shard;			/* whose calls it looks after */
+	char		name[PAY_WORKER_NAME];	/* for messages */
 	Oid			extension;
 	int64		epoch;
 	MemoryContext context;		/* claims live below it */
@@ -130,9 +135,11 @@ extern PGDLLEXPORT void payments_worker_main(Datum main_arg);
 
 /* worker_start.c */
 extern void pay_worker_connect(PayWorker *worker);
-extern void pay_worker_pin_settings(void);
+extern void pay_worker_pin_settings(const PayWorker *worker);
 extern bool pay_worker_check_extension(PayWorker *worker);
 extern void pay_worker_begin_epoch(PayWorker *worker);
+extern int	pay_worker_adopt(PayWorker *worker, TimestampTz now,
+							 int64 *settle_us);
 
 /* worker_turn.c */
 extern volatile sig_atomic_t pay_worker_may_cancel;
@@ -195,7 +202,7 @@ extern bool pay_worker_send_reload(PayWorker *worker);
 extern void pay_worker_send(PayWorker *worker, PayClaim *claim);
 extern bool pay_worker_receive(PayWorker *worker);
 extern void pay_worker_give_up(PayWorker *worker);
-extern int	pay_worker_send_capacity(void);
+extern int	pay_worker_send_capacity(const PayWorker *worker);
 extern long pay_worker_send_timeout_ms(void);
 extern int	pay_worker_send_fds(int fds[2]);
 

@@ -30,6 +30,7 @@
 #include "arming.h"
 #include "clock.h"
 #include "db.h"
+#include "psp_epoch.h"
 #include "secret.h"
 #include "token.h"
 #include "worker.h"
@@ -85,7 +86,7 @@ pay_worker_arming_start(PayWorker *worker, TimestampTz asked_at)
 	CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
 
 	old = MemoryContextSwitchTo(worker->context);
-	n_in_doubt = pay_psp_call_in_doubt(worker->epoch, asked_at, &in_doubt);
+	n_in_doubt = pay_psp_epoch_in_doubt(worker->shard, asked_at, &in_doubt);
 	if (n_in_doubt > 0)
 	{
 		asked = palloc0(sizeof(bool) * n_in_doubt);
@@ -97,7 +98,10 @@ pay_worker_arming_start(PayWorker *worker, TimestampTz asked_at)
 				 n_in_doubt);
 	}
 	else
+	{
 		worker->asking_until = PAY_NEVER;
+		pay_worker_slot_asked(worker->slot_no);
+	}
 	MemoryContextSwitchTo(old);
 }
 
@@ -270,14 +274,13 @@ follow_promotion(PayWorker *worker)
 	if (wrong == NULL && strcmp(token.digest, arming.token_digest) == 0)
 		strlcpy(why, "was promoted, and the old primary's token is still there",
 				sizeof(why));
-	else if (worker->asking[0] != '\0')
+	else if (!pay_worker_slot_all_asked(worker->slot->database))
 		strlcpy(why, "was promoted, and asks about what was open first",
 				sizeof(why));
 	else if (pay_arming_try(&arming, true, "was promoted", ACTOR))
 	{
 		ereport(LOG,
-				(errmsg("payments worker for database \"%s\" arms it after a promotion",
-						worker->slot->database),
+				(errmsg("%s arms it after a promotion", worker->name),
 				 errhidestmt(true)));
 		changed = true;
 		worker->arming_at = 0;
@@ -342,18 +345,18 @@ stop_asking(PayWorker *worker)
 {
 	if (n_asked == n_in_doubt)
 		ereport(LOG,
-				(errmsg("payments worker for database \"%s\" has asked about all calls in doubt: %d",
-						worker->slot->database, n_in_doubt),
+				(errmsg("%s has asked about all calls in doubt: %d",
+						worker->name, n_in_doubt),
 				 errhidestmt(true)));
 	else
 		ereport(WARNING,
-				(errmsg("payments worker for database \"%s\" charges again, with calls in doubt that could not be asked about: %d of %d",
-						worker->slot->database, n_in_doubt - n_asked,
-						n_in_doubt),
+				(errmsg("%s charges again, with calls in doubt that could not be asked about: %d of %d",
+						worker->name, n_in_doubt - n_asked, n_in_doubt),
 				 errhint("See payments.open_calls."),
 				 errhidestmt(true)));
 	worker->asking[0] = '\0';
 	worker->asking_until = PAY_NEVER;
+	pay_worker_slot_asked(worker->slot_no);
 	look_for_withheld();
 }
 
@@ -366,14 +369,12 @@ say(PayWorker *worker, const char *reason)
 	strlcpy(worker->disarmed, reason, sizeof(worker->disarmed));
 	if (reason[0] != '\0')
 		ereport(LOG,
-				(errmsg("payments worker for database \"%s\" sends only queries: %s",
-						worker->slot->database, reason),
+				(errmsg("%s sends only queries: %s", worker->name, reason),
 				 errhint("If this is the server that is meant to charge, call payments.arm."),
 				 errhidestmt(true)));
 	else
 		ereport(LOG,
-				(errmsg("payments worker for database \"%s\" sends charges again",
-						worker->slot->database),
+				(errmsg("%s sends charges again", worker->name),
 				 errhidestmt(true)));
 }
 

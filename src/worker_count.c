@@ -163,7 +163,7 @@ code_label(int i)
  * What people see
  */
 
-/* payments.worker_counters: a row for each counter of each database. */
+/* payments.worker_counters: a row for each counter of each worker. */
 Datum
 payments_worker_counters(PG_FUNCTION_ARGS)
 {
@@ -184,18 +184,19 @@ payments_worker_counters(PG_FUNCTION_ARGS)
 			{
 				uint64		value =
 				pg_atomic_read_u64(&stats->counters[groups[g].first + i]);
-				bool		nulls[4] = {false};
-				Datum		values[4];
+				bool		nulls[5] = {false};
+				Datum		values[5];
 
 				if (value == 0 && groups[g].only_used)
 					continue;
 				values[0] = DirectFunctionCall1(namein,
 												CStringGetDatum(slot.database));
-				values[1] = CStringGetTextDatum(groups[g].name);
-				nulls[2] = groups[g].label == NULL;
-				if (!nulls[2])
-					values[2] = CStringGetTextDatum(groups[g].label(i));
-				values[3] = Int64GetDatum((int64) value);
+				values[1] = Int32GetDatum(slot.shard.number);
+				values[2] = CStringGetTextDatum(groups[g].name);
+				nulls[3] = groups[g].label == NULL;
+				if (!nulls[3])
+					values[3] = CStringGetTextDatum(groups[g].label(i));
+				values[4] = Int64GetDatum((int64) value);
 				tuplestore_putvalues(result->setResult, result->setDesc,
 									 values, nulls);
 			}
@@ -231,17 +232,18 @@ payments_worker_histograms(PG_FUNCTION_ARGS)
 			for (int b = 0; b < PAY_HISTOGRAM_BUCKETS; b++)
 			{
 				int64		limit_us = pay_histogram_limit_us(b);
-				bool		nulls[5] = {false};
-				Datum		values[5];
+				bool		nulls[6] = {false};
+				Datum		values[6];
 
 				count += pg_atomic_read_u64(&histogram->buckets[b]);
 				values[0] = DirectFunctionCall1(namein,
 												CStringGetDatum(slot.database));
-				values[1] = CStringGetTextDatum(pay_histogram_name(h));
-				nulls[2] = limit_us == 0;
-				values[2] = Int64GetDatum(limit_us);
-				values[3] = Int64GetDatum((int64) count);
-				values[4] = Int64GetDatum((int64) sum_us);
+				values[1] = Int32GetDatum(slot.shard.number);
+				values[2] = CStringGetTextDatum(pay_histogram_name(h));
+				nulls[3] = limit_us == 0;
+				values[3] = Int64GetDatum(limit_us);
+				values[4] = Int64GetDatum((int64) count);
+				values[5] = Int64GetDatum((int64) sum_us);
 				tuplestore_putvalues(result->setResult, result->setDesc,
 									 values, nulls);
 			}

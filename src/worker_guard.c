@@ -110,8 +110,8 @@ say(PayWorker *worker, const char *problem)
 	{
 		if (pay_worker_may_log(worker, PAY_LOG_SCHEMA, problem))
 			ereport(LOG,
-					(errmsg("payments worker for database \"%s\" holds: the schema is not as it was recorded",
-							worker->slot->database),
+					(errmsg("%s holds: the schema is not as it was recorded",
+							worker->name),
 					 errdetail("%s", problem),
 					 errhint("See payments.schema_problems()."),
 					 errhidestmt(true)));
@@ -121,8 +121,8 @@ say(PayWorker *worker, const char *problem)
 		told_fingerprint = true;
 		if (pay_worker_may_log(worker, PAY_LOG_SCHEMA, "as recorded"))
 			ereport(LOG,
-					(errmsg("payments worker for database \"%s\": the schema is as it was recorded, fingerprint %s",
-							worker->slot->database, pay_schema_fingerprint()),
+					(errmsg("%s: the schema is as it was recorded, fingerprint %s",
+							worker->name, pay_schema_fingerprint()),
 					 errhidestmt(true)));
 	}
 }

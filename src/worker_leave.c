@@ -82,8 +82,8 @@ pay_worker_abandon(PayWorker *worker)
 						 result->claim->call_id);
 	}
 	ereport(WARNING,
-			(errmsg("payments worker for database \"%s\" leaves %d calls without a result: %s",
-					worker->slot->database, n, worker->gone),
+			(errmsg("%s leaves %d calls without a result: %s",
+					worker->name, n, worker->gone),
 			 errdetail("Calls%s: %s.", n > MAX_NAMED ? ", the first" : "",
 					   ids.data),
 			 errhint("The next run asks about them."),

@@ -84,8 +84,8 @@ pay_worker_log_left_out(const PayWorker *worker, bool at_once)
 			continue;
 		if (class->left_out > 0)
 			ereport(LOG,
-					(errmsg("payments worker for database \"%s\": %d more messages about %s were left out",
-							worker->slot->database, class->left_out, names[i]),
+					(errmsg("%s: %d more messages about %s were left out",
+							worker->name, class->left_out, names[i]),
 					 errhidestmt(true)));
 		class->left_out = 0;
 		class->began_at = 0;

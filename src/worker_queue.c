@@ -49,16 +49,19 @@ static int64 prepared_at = 0;	/* when to look at prepared transactions */
 static uint32 prepared = 0;		/* those that were there */
 static int64 recall_at = 0;		/* when a deposit is to be asked about */
 static uint64 turn_no = 0;
+static uint64 inherited_in_turn = 0;
 
 static void add(int64 merchant_id, int64 call_id, TimestampTz due_at,
 				TimestampTz now);
 static int64 clock_of(TimestampTz due_at, TimestampTz now);
 static bool mark_prepared(PayWorker *worker, bool value);
+static void mark_inherits(PayWorker *worker, bool value);
 static void look_for_prepared(PayWorker *worker, int64 clock);
 static void sweep(PayWorker *worker, int64 clock);
 static void learn_merchants(PayWorker *worker);
-static void recall_deposits(TimestampTz now, int64 clock);
-static void read_table(TimestampTz now);
+static void inherit(PayWorker *worker, TimestampTz now, int64 clock);
+static void recall_deposits(PayWorker *worker, TimestampTz now, int64 clock);
+static void read_table(PayWorker *worker, TimestampTz now);
 static int64 may_go(void *arg, int64_t merchant_id, int64_t call_id,
 					int64_t now);
 static const PayMerchantKeys *keys_of(int64 merchant_id);
@@ -139,6 +142,8 @@ pay_worker_queue_next_at(PayWorker *worker)
 	if (worker->slot->prepared)
 		prepared_at = Min(prepared_at, now + PAY_PREPARED_SWEEP);
 
+	if (worker->slot->inherits)
+		return now;
 	if (forget_at != PAY_SCHEDULE_NEVER)
 		sweep_at = Min(sweep_at, Max(forget_at, swept_at + FORGET_DELAY));
 	return Min(Min(next, sweep_at), Min(prepared_at, recall_at));
@@ -166,6 +171,8 @@ pay_worker_queue_forget(PayWorker *worker)
 	pay_worker_queue_sweep(worker);
 	recall_at = 0;
 	mark_prepared(worker, true);
+	if (inherited_in_turn == turn_no)
+		mark_inherits(worker, true);
 }
 
 /*
@@ -185,6 +192,8 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 	turn_no++;
 	if (pay_worker_flow_turn(worker))
 		pay_schedule_release_all(schedule);
+	if (worker->slot->inherits)
+		inherit(worker, now, clock);
 	if (clock >= prepared_at)
 		look_for_prepared(worker, clock);
 	if (clock >= sweep_at)
@@ -192,8 +201,8 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 	else if (!merchants_known)
 		learn_merchants(worker);
 	if (clock >= recall_at)
-		recall_deposits(now, clock);
-	read_table(now);
+		recall_deposits(worker, now, clock);
+	read_table(worker, now);
 
 	n = pay_schedule_pick(schedule, clock, limit, picks, may_go, worker);
 	for (int i = 0; i < n; i++)
@@ -212,6 +221,30 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 	if (n_claims < n)
 		look_after(wanted, n, now);
 	return n_claims;
+}
+
+/*
+ * A worker has left that divided the calls differently: take over what it left
+ * in flight of this shard, and look for what it gave back.  Charges do not wait
+ * for that, as they do when a run begins: these calls were nobody's doubt yet.
+ */
+static void
+inherit(PayWorker *worker, TimestampTz now, int64 clock)
+{
+	int64		settle_us;
+
+	inherited_in_turn = turn_no;
+	mark_inherits(worker, false);	/* who leaves from here on sets it again */
+	(void) pay_worker_adopt(worker, now, &settle_us);
+	sweep_at = clock;
+}
+
+static void
+mark_inherits(PayWorker *worker, bool value)
+{
+	SpinLockAcquire(&worker->slot->mutex);
+	worker->slot->inherits = value;
+	SpinLockRelease(&worker->slot->mutex);
 }
 
 /*
@@ -285,20 +318,20 @@ learn_merchants(PayWorker *worker)
  * about them, some at a time, so that there is always room for others.
  */
 static void
-recall_deposits(TimestampTz now, int64 clock)
+recall_deposits(PayWorker *worker, TimestampTz now, int64 clock)
 {
 	PayQueueRow *rows;
-	int			n = pay_psp_deposit_recall(now, RECALLS, &rows);
+	int			n = pay_psp_deposit_recall(worker->shard, now, RECALLS, &rows);
 
 	for (int i = 0; i < n; i++)
 		add(rows[i].merchant_id, rows[i].call_id, rows[i].due_at, now);
-	recall_at = clock_of(pay_psp_deposit_next(), now);
+	recall_at = clock_of(pay_psp_deposit_next(worker->shard), now);
 	recall_at = Max(recall_at, clock + RECALL_DELAY);
 }
 
 /* Some of what waits in the table, one merchant after the other. */
 static void
-read_table(TimestampTz now)
+read_table(PayWorker *worker, TimestampTz now)
 {
 	int64		merchant_id;
 	int64		after;
@@ -308,7 +341,8 @@ read_table(TimestampTz now)
 	{
 		PayQueueRow *found;
 		bool		may_charge = keys_of(merchant_id)->may_charge;
-		int			n = pay_psp_queue_read(merchant_id, may_charge, after,
+		int			n = pay_psp_queue_read(worker->shard, merchant_id,
+										   may_charge, after,
 										   PAY_SCHEDULE_READ, &found);
 		PayScheduleRow *rows = palloc(sizeof(PayScheduleRow) * Max(n, 1));
 

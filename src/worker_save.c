@@ -78,7 +78,7 @@ static void count(PayWorker *worker, PayWorkerCounter counter, int n);
 int
 pay_worker_room(const PayWorker *worker)
 {
-	return Max(pay_worker_send_capacity() - worker->in_flight -
+	return Max(pay_worker_send_capacity(worker) - worker->in_flight -
 			   worker->n_put_off, 0);
 }
 

@@ -42,7 +42,8 @@ static Client former;			/* gets no new requests */
 static PayClaim *in_flight[PAY_MAX_IN_FLIGHT];
 static int	reserved_fds = 0;
 
-static bool open_client(Client *client, const char **error);
+static bool open_client(PayWorker *worker, Client *client,
+						const char **error);
 static int	reserve_fds(int n);
 static const char *start_request(PayClaim *claim, int tag,
 								 const char *authorization);
@@ -57,7 +58,7 @@ pay_worker_send_open(PayWorker *worker)
 {
 	const char *error;
 
-	if (!open_client(&current, &error))
+	if (!open_client(worker, &current, &error))
 		ereport(ERROR,
 				(errmsg("could not prepare requests to the PSP: %s", error)));
 }
@@ -70,17 +71,18 @@ pay_worker_send_open(PayWorker *worker)
 bool
 pay_worker_send_reload(PayWorker *worker)
 {
+	int			share = pay_shard_share(worker->shard, pay_guc_max_in_flight);
 	Client		new;
 	const char *error;
 
 	if (former.http != NULL ||
 		(current.connect_timeout == pay_guc_connect_timeout &&
 		 strcmp(current.ca_file, pay_guc_toss_ca_file) == 0 &&
-		 (current.capacity == pay_guc_max_in_flight ||
-		  current.capacity == reserve_fds(pay_guc_max_in_flight))))
+		 (current.capacity == share ||
+		  current.capacity == reserve_fds(share))))
 		return false;
 
-	if (!open_client(&new, &error))
+	if (!open_client(worker, &new, &error))
 	{
 		if (pay_worker_may_log(worker, PAY_LOG_SETTINGS, error))
 			ereport(WARNING,
@@ -94,11 +96,12 @@ pay_worker_send_reload(PayWorker *worker)
 }
 
 static bool
-open_client(Client *client, const char **error)
+open_client(PayWorker *worker, Client *client, const char **error)
 {
 	PayHttpOptions options = {0};
 
-	client->capacity = reserve_fds(pay_guc_max_in_flight);
+	client->capacity = reserve_fds(pay_shard_share(worker->shard,
+												   pay_guc_max_in_flight));
 	client->connect_timeout = pay_guc_connect_timeout;
 	strlcpy(client->ca_file, pay_guc_toss_ca_file, sizeof(client->ca_file));
 
@@ -132,7 +135,7 @@ reserve_fds(int n)
 			reserved_fds--;
 		}
 		ereport(LOG,
-				(errmsg("payments worker uses %d of %d payments.max_in_flight: there are not enough file descriptors",
+				(errmsg("payments worker uses %d of its %d payments.max_in_flight: there are not enough file descriptors",
 						Max(reserved_fds, 1), n),
 				 errhint("Raise max_files_per_process."),
 				 errhidestmt(true)));
@@ -141,9 +144,10 @@ reserve_fds(int n)
 }
 
 int
-pay_worker_send_capacity(void)
+pay_worker_send_capacity(const PayWorker *worker)
 {
-	return Min(current.capacity, pay_guc_max_in_flight);
+	return Min(current.capacity,
+			   pay_shard_share(worker->shard, pay_guc_max_in_flight));
 }
 
 int

@@ -1,9 +1,9 @@
 /*
  * worker_slot.h
- *		Shared memory: one slot per database that is served.
+ *		Shared memory: one slot per worker, which is a database and a shard.
  *
- * The launcher gives a slot to a database; the worker fills it; backends read
- * it and knock at it.  Everything above the counters is guarded by the slot's
+ * The launcher gives a slot to a database's shard; the worker fills it; backends
+ * read it and knock at it.  Everything above the counters is guarded by the slot's
  * spinlock, under which nothing is called that could fail.  What is stored is
  * true of the server, never private to a process: a process is known by its
  * number, so a stale one costs a needless wake-up and nothing else.
@@ -22,8 +22,12 @@
 
 #include "compat.h"
 #include "hint.h"
+#include "shard.h"
 
-#define PAY_WORKER_SLOTS	8
+#define PAY_DATABASES		8
+#define PAY_SHARDS			8	/* of a database */
+#define PAY_WORKER_SLOTS	(PAY_DATABASES * PAY_SHARDS)
+#define PAY_KNOCK_HINTS		64	/* that a transaction hands over */
 #define PAY_WAITER_BUCKETS	64
 #define PAY_REASON_SIZE		256
 #define PAY_REASON_ERROR	"ended with an error: see the server's log"
@@ -53,18 +57,21 @@ typedef struct PayWorkerSlot
 {
 	slock_t		mutex;
 	char		database[NAMEDATALEN];	/* "" when the slot is free */
+	PayShard	shard;			/* of how many changes between two workers */
 	Oid			dboid;			/* valid while a worker is connected */
 	ProcNumber	procno;
 	pid_t		pid;			/* 0 when there is no worker */
 	bool		pending;		/* there are hints that were not taken */
 	bool		look;			/* a turn is asked for */
 	bool		prepared;		/* a prepared transaction may queue some */
+	bool		inherits;		/* who left may have left calls of this shard */
 	bool		began_epoch;	/* since the server was started */
 	Oid			books_database; /* whose it was (worker_reconcile.c) */
 	Oid			books_extension;
+	bool		has_asked;		/* about all that was in doubt when it began */
 	PayWorkerState state;
 	char		reason[PAY_REASON_SIZE];	/* "" when there is none */
-	int64		epoch;
+	int64		epoch;			/* 0: has not begun; the last one's stays */
 	int			in_flight;
 	TimestampTz started_at;
 	TimestampTz last_turn_at;
@@ -91,9 +98,13 @@ extern PayWorkerShared *pay_worker_shared;
 /* Ask for the memory; only while preloading. */
 extern void pay_worker_slot_init(void);
 
-/* Slots by name and by number; -1 when there is none. */
-extern int	pay_worker_slot_find(const char *database);
-extern int	pay_worker_slot_assign(const char *database);
+/*
+ * The launcher: slots by name and number of the shard, -1 when there is none;
+ * and into how many shards the next worker of one is to divide the calls.
+ */
+extern int	pay_worker_slot_find(const char *database, int shard);
+extern int	pay_worker_slot_assign(const char *database, int shard);
+extern void pay_worker_slot_divide(int n, int shards);
 extern void pay_worker_slot_release(int n);
 extern PayWorkerSlot *pay_worker_slot(int n);
 
@@ -101,20 +112,34 @@ extern PayWorkerSlot *pay_worker_slot(int n);
 extern void pay_worker_slot_read(int n, PayWorkerSlot *copy);
 
 /*
- * The worker: take the slot (false: another process has it), say what is going
- * on, and leave it at exit.
+ * The worker: take the slot (false: another process has it), with the shard that
+ * it is for as long as the process lives; say what is going on, and leave it at
+ * exit.
  */
-extern bool pay_worker_slot_attach(int n);
+extern bool pay_worker_slot_attach(int n, PayShard *shard);
 extern void pay_worker_slot_connected(int n, Oid dboid);
+extern void pay_worker_slot_began(int n, int64 epoch);
+extern void pay_worker_slot_asked(int n);
 extern void pay_worker_slot_report(int n, PayWorkerState state,
 								   const char *reason);
 extern void pay_worker_slot_leave(int n, const char *reason);
 
 /*
- * Knock at the worker of a database, or at the launcher if it has none: with
- * hints, perhaps asking for a turn, or because a transaction was prepared.
+ * The epochs of a database's workers that live, at most PAY_SHARDS of them;
+ * whether all workers that it is to have are there, and have asked about what
+ * was in doubt.
  */
-extern void pay_worker_slot_knock(Oid dboid, const PayHint *hints, int n,
+extern int	pay_worker_slot_epochs(Oid dboid, int64 *epochs);
+extern bool pay_worker_slot_all_asked(const char *database);
+
+/*
+ * Knock at the workers of a database, or at the launcher for those that are not
+ * there: each gets the hints of its shard (at most PAY_KNOCK_HINTS in all, with
+ * the hashes of their orders); all are perhaps asked for a turn, or told that a
+ * transaction was prepared.
+ */
+extern void pay_worker_slot_knock(Oid dboid, const PayHint *hints,
+								  const uint32 *hashes, int n,
 								  PayHintLoss loss, bool look);
 extern void pay_worker_slot_knock_prepared(Oid dboid);
 extern void pay_worker_slot_knock_launcher(void);

@@ -31,6 +31,7 @@
 #include "db.h"
 #include "fault.h"
 #include "order_history.h"
+#include "psp_epoch.h"
 #include "worker.h"
 
 /*
@@ -47,7 +48,6 @@ static const struct
 }			pinned[] =
 
 {
-	{"application_name", "payments worker"},
 	{"search_path", "pg_catalog, pg_temp"},
 	{"default_transaction_isolation", "read committed"},
 	{"default_transaction_read_only", "off"},
@@ -77,7 +77,6 @@ static PayWorker *connecting = NULL;
 static void connect_to_database(PayWorker *worker);
 static void note_refusal(ErrorData *error);
 static bool find_extension(Oid *oid, char *version, size_t size);
-static bool orphans_are_foreign(PayWorker *worker);
 pg_noreturn static void give_up(PayWorker *worker);
 
 /*
@@ -90,7 +89,7 @@ pay_worker_connect(PayWorker *worker)
 	bool		usable;
 
 	connect_to_database(worker);
-	pay_worker_pin_settings();
+	pay_worker_pin_settings(worker);
 	pay_order_actor = "payments worker";
 
 	/* Whoever creates the extension or queues a call after this look knocks. */
@@ -162,8 +161,14 @@ note_refusal(ErrorData *error)
  * before it is durable needs synchronous_commit.
  */
 void
-pay_worker_pin_settings(void)
+pay_worker_pin_settings(const PayWorker *worker)
 {
+	char		name[NAMEDATALEN] = "payments worker";
+
+	if (worker->shard.of > 1)
+		snprintf(name, sizeof(name), "payments worker, shard %d of %d",
+				 worker->shard.number, worker->shard.of);
+	SetConfigOption("application_name", name, PGC_SUSET, PGC_S_OVERRIDE);
 	for (int i = 0; i < lengthof(pinned); i++)
 		SetConfigOption(pinned[i].name, pinned[i].value,
 						PGC_SUSET, PGC_S_OVERRIDE);
@@ -264,12 +269,11 @@ pay_worker_begin_epoch(PayWorker *worker)
 	/* an epoch matters on this machine only: wait for no standby */
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-	settle_us = orphans_are_foreign(worker) ?
-		pay_guc_request_timeout * INT64_C(1000) : SETTLE_LOCAL_US;
 	now = GetCurrentTimestamp();
-	worker->epoch = pay_psp_call_begin_epoch(now, settle_us, &orphans);
-	PAY_FAULT("epoch-drawn");
+	orphans = pay_worker_adopt(worker, now, &settle_us);
 	pay_worker_arming_start(worker, now + settle_us);
+	worker->epoch = pay_psp_epoch_draw(worker->shard, now);
+	PAY_FAULT("epoch-drawn");
 	pay_worker_reconcile_start(worker, now + settle_us);
 	pay_worker_books_start(worker);
 	PopActiveSnapshot();
@@ -281,39 +285,30 @@ pay_worker_begin_epoch(PayWorker *worker)
 	pgstat_report_activity(STATE_IDLE, NULL);
 	PAY_FAULT("epoch-begun");
 
-	SpinLockAcquire(&worker->slot->mutex);
-	worker->slot->epoch = worker->epoch;
-	worker->slot->began_epoch = true;
-	SpinLockRelease(&worker->slot->mutex);
+	pay_worker_slot_began(worker->slot_no, worker->epoch);
 	pay_worker_reconcile_started(worker);
-
 	ereport(LOG,
-			(errmsg("payments worker for database \"%s\" has started: run " INT64_FORMAT ", calls left in flight: %d",
-					worker->slot->database, worker->epoch, orphans),
+			(errmsg("%s has started: run " INT64_FORMAT ", calls left in flight: %d",
+					worker->name, worker->epoch, orphans),
 			 errhidestmt(true)));
 }
 
 /*
- * Did the run before this one perhaps belong to another server?  So it did
- * when this one started as a standby or from a backup and no worker has run
- * here since, or when the last run was noted under another system identifier
- * (a dump and restore).
+ * Take over what runs that are over have left in flight of this shard, in a
+ * transaction; says how many calls, and after what time they are asked about.
+ * They may belong to another server when this one started as a standby or from a
+ * backup and no worker has run in this slot since, or when their run was noted
+ * under another system identifier (a dump and restore).
  */
-static bool
-orphans_are_foreign(PayWorker *worker)
+int
+pay_worker_adopt(PayWorker *worker, TimestampTz now, int64 *settle_us)
 {
-	static PayStatement read = {
-		"SELECT system_identifier FROM payments.worker_epoch"
-		" ORDER BY epoch DESC LIMIT 1",
-		0
-	};
-	bool		foreign = pay_worker_shared->was_standby &&
-	!worker->slot->began_epoch;
+	int64	   *epochs;
+	bool		foreign;
+	int			n = pay_psp_epoch_orphans(worker->shard, &epochs, &foreign);
 
-	pay_db_connect();
-	if (pay_db_run(&read, NULL, NULL) > 0 &&
-		pay_db_int64(0, 1) != (int64) GetSystemIdentifier())
-		foreign = true;
-	pay_db_finish();
-	return foreign;
+	foreign |= pay_worker_shared->was_standby && !worker->slot->began_epoch;
+	*settle_us = foreign ? pay_guc_request_timeout * INT64_C(1000) :
+		SETTLE_LOCAL_US;
+	return pay_psp_epoch_adopt(worker->shard, epochs, n, now + *settle_us);
 }

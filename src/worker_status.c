@@ -11,13 +11,13 @@
 
 #include "worker_slot.h"
 
-#define COLUMNS	14
+#define COLUMNS	16
 
 PG_FUNCTION_INFO_V1(payments_worker_slots);
 
 static void slot_row(PayWorkerSlot *slot, Datum *values, bool *nulls);
 
-/* payments.worker_slots: one row per database that has a slot. */
+/* payments.worker_slots: one row per slot that is used. */
 Datum
 payments_worker_slots(PG_FUNCTION_ARGS)
 {
@@ -45,6 +45,8 @@ slot_row(PayWorkerSlot *slot, Datum *values, bool *nulls)
 	int			i = 0;
 
 	values[i++] = DirectFunctionCall1(namein, CStringGetDatum(slot->database));
+	values[i++] = Int32GetDatum(slot->shard.number);
+	values[i++] = Int32GetDatum(slot->shard.of);
 	values[i++] = CStringGetTextDatum(pay_worker_state_name(slot->state));
 	nulls[i] = slot->reason[0] == '\0';
 	values[i++] = CStringGetTextDatum(slot->reason);

@@ -8,6 +8,9 @@
  * past its time counts as released.  So when it fails people are told once, and
  * it is tried again with the next sweep.  test/t/039_worker_upkeep.pl
  *
+ * Of several workers the first one does it, so that they are not in each other's
+ * way.
+ *
  * Snapshots take three steps, each after the other's commit: a round.  While
  * the ledger moves there is one every second, otherwise one every sweep.  The
  * last step of a round seals what is final by then, a bit in each transaction,
@@ -38,7 +41,8 @@ static void plan_next(PayWorker *worker, const PayTurn *turn);
 int64
 pay_worker_upkeep_at(const PayWorker *worker)
 {
-	if (worker->n_results > 0 || worker->n_put_off > 0 || worker->holding)
+	if (worker->shard.number > 0 ||
+		worker->n_results > 0 || worker->n_put_off > 0 || worker->holding)
 		return PAY_NEVER;
 	return worker->upkeep_at;
 }

@@ -120,7 +120,9 @@ SELECT 'I4 a new key without need', c.order_id
 UNION ALL
 SELECT 'I6 in flight under a run that is over', q.order_id
 	FROM payments.psp_call_queue q
-	WHERE q.state = 'S' AND q.epoch < (SELECT max(epoch) FROM payments.worker_epoch)
+	WHERE q.state = 'S' AND EXISTS (SELECT
+		FROM payments.worker_epoch o JOIN payments.worker_epoch n USING (shard, shards)
+		WHERE o.epoch = q.epoch AND n.epoch > o.epoch)
 
 -- The books, order by order
 UNION ALL

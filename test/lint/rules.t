@@ -10,7 +10,7 @@ use Test::More;
 # suffix matches.  A file includes headers of its own layer and of lower ones.
 # "pure" is the lowest and stands aside: no header of the server's or of SQL.
 my @layers = (
-	[ pure => qr/^(?:money|order_state|resolution|reconciliation|hint|schedule|call_queue|due_heap|bucket|breaker|(?:toss|http)(?:_.*)?)$/ ],
+	[ pure => qr/^(?:money|order_state|resolution|reconciliation|hint|shard|schedule|call_queue|due_heap|bucket|breaker|(?:toss|http)(?:_.*)?)$/ ],
 	[ entry => qr/_trigger$/ ],
 	[ domain =>
 		  qr/^(?:order|operator|psp|settle|ledger|zero_sum|wallet|event|guard|schema|arming|merchant)(?:_|$)/ ],
@@ -21,8 +21,9 @@ my @layers = (
 );
 my %height = (pure => 0, base => 1, domain => 2, entry => 3);
 
-# The parser of JSON is the server's, but it works in a program as well.
+# The parser of JSON and the hash are the server's, but work in a program as well.
 my %pure_may = (
+	shard => qr{^(?:postgres|postgres_fe|common/hashfn)\.h$},
 	map { $_ => qr{^(?:postgres|postgres_fe|compat|common/jsonapi|mb/pg_wchar)\.h$} } qw(toss_parse toss_json toss_list));
 
 my @banned = qw(strcpy strcat sprintf vsprintf gets strtok alloca system popen

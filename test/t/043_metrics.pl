@@ -38,27 +38,27 @@ my ($found, $problems) = read_openmetrics(metrics());
 is(join("\n", @$problems), '', 'it is OpenMetrics text');
 my %expected = (
 	'payments_build_info{database="shop",version="0.1"}' => 1,
-	'payments_worker_up{database="shop"}' => 1,
-	'payments_worker_state{database="shop",payments_worker_state="running"}' => 1,
-	'payments_worker_state{database="shop",payments_worker_state="holding"}' => 0,
-	'payments_worker_in_flight{database="shop"}' => 1,
-	'payments_worker_settled_total{database="shop"}' => 12,
-	'payments_worker_claimed_total{database="shop"}' => 14,
-	'payments_results_total{database="shop",meaning="approved"}' => 11,
-	'payments_results_total{database="shop",meaning="refused"}' => 1,
-	'payments_results_total{database="shop",meaning="no answer"}' => 1,
-	'payments_results_total{database="shop",meaning="busy"}' => 0,
-	'payments_actions_total{action="succeed",database="shop"}' => 11,
-	'payments_errors_total{code="REJECT_CARD_PAYMENT",database="shop"}' => 1,
+	'payments_worker_up{database="shop",shard="0"}' => 1,
+	'payments_worker_state{database="shop",payments_worker_state="running",shard="0"}' => 1,
+	'payments_worker_state{database="shop",payments_worker_state="holding",shard="0"}' => 0,
+	'payments_worker_in_flight{database="shop",shard="0"}' => 1,
+	'payments_worker_settled_total{database="shop",shard="0"}' => 12,
+	'payments_worker_claimed_total{database="shop",shard="0"}' => 14,
+	'payments_results_total{database="shop",meaning="approved",shard="0"}' => 11,
+	'payments_results_total{database="shop",meaning="refused",shard="0"}' => 1,
+	'payments_results_total{database="shop",meaning="no answer",shard="0"}' => 1,
+	'payments_results_total{database="shop",meaning="busy",shard="0"}' => 0,
+	'payments_actions_total{action="succeed",database="shop",shard="0"}' => 11,
+	'payments_errors_total{code="REJECT_CARD_PAYMENT",database="shop",shard="0"}' => 1,
 	'payments_calls_open{database="shop",kind="trying"}' => 1,
 	'payments_calls_open{database="shop",kind="dead"}' => 0,
 	'payments_calls_overdue_seconds{database="shop"}' => 0,
-	'payments_duration_seconds_count{database="shop",stage="total"}' => 12,
-	'payments_duration_seconds_bucket{database="shop",le="+Inf",stage="total"}' => 12,
+	'payments_duration_seconds_count{database="shop",shard="0",stage="total"}' => 12,
+	'payments_duration_seconds_bucket{database="shop",le="+Inf",shard="0",stage="total"}' => 12,
 );
 is($found->{$_} // 'nothing', $expected{$_}, $_) for sort keys %expected;
 is(scalar(grep { /^payments_alerts/ } keys %$found), 0, 'no alert');
-cmp_ok($found->{'payments_duration_seconds_sum{database="shop",stage="total"}'}, '>', 0, 'a sum');
+cmp_ok($found->{'payments_duration_seconds_sum{database="shop",shard="0",stage="total"}'}, '>', 0, 'a sum');
 $shop->release;
 $shop->wait_until_quiet;
 
@@ -68,7 +68,7 @@ $node->safe_psql('postgres', q(CREATE DATABASE "we""ird\shop"));
 $node->safe_psql($odd, 'CREATE EXTENSION payments');
 my ($other, $of_other) = read_openmetrics($node->safe_psql($odd, 'SELECT payments.metrics()'));
 is(join("\n", @$of_other), '', 'it is OpenMetrics text where no worker is');
-is($other->{q(payments_worker_up{database="we\"ird\\\\shop"})}, 0, 'with an odd name, and no worker');
+is($other->{q(payments_worker_up{database="we\"ird\\\\shop",shard="0"})}, 0, 'with an odd name, and no worker');
 is($other->{q(payments_alerts_active{alert="worker_down",database="we\"ird\\\\shop",severity="critical"})}, 1, 'which is an alert');
 
 # What Toss has and the books have not
@@ -99,7 +99,7 @@ cmp_ok(scalar(keys %{ scrape() }), '>', 150, 'which are many');
 $shop->configure('payments.databases' => '');
 $shop->poll_sql('SELECT count(*) FROM payments.worker_status', 0, 'no worker');
 my $now = scrape();
-is($now->{'payments_worker_up{database="shop"}'}, 0, 'no worker');
+is($now->{'payments_worker_up{database="shop",shard="0"}'}, 0, 'no worker');
 is($now->{'payments_alerts_active{alert="worker_down",database="shop",severity="critical"}'}, 1, 'an alert');
 $exporter->signal('TERM');
 $exporter->finish;

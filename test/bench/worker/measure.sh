@@ -29,10 +29,11 @@ note()
 	printf '\t%-24s %s\n' "$1" "$2"
 }
 
-# Seconds of CPU that a process used up to now
+# Seconds of CPU that processes used up to now
 cpu()
 {
-	awk -v hz="$ticks" '{ sub(/^.*\) /, ""); print ($12 + $13) / hz }' "/proc/$1/stat"
+	awk -v hz="$ticks" '{ sub(/^.*\) /, ""); sum += $12 + $13 } END { if (!NR) exit 1; print sum / hz }' \
+		$(printf '/proc/%s/stat ' "$@")
 }
 
 wal()
@@ -52,7 +53,7 @@ wait_for_worker()
 	local i state
 
 	for ((i = 0; i < 300; i++)); do
-		state=$(sql -c 'SELECT state FROM payments.worker_status WHERE pid IS NOT NULL')
+		state=$(sql -c 'SELECT DISTINCT state FROM payments.worker_status WHERE pid IS NOT NULL')
 		[ "${state:-gone}" != "$1" ] || return 0
 		sleep 0.1
 	done
@@ -71,7 +72,7 @@ worker_back()
 	sql -c 'ALTER SYSTEM RESET payments.databases' -c 'SELECT pg_reload_conf()' >>"$files/log"
 }
 
-worker_pid()
+worker_pids()
 {
 	sql -c 'SELECT pid FROM payments.worker_status WHERE pid IS NOT NULL'
 }
@@ -100,19 +101,20 @@ wait_until_settled()
 # drain WHAT N: from the first claim of the worker's run until all is settled
 drain()
 {
-	local n lsn worker toss used rate
+	local n lsn epoch toss used rate
 
 	n=$(sql -c 'SELECT count(*) FROM payments.psp_call_queue')
 	toss=$(<"$SHOP_DIR/toss/pid")
 	used=$(cpu "$toss")
 	lsn=$(wal)
+	epoch=$(sql -c 'SELECT max(epoch) FROM payments.worker_epoch')
 	worker_back
 	wait_until_settled
-	worker=$(worker_pid)
 	rate=$(sql -c "SELECT $n / extract(epoch FROM clock_timestamp() - min(claimed_at)) FROM payments.psp_attempt
-		WHERE epoch = (SELECT max(epoch) FROM payments.worker_epoch)")
+		WHERE epoch > $epoch")
 	note "$1-rate" "$(calc "$rate")"
-	note "$1-cpu" "$(calc "$(cpu "$worker") / $n * 1e6")"
+	# shellcheck disable=SC2046
+	note "$1-cpu" "$(calc "$(cpu $(worker_pids)) / $n * 1e6")"
 	note "$1-wal" "$(calc "($(wal) - $lsn) / $n")"
 	note "$1-toss" "$(calc "($(cpu "$toss") - $used) / $n * 1e6")"
 }
@@ -153,11 +155,11 @@ measure_backlog()
 	local i order since n lsn started used worker ended
 
 	wait_for_worker running
-	worker=$(worker_pid)
+	mapfile -t worker < <(worker_pids)
 	sleep 1
 	toss settings '{"keepRequests":true}'
 	since=$(sql -c 'SELECT max(id) FROM payments.psp_call')
-	n=$(closed_calls) lsn=$(wal) used=$(cpu "$worker") started=$EPOCHREALTIME
+	n=$(closed_calls) lsn=$(wal) used=$(cpu "${worker[@]}") started=$EPOCHREALTIME
 	for ((i = 0; i < seconds * 2; i++)); do
 		order=$(sql -c "SELECT order_id FROM payments.checkout(1, '[{\"seller_id\": 1, \"amount\": 1000}]',
 			merchant => 'other')")
@@ -166,7 +168,7 @@ measure_backlog()
 	done
 	n=$(($(closed_calls) - n)) ended=$EPOCHREALTIME
 	note backlog-rate "$(calc "$n / ($ended - $started)")"
-	note backlog-cpu "$(calc "($(cpu "$worker") - $used) / $n * 1e6")"
+	note backlog-cpu "$(calc "($(cpu "${worker[@]}") - $used) / $n * 1e6")"
 	note backlog-wal "$(calc "($(wal) - $lsn) / $n")"
 	wait_for_merchant other
 	latencies backlog "c.id > $since AND c.merchant = 'other'"
@@ -217,7 +219,7 @@ measure_idle()
 {
 	local status before
 
-	status=/proc/$(worker_pid)/status
+	status=/proc/$(worker_pids)/status
 	before=$(awk '/^voluntary/ { print $2 }' "$status")
 	sleep "$1"
 	note idle-wakeups $(($(awk '/^voluntary/ { print $2 }' "$status") - before))
