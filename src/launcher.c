@@ -36,33 +36,13 @@
 #include "clock.h"
 #include "guc.h"
 #include "launcher.h"
+#include "launcher_worker.h"
 #include "worker_hold.h"
 #include "worker_slot.h"
 #include "worker_stats.h"
 
-/* Milliseconds */
-#define RESTART_FIRST		200 /* before a worker is started again */
-#define RESTART_LAST		30000	/* and no longer than this */
-#define RESTART_ASKED		1000	/* when somebody asked for it */
-#define HEALTHY_AFTER		10000	/* then the next restart is quick again */
-#define WARNING_EVERY		60000
-#define HOLDER_LOOK			1000	/* whether who holds a database is alive */
-#define CRASH_LOOP			3	/* so many errors in a row are one */
-#define NEVER				INT64_MAX
+#define HOLDER_LOOK		1000	/* ms; whether who holds a database is alive */
 
-/* What the launcher knows of a slot's worker beyond the slot itself. */
-typedef struct Charge
-{
-	BackgroundWorkerHandle *handle; /* NULL: not started by us, or ended */
-	bool		told_to_stop;
-	int64		started_at;		/* pay_clock_ms */
-	int64		start_at;		/* when to start it next */
-	int64		delay;			/* what was waited last */
-	int			errors;			/* runs in a row that ended with one, soon */
-	int64		warned_at;
-} Charge;
-
-static Charge charges[PAY_WORKER_SLOTS];
 static List *databases = NIL;	/* of names, in list_context */
 static MemoryContext list_context;
 
@@ -77,11 +57,6 @@ static int64 tend_all(int64 now, bool retry);
 static int64 tend(int n, int64 now, bool retry);
 static int64 tend_holds(int64 now);
 static bool has_worker(const char *database);
-static bool worker_is_alive(int n);
-static void stop_worker(int n);
-static void forget_worker(int n, int64 now);
-static void start_worker(int n, int64 now);
-static void report(int n, const char *reason);
 static bool take_retry(void);
 
 void
@@ -117,8 +92,8 @@ payments_launcher_main(Datum main_arg)
 
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
-						 (next == NEVER ? 0 : WL_TIMEOUT),
-						 next == NEVER ? -1 : Max(next - now, 0),
+						 (next == PAY_LAUNCHER_NEVER ? 0 : WL_TIMEOUT),
+						 next == PAY_LAUNCHER_NEVER ? -1 : Max(next - now, 0),
 						 pay_wait_event("PaymentsLauncher"));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -232,7 +207,7 @@ assign_slot(const char *database, int shard)
 	if (n < 0)
 		return false;
 	pay_worker_stats_clear(n);
-	memset(&charges[n], 0, sizeof(Charge));
+	pay_launcher_worker_forget(n);
 	return true;
 }
 
@@ -250,7 +225,7 @@ tend_all(int64 now, bool retry)
 		for (int i = 0; i < PAY_WORKER_SLOTS; i++)
 		{
 			int64		at = pay_worker_slot(i)->shard.number != shard ?
-			NEVER : tend(i, now, retry);
+			PAY_LAUNCHER_NEVER : tend(i, now, retry);
 
 			next = Min(next, at);	/* would call a function twice */
 		}
@@ -265,7 +240,6 @@ tend_all(int64 now, bool retry)
 static int64
 tend(int n, int64 now, bool retry)
 {
-	Charge	   *charge = &charges[n];
 	PayWorkerSlot *slot = pay_worker_slot(n);
 	int			shards = pay_guc_workers_per_database;
 	PayHold		hold;
@@ -273,20 +247,18 @@ tend(int n, int64 now, bool retry)
 	bool		held;
 
 	if (slot->database[0] == '\0')
-		return NEVER;
+		return PAY_LAUNCHER_NEVER;
 	wanted = is_listed(slot->database) && slot->shard.number < shards;
 	held = pay_worker_hold_find(slot->database, &hold);
 
-	if (worker_is_alive(n))
+	if (pay_launcher_worker_lives(n))
 	{
-		if ((!wanted || held || slot->shard.of != shards) &&
-			!charge->told_to_stop)
-			stop_worker(n);
-		return NEVER;
+		if (!wanted || held || slot->shard.of != shards)
+			pay_launcher_worker_stop(n);
+		return PAY_LAUNCHER_NEVER;
 	}
 
-	if (charge->handle != NULL || charge->told_to_stop)
-		forget_worker(n, now);
+	pay_launcher_worker_ended(n, now);
 	if (!wanted)
 	{
 		pay_worker_slot_release(n);
@@ -299,20 +271,11 @@ tend(int n, int64 now, bool retry)
 
 		snprintf(reason, sizeof(reason), "held by %s of process %d",
 				 hold.command, (int) hold.pid);
-		report(n, reason);
-		return NEVER;			/* tend_holds knows until when */
+		pay_launcher_worker_report(n, reason);
+		return PAY_LAUNCHER_NEVER;	/* tend_holds knows until when */
 	}
 
-	if (retry)
-	{
-		charge->delay = 0;
-		charge->start_at = Min(charge->start_at,
-							   charge->started_at + RESTART_ASKED);
-	}
-	if (charge->start_at > now)
-		return charge->start_at;
-	start_worker(n, now);
-	return charge->handle != NULL ? NEVER : charge->start_at;
+	return pay_launcher_worker_start(n, now, retry);
 }
 
 /*
@@ -323,7 +286,7 @@ tend(int n, int64 now, bool retry)
 static int64
 tend_holds(int64 now)
 {
-	int64		next = NEVER;
+	int64		next = PAY_LAUNCHER_NEVER;
 
 	for (int i = 0; i < PAY_HOLDS; i++)
 	{
@@ -351,126 +314,9 @@ has_worker(const char *database)
 {
 	for (int i = 0; i < PAY_WORKER_SLOTS; i++)
 		if (strcmp(pay_worker_slot(i)->database, database) == 0 &&
-			worker_is_alive(i))
+			pay_launcher_worker_lives(i))
 			return true;
 	return false;
-}
-
-/* A worker is alive before it has come to its slot, and while it is in it. */
-static bool
-worker_is_alive(int n)
-{
-	Charge	   *charge = &charges[n];
-	pid_t		pid;
-
-	if (charge->handle != NULL &&
-		GetBackgroundWorkerPid(charge->handle, &pid) != BGWH_STOPPED)
-		return true;
-	return pay_worker_slot(n)->pid != 0;
-}
-
-static void
-stop_worker(int n)
-{
-	Charge	   *charge = &charges[n];
-	pid_t		pid = pay_worker_slot(n)->pid;
-
-	if (charge->handle != NULL)
-		TerminateBackgroundWorker(charge->handle);
-	else if (pid != 0)
-		kill(pid, SIGTERM);
-	charge->told_to_stop = true;
-}
-
-/*
- * A worker has ended: when may the next one start?  At once, when we told this
- * one to go; whether there is to be one is another question.
- */
-static void
-forget_worker(int n, int64 now)
-{
-	Charge	   *charge = &charges[n];
-	bool		failed = strcmp(pay_worker_slot(n)->reason,
-								PAY_REASON_ERROR) == 0;
-	char		reason[PAY_REASON_SIZE];
-
-	if (charge->handle != NULL)
-		pfree(charge->handle);
-	charge->handle = NULL;
-
-	if (now - charge->started_at >= HEALTHY_AFTER || charge->told_to_stop)
-		charge->delay = charge->errors = 0;
-	charge->errors = failed ? charge->errors + 1 : 0;
-	if (charge->errors >= CRASH_LOOP)
-	{
-		snprintf(reason, sizeof(reason), "crash loop: %d runs in a row %s",
-				 charge->errors, PAY_REASON_ERROR);
-		report(n, reason);
-	}
-	if (charge->told_to_stop)
-	{
-		charge->told_to_stop = false;
-		charge->start_at = now;
-		return;
-	}
-	charge->delay = Min(Max(charge->delay * 2, RESTART_FIRST), RESTART_LAST);
-	charge->start_at = now + charge->delay;
-}
-
-/*
- * Start a worker.  That there is no room for one is no reason to give up: room
- * is made when some other extension's worker ends.
- */
-static void
-start_worker(int n, int64 now)
-{
-	Charge	   *charge = &charges[n];
-	PayWorkerSlot *slot = pay_worker_slot(n);
-	BackgroundWorker worker;
-
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
-		BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, "payments",
-			sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "payments_worker_main",
-			sizeof(worker.bgw_function_name));
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name),
-			 "payments worker for %s", slot->database);
-	if (slot->shard.of > 1)
-		snprintf(worker.bgw_name + strlen(worker.bgw_name),
-				 sizeof(worker.bgw_name) - strlen(worker.bgw_name),
-				 ", shard %d of %d", slot->shard.number, slot->shard.of);
-	strlcpy(worker.bgw_type, "payments worker", sizeof(worker.bgw_type));
-	worker.bgw_main_arg = Int32GetDatum(n);
-	worker.bgw_notify_pid = MyProcPid;
-
-	charge->started_at = now;
-	if (RegisterDynamicBackgroundWorker(&worker, &charge->handle))
-		return;
-
-	charge->handle = NULL;
-	charge->delay = Min(Max(charge->delay * 2, RESTART_FIRST), RESTART_LAST);
-	charge->start_at = now + charge->delay;
-	report(n, "no free background worker: raise max_worker_processes");
-	if (charge->warned_at == 0 || now - charge->warned_at >= WARNING_EVERY)
-	{
-		charge->warned_at = now;
-		ereport(WARNING,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("could not start %s", worker.bgw_name),
-				 errhint("Raise max_worker_processes.")));
-	}
-}
-
-/* Why there is no worker. */
-static void
-report(int n, const char *reason)
-{
-	if (strcmp(pay_worker_slot(n)->reason, reason) != 0)
-		pay_worker_slot_report(n, PAY_WORKER_WAITING, reason);
 }
 
 /*
