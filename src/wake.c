@@ -25,6 +25,7 @@
 #include "fault.h"
 #include "hint.h"
 #include "wake.h"
+#include "worker_knock.h"
 #include "worker_slot.h"
 
 /*
@@ -136,12 +137,12 @@ at_transaction_end(XactEvent event, void *arg)
 		if (queued_level == 0 && !extension_changed && !look)
 			;					/* the worker's own transactions, mostly */
 		else if (event == XACT_EVENT_PREPARE)
-			pay_worker_slot_knock_prepared(MyDatabaseId);
+			pay_worker_knock_prepared(MyDatabaseId);
 		else
-			pay_worker_slot_knock(MyDatabaseId, hints, hashes, n_hints,
-								  loss, extension_changed || look);
+			pay_worker_knock(MyDatabaseId, hints, hashes, n_hints,
+							 loss, extension_changed || look);
 		if (extension_changed)
-			pay_worker_slot_knock_launcher();
+			pay_worker_knock_launcher();
 		for (int i = 0; settled_buckets != 0; i++, settled_buckets >>= 1)
 			if (settled_buckets & 1)
 				ConditionVariableBroadcast(&pay_worker_shared->waiters[i]);

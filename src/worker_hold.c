@@ -24,6 +24,7 @@
 #include "clock.h"
 #include "guc.h"
 #include "worker_hold.h"
+#include "worker_knock.h"
 #include "worker_slot.h"
 
 /* What a worker may take to end beyond the drain; the launcher may be away. */
@@ -124,7 +125,7 @@ take(const char *database, const char *command, bool asks)
 		hold->word = PAY_HOLD_UNTOLD;
 	}
 	SpinLockRelease(&shared->mutex);
-	pay_worker_slot_wake_launcher();
+	pay_worker_wake_launcher();
 	return n < PAY_HOLDS ? n : -1;
 }
 
@@ -168,7 +169,7 @@ at_transaction_end(XactEvent event, void *arg)
 		if (shared->holds[i].pid == MyProcPid)
 			shared->holds[i].pid = 0;
 	SpinLockRelease(&shared->mutex);
-	pay_worker_slot_wake_launcher();
+	pay_worker_wake_launcher();
 }
 
 bool

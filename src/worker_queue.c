@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "schedule.h"
 #include "worker.h"
+#include "worker_knock.h"
 
 /* Milliseconds */
 #define LOCKED_DELAY	100		/* for due calls that others have locked */
@@ -96,7 +97,7 @@ pay_worker_queue_listen(PayWorker *worker)
 	{
 		PayHintLoss loss;
 
-		n = pay_worker_slot_take_hints(worker->slot_no, hints, HINTS, &loss);
+		n = pay_worker_knock_take(worker->slot_no, hints, HINTS, &loss);
 		pay_worker_count_hints(worker, n, loss.n);
 		for (int i = 0; i < n; i++)
 			add(hints[i].merchant_id, hints[i].call_id, hints[i].due_at, now);

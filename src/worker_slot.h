@@ -3,10 +3,10 @@
  *		Shared memory: one slot per worker, which is a database and a shard.
  *
  * The launcher gives a slot to a database's shard; the worker fills it; backends
- * read it and knock at it.  Everything above the counters is guarded by the slot's
- * spinlock, under which nothing is called that could fail.  What is stored is
- * true of the server, never private to a process: a process is known by its
- * number, so a stale one costs a needless wake-up and nothing else.
+ * read it and knock at it (worker_knock.h).  Everything above the counters is
+ * guarded by the slot's spinlock, under which nothing is called that could fail.
+ * What is stored is true of the server, never private to a process: a process is
+ * known by its number, so a stale one costs a needless wake-up and nothing else.
  */
 #ifndef PAY_WORKER_SLOT_H
 #define PAY_WORKER_SLOT_H
@@ -27,7 +27,6 @@
 #define PAY_DATABASES		8
 #define PAY_SHARDS			8	/* of a database */
 #define PAY_WORKER_SLOTS	(PAY_DATABASES * PAY_SHARDS)
-#define PAY_KNOCK_HINTS		64	/* that a transaction hands over */
 #define PAY_WAITER_BUCKETS	64
 #define PAY_REASON_SIZE		256
 #define PAY_REASON_ERROR	"ended with an error: see the server's log"
@@ -131,25 +130,6 @@ extern void pay_worker_slot_leave(int n, const char *reason);
  */
 extern int	pay_worker_slot_epochs(Oid dboid, int64 *epochs);
 extern bool pay_worker_slot_all_asked(const char *database);
-
-/*
- * Knock at the workers of a database, or at the launcher for those that are not
- * there: each gets the hints of its shard (at most PAY_KNOCK_HINTS in all, with
- * the hashes of their orders); all are perhaps asked for a turn, or told that a
- * transaction was prepared.
- */
-extern void pay_worker_slot_knock(Oid dboid, const PayHint *hints,
-								  const uint32 *hashes, int n,
-								  PayHintLoss loss, bool look);
-extern void pay_worker_slot_knock_prepared(Oid dboid);
-extern void pay_worker_slot_knock_launcher(void);
-
-/* Let the launcher look at everything again, but hurry nothing. */
-extern void pay_worker_slot_wake_launcher(void);
-
-/* The worker: take hints; fewer than max are all. */
-extern int	pay_worker_slot_take_hints(int n, PayHint *hints, int max,
-									   PayHintLoss *loss);
 
 extern const char *pay_worker_state_name(PayWorkerState state);
 
