@@ -7,6 +7,7 @@
  *		worker_turn.c	one turn: a short transaction of results and claims
  *		worker_queue.c	which calls to claim
  *		worker_flow.c	how much may be sent for a merchant
+ *		worker_merchant.c	whose calls those are, and their keys
  *		worker_save.c	turns that fail
  *		worker_guard.c	whether the schema allows to send at all
  *		worker_arming.c	for which merchants charges may be sent
@@ -162,6 +163,14 @@ extern void pay_worker_queue_return(PayWorker *worker,
 extern void pay_worker_queue_release(PayWorker *worker, int64 merchant_id);
 extern int	pay_worker_queue_chargeable(PayWorker *worker,
 										int64 **merchant_ids);
+
+/* worker_merchant.c */
+extern void pay_worker_merchant_turn(void);
+extern void pay_worker_merchant_unknown(void);
+extern int	pay_worker_merchant_learn(PayWorker *worker, bool again,
+									  const int64 **read_ids);
+extern const PayMerchantKeys *pay_worker_merchant_keys(int64 merchant_id);
+extern int	pay_worker_merchant_chargeable(int64 **merchant_ids);
 
 /* worker_guard.c */
 extern void pay_worker_guard_start(PayWorker *worker);

@@ -14,8 +14,6 @@
  */
 #include "postgres.h"
 
-#include "utils/memutils.h"
-
 #include "clock.h"
 #include "schedule.h"
 #include "worker.h"
@@ -32,25 +30,13 @@
 #define RECALLS			100
 #define RECALL_DELAY	500		/* ms */
 
-typedef struct Merchant
-{
-	int64		id;
-	char		name[NAMEDATALEN];
-	PayMerchantKeys keys;		/* of the turn that is named */
-	uint64		turn;
-} Merchant;
-
 static PaySchedule *schedule = NULL;
-static Merchant *merchants = NULL;	/* by id */
-static int	n_merchants = 0;
-static bool merchants_known = false;
 static int64 sweep_at = 0;		/* when to forget and to read anew */
 static int64 swept_at = 0;
 static int64 prepared_at = 0;	/* when to look at prepared transactions */
 static uint32 prepared = 0;		/* those that were there */
 static int64 recall_at = 0;		/* when a deposit is to be asked about */
-static uint64 turn_no = 0;
-static uint64 inherited_in_turn = 0;
+static bool inherited = false;	/* in this turn */
 
 static void add(int64 merchant_id, int64 call_id, TimestampTz due_at,
 				TimestampTz now);
@@ -59,14 +45,12 @@ static bool mark_prepared(PayWorker *worker, bool value);
 static void mark_inherits(PayWorker *worker, bool value);
 static void look_for_prepared(PayWorker *worker, int64 clock);
 static void sweep(PayWorker *worker, int64 clock);
-static void learn_merchants(PayWorker *worker);
+static void learn_merchants(PayWorker *worker, bool again);
 static void inherit(PayWorker *worker, TimestampTz now, int64 clock);
 static void recall_deposits(PayWorker *worker, TimestampTz now, int64 clock);
 static void read_table(PayWorker *worker, TimestampTz now);
 static int64 may_go(void *arg, int64_t merchant_id, int64_t call_id,
 					int64_t now);
-static const PayMerchantKeys *keys_of(int64 merchant_id);
-static int	compare_ids(const void *a, const void *b);
 static void look_after(const PayCallWanted *wanted, int n, TimestampTz now);
 
 void
@@ -112,7 +96,7 @@ add(int64 merchant_id, int64 call_id, TimestampTz due_at, TimestampTz now)
 {
 	if (!pay_schedule_knows(schedule, merchant_id))
 	{
-		merchants_known = false;
+		pay_worker_merchant_unknown();
 		if (!pay_schedule_know(schedule, merchant_id))
 			sweep_at = Min(sweep_at, pay_clock_ms() + FORGET_DELAY);
 	}
@@ -172,7 +156,7 @@ pay_worker_queue_forget(PayWorker *worker)
 	pay_worker_queue_sweep(worker);
 	recall_at = 0;
 	mark_prepared(worker, true);
-	if (inherited_in_turn == turn_no)
+	if (inherited)
 		mark_inherits(worker, true);
 }
 
@@ -190,7 +174,8 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 	int			n;
 	int			n_claims;
 
-	turn_no++;
+	inherited = false;
+	pay_worker_merchant_turn();
 	if (pay_worker_flow_turn(worker))
 		pay_schedule_release_all(schedule);
 	if (worker->slot->inherits)
@@ -199,8 +184,8 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 		look_for_prepared(worker, clock);
 	if (clock >= sweep_at)
 		sweep(worker, clock);
-	else if (!merchants_known)
-		learn_merchants(worker);
+	else
+		learn_merchants(worker, false);
 	if (clock >= recall_at)
 		recall_deposits(worker, now, clock);
 	read_table(worker, now);
@@ -210,7 +195,7 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 	{
 		wanted[i].call_id = picks[i].call_id;
 		wanted[i].merchant_id = picks[i].merchant_id;
-		wanted[i].keys = keys_of(picks[i].merchant_id);
+		wanted[i].keys = pay_worker_merchant_keys(picks[i].merchant_id);
 	}
 	*claims = NULL;
 	if (n == 0)
@@ -234,7 +219,7 @@ inherit(PayWorker *worker, TimestampTz now, int64 clock)
 {
 	int64		settle_us;
 
-	inherited_in_turn = turn_no;
+	inherited = true;
 	mark_inherits(worker, false);	/* who leaves from here on sets it again */
 	(void) pay_worker_adopt(worker, now, &settle_us);
 	sweep_at = clock;
@@ -283,35 +268,24 @@ mark_prepared(PayWorker *worker, bool value)
 static void
 sweep(PayWorker *worker, int64 clock)
 {
-	learn_merchants(worker);
+	learn_merchants(worker, true);
 	pay_schedule_forget(schedule);
 	recall_at = Min(recall_at, clock);
 	swept_at = clock;
 	sweep_at = clock + pay_guc_sweep_interval * 1000;
 }
 
-/* Read the table of merchants, which is a small one. */
+/* Every merchant that is known has its calls read. */
 static void
-learn_merchants(PayWorker *worker)
+learn_merchants(PayWorker *worker, bool again)
 {
-	PayMerchant *read;
-	int			n = pay_psp_queue_merchants(&read);
-	Merchant   *learned = MemoryContextAllocZero(worker->context,
-												 sizeof(Merchant) * Max(n, 1));
+	const int64 *ids;
+	int			n = pay_worker_merchant_learn(worker, again, &ids);
 
 	for (int i = 0; i < n; i++)
-	{
-		learned[i].id = read[i].id;
-		strlcpy(learned[i].name, read[i].name, NAMEDATALEN);
-		if (!pay_schedule_know(schedule, read[i].id))
+		if (!pay_schedule_know(schedule, ids[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	}
-	if (merchants != NULL)
-		pfree(merchants);
-	merchants = learned;
-	n_merchants = n;
-	merchants_known = true;
 }
 
 /*
@@ -341,7 +315,7 @@ read_table(PayWorker *worker, TimestampTz now)
 		 pay_schedule_wants(schedule, &merchant_id, &after); reads++)
 	{
 		PayQueueRow *found;
-		bool		may_charge = keys_of(merchant_id)->may_charge;
+		bool		may_charge = pay_worker_merchant_keys(merchant_id)->may_charge;
 		int			n = pay_psp_queue_read(worker->shard, merchant_id,
 										   may_charge, after,
 										   PAY_SCHEDULE_READ, &found);
@@ -362,7 +336,7 @@ static int64
 may_go(void *arg, int64_t merchant_id, int64_t call_id, int64_t now)
 {
 	return pay_worker_flow_admit((PayWorker *) arg, merchant_id, call_id,
-								 keys_of(merchant_id)->fingerprint, now);
+								 pay_worker_merchant_keys(merchant_id)->fingerprint, now);
 }
 
 /* Something of this merchant's has ended: there may be room for more. */
@@ -373,56 +347,14 @@ pay_worker_queue_release(PayWorker *worker, int64 merchant_id)
 }
 
 /*
- * Without a fingerprint when nobody knows the merchant: sending will fail, and
- * say why.
- */
-static const PayMerchantKeys *
-keys_of(int64 merchant_id)
-{
-	static const PayMerchantKeys none = {NULL, NULL, true};
-	Merchant   *merchant = n_merchants == 0 ? NULL :
-	bsearch(&merchant_id, merchants, n_merchants, sizeof(Merchant),
-			compare_ids);
-
-	if (merchant == NULL)
-		return &none;
-	if (merchant->turn != turn_no)
-	{
-		pay_worker_keys_of(merchant->name, &merchant->keys);
-		merchant->turn = turn_no;
-	}
-	return &merchant->keys;
-}
-
-/*
  * The merchants that have a key and may charge now; in a transaction.  palloc'ed.
  */
 int
 pay_worker_queue_chargeable(PayWorker *worker, int64 **merchant_ids)
 {
-	int			n = 0;
-
-	turn_no++;
-	if (!merchants_known)
-		learn_merchants(worker);
-	*merchant_ids = palloc(sizeof(int64) * Max(n_merchants, 1));
-	for (int i = 0; i < n_merchants; i++)
-	{
-		const PayMerchantKeys *keys = keys_of(merchants[i].id);
-
-		if (keys->fingerprint != NULL && keys->may_charge)
-			(*merchant_ids)[n++] = merchants[i].id;
-	}
-	return n;
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		left = *(const int64 *) a;
-	int64		right = ((const Merchant *) b)->id;
-
-	return left < right ? -1 : left > right;
+	pay_worker_merchant_turn();
+	learn_merchants(worker, false);
+	return pay_worker_merchant_chargeable(merchant_ids);
 }
 
 /* Those that are still pending were locked, or are due later than believed. */
