@@ -59,6 +59,8 @@ report()
 	fact "- CPU of the worker per payment, us" "$(median drain-cpu)"
 	fact "- CPU of the simulator per payment, us" "$(median drain-toss)"
 	fact "- log per payment, bytes" "$(median drain-wal)"
+	fact "- the same by two workers" "$(median two-rate)"
+	fact "- CPU of both per payment, us" "$(median two-cpu)"
 	bar "settled per second, answers after 300 ms, 1,000 in flight" least 2800 "$(median slow-rate)"
 	fact "- CPU of the worker per payment, us" "$(median slow-cpu)"
 	bar "commit of the call until the request arrives, 100/s, p50 in ms" most 3 "$(median steady-wire-p50)"
