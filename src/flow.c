@@ -21,6 +21,8 @@
 /* Milliseconds */
 #define OWN_DELAY		1000	/* this worker's own answers make room earlier */
 #define OTHERS_DELAY	50		/* others' nobody tells it about */
+#define PROBE_DELAY		250		/* nor what came of their probes */
+#define PROMISE			150		/* who does not come back gave it up */
 #define STARVED_GRACE	5000	/* without a call that had to wait */
 
 #define HINTS	1024			/* a power of two */
@@ -45,6 +47,7 @@ static bool is_idle(const PayFlow *flow, int64 now);
 static PayFlowWord admit(PayFlow *flow, const PayFlowOf *of,
 						 const PayFlowLimits *limits, int64 now,
 						 int64 *again_at);
+static bool has_place(PayFlow *flow, int slot_no, int max, int64 now);
 static void note_starving(PayFlow *flow, int64 ready_at, int64 now);
 
 void
@@ -83,7 +86,7 @@ start_memory(void)
 }
 
 void
-pay_flow_attach(int slot_no)
+pay_flow_clear(int slot_no)
 {
 	int64		now = pay_clock_ms();
 
@@ -134,7 +137,7 @@ admit(PayFlow *flow, const PayFlowOf *of, const PayFlowLimits *limits,
 	int64		ready_at = pay_bucket_ready_at(&flow->bucket, now);
 
 	if (limits->max_in_flight > 0 &&
-		pay_flow_in_flight(flow) >= limits->max_in_flight)
+		!has_place(flow, of->slot_no, limits->max_in_flight, now))
 	{
 		*again_at = now + (flow->in_flight[of->slot_no] > 0 ?
 						   OWN_DELAY : OTHERS_DELAY);
@@ -143,6 +146,9 @@ admit(PayFlow *flow, const PayFlowOf *of, const PayFlowLimits *limits,
 	if (pay_breaker_ready_at(&flow->breaker, now) > now)
 	{
 		*again_at = pay_breaker_ready_at(&flow->breaker, now);
+		if (flow->breaker.state == PAY_BREAKER_PROBING &&
+			flow->probe_slot != of->slot_no)
+			*again_at = now + PROBE_DELAY;
 		return PAY_FLOW_WAIT;
 	}
 	note_starving(flow, ready_at, now);
@@ -156,6 +162,36 @@ admit(PayFlow *flow, const PayFlowOf *of, const PayFlowLimits *limits,
 		return PAY_FLOW_GO;
 	flow->probe_slot = of->slot_no;
 	return PAY_FLOW_PROBE;
+}
+
+/*
+ * Is there a place on the wire for this worker?  Several share them.  One that has
+ * calls waiting would take each place that it gives back at once, and leave none
+ * for the others, whom nobody tells; so the last free one is promised to who was
+ * refused and has fewer.  test/t/060_shards_flow.pl
+ */
+static bool
+has_place(PayFlow *flow, int slot_no, int max, int64 now)
+{
+	int			places = max - pay_flow_in_flight(flow);
+	int			own = flow->in_flight[slot_no];
+	bool		is_promised = now < flow->promised_until;
+	int			other = flow->promised_to;
+
+	if (places > 1 || (places == 1 &&
+					   (!is_promised || other == slot_no ||
+						flow->in_flight[other] > own)))
+	{
+		if (other == slot_no)
+			flow->promised_until = 0;
+		return true;
+	}
+	if (!is_promised || other == slot_no || flow->in_flight[other] > own)
+	{
+		flow->promised_to = slot_no;
+		flow->promised_until = now + PROMISE;
+	}
+	return false;
 }
 
 /*

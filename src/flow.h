@@ -39,6 +39,8 @@ typedef struct PayFlow
 	PayBreaker	breaker;
 	int			probe_slot;		/* whose probe is under way */
 	uint16		in_flight[PAY_WORKER_SLOTS];
+	int			promised_to;	/* whose the last place on the wire is */
+	int64		promised_until;
 	int64		used_at;
 	int64		starved_since;	/* calls wait for the bucket; 0: they do not */
 	int64		starved_until;	/* and until then it is certain that they do */
@@ -65,10 +67,10 @@ typedef enum PayFlowWord
 extern void pay_flow_init(void);
 
 /*
- * A worker takes its slot: nothing of it is on the wire, and a probe that the one
- * before it sent is lost.
+ * A worker takes its slot, or leaves it: nothing of it is on the wire, and its
+ * probe is lost.
  */
-extern void pay_flow_attach(int slot_no);
+extern void pay_flow_clear(int slot_no);
 
 /*
  * May a call be sent?  With WAIT, again_at is when to ask again.  A key that is

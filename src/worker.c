@@ -31,6 +31,7 @@
 
 #include "clock.h"
 #include "fault.h"
+#include "flow.h"
 #include "secret.h"
 #include "worker.h"
 
@@ -151,6 +152,7 @@ set_name(PayWorker *worker)
 static void
 leave(int code, Datum arg)
 {
+	pay_flow_clear(DatumGetInt32(arg));
 	pay_worker_slot_leave(DatumGetInt32(arg),
 						  code == 0 ? NULL : PAY_REASON_ERROR);
 }

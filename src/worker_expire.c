@@ -8,6 +8,9 @@
  * expires.  While everything is sent at once there is nothing to see, so an idle
  * worker sleeps.
  *
+ * Of several workers the first one does it, for all of them: whoever locks a call
+ * first, it or the worker of the call's shard, has it.
+ *
  * A row that cannot be ended is passed over, and tried again in the next round;
  * nothing else waits for it.  test/t/057_flow.pl
  */
@@ -39,7 +42,8 @@ static void plan_next(int64 now);
 int64
 pay_worker_expire_at(const PayWorker *worker)
 {
-	if (worker->n_results > 0 || worker->n_put_off > 0 || worker->holding ||
+	if (worker->shard.number > 0 ||
+		worker->n_results > 0 || worker->n_put_off > 0 || worker->holding ||
 		worker->withheld[0] != '\0' || worker->asking[0] != '\0')
 		return PAY_NEVER;
 	return Min(step_at, taken_at + pay_guc_sweep_interval * INT64CONST(1000));

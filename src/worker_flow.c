@@ -65,7 +65,7 @@ static void table_changed(Datum arg, Oid relation);
 void
 pay_worker_flow_start(PayWorker *worker)
 {
-	pay_flow_attach(worker->slot_no);
+	pay_flow_clear(worker->slot_no);
 	CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
 }
 

@@ -134,10 +134,14 @@ pay_worker_queue_next_at(PayWorker *worker)
 	return Min(Min(next, sweep_at), Min(prepared_at, recall_at));
 }
 
-/* Settings were changed: the sweep may have to come earlier. */
+/*
+ * Settings were changed, or secrets: the sweep may have to come earlier, and who
+ * could not send may.
+ */
 void
 pay_worker_queue_reload(PayWorker *worker)
 {
+	pay_schedule_release_all(schedule);
 	sweep_at = Min(sweep_at, pay_clock_ms() + pay_guc_sweep_interval * 1000);
 }
 
