@@ -317,7 +317,7 @@ ask_about(const Movement *movements, int n, TimestampTz now)
 		" FOR NO KEY UPDATE SKIP LOCKED)"
 		" UPDATE payments.psp_call_queue q SET due_at = $2, next_operation = 'Q'"
 		" FROM free WHERE q.call_id OPERATOR(pg_catalog.=) free.call_id"
-		" AND q.order_id OPERATOR(pg_catalog.=) ANY ($1) RETURNING q.call_id, q.merchant_id",
+		" AND q.order_id OPERATOR(pg_catalog.=) ANY ($1) RETURNING q.call_id, q.merchant_id, q.order_id",
 		2, {TEXTARRAYOID, TIMESTAMPTZOID}
 	};
 	static PayStatement push_deposits = {
@@ -345,7 +345,8 @@ ask_about(const Movement *movements, int n, TimestampTz now)
 	values[1] = TimestampTzGetDatum(now);
 	pushed = pay_db_run(&push, values, NULL);
 	for (uint64 i = 0; i < pushed; i++)
-		pay_wake_enqueued(pay_db_int64(i, 1), pay_db_int64(i, 2), now);
+		pay_wake_enqueued(pay_db_text(i, 3), pay_db_int64(i, 1),
+						  pay_db_int64(i, 2), now);
 	pay_db_run(&push_deposits, values, NULL);
 }
 

@@ -258,7 +258,6 @@ extern void pay_worker_upkeep_work(const PayWorker *worker, PayTurn *turn);
 /* worker_reconcile.c */
 extern void pay_worker_reconcile_start(PayWorker *worker,
 									   TimestampTz asked_at);
-extern void pay_worker_reconcile_started(PayWorker *worker);
 extern void pay_worker_reconcile_look(PayWorker *worker);
 extern int64 pay_worker_reconcile_at(const PayWorker *worker);
 extern bool pay_worker_reconcile(PayWorker *worker);

@@ -72,8 +72,8 @@ pay_worker_books_turn(PayWorker *worker)
 			continue;
 		one->over = some = true;
 		ereport(WARNING,
-				(errmsg("payments worker for database \"%s\" charges for merchant \"%s\" again, before its books were compared with the PSP's list",
-						worker->slot->database, one->merchant),
+				(errmsg("%s charges for merchant \"%s\" again, before its books were compared with the PSP's list",
+						worker->name, one->merchant),
 				 errhint("See payments.reconciliation."),
 				 errhidestmt(true)));
 	}

@@ -9,10 +9,10 @@
  * claims the next; nothing of it waits anywhere.
  *
  * Charges wait for it only behind a start that may have cost the books something
- * (worker_books.c).  Every start is one but that of a worker whose forerunner
- * came to an end in the same extension of the same database since the server
- * was started, and left nothing in doubt: a crash, a promotion, a backup and a
- * dump that was put into the place of what it is a copy of are not.
+ * (worker_books.c).  Every start is one but that of a worker before which, since
+ * the server was started, another one began in the same extension of the same
+ * database, if nothing is in doubt: a crash, a promotion, a backup and a dump that
+ * was put into the place of what it is a copy of are not.
  *
  * A run that was cut off goes on at its last page: whoever begins an epoch asks
  * for it again.  test/t/059_reconcile.pl
@@ -31,6 +31,7 @@
 #include "http.h"
 #include "psp_reconcile.h"
 #include "secret.h"
+#include "wake.h"
 #include "worker.h"
 
 #define USER_AGENT			"payments/" PAYMENTS_VERSION
@@ -78,16 +79,11 @@ static bool open_client(void);
 static void answer_without(const char *problem);
 static void take_answer(const PayHttpResult *result);
 
-/*
- * Of all the workers of a database one reads the list.  There is one now; this
- * is the place to say which, when there are more.  Each of them asks for the run
- * behind its start all the same, and waits for it: who comes first does not know
- * of the others'.
- */
+/* Of all the workers of a database the first one reconciles. */
 static bool
 reconciles(const PayWorker *worker)
 {
-	return true;
+	return worker->shard.number == 0;
 }
 
 /*
@@ -95,13 +91,17 @@ reconciles(const PayWorker *worker)
  * earliest, when requests of the run before must have ended.  The first epoch
  * of all has no books that could lack anything.  Merchants without a key are
  * not left out: that may be put into its place later.
+ *
+ * Every worker does this, whoever reconciles, because each must find the run when
+ * it looks whether its charges have to wait.  They come here one after the other,
+ * each behind the commit of the one before it, since the epoch was drawn.
  */
 void
 pay_worker_reconcile_start(PayWorker *worker, TimestampTz asked_at)
 {
-	PayWorkerSlot *slot = worker->slot;
-	bool		went_on = slot->books_database == MyDatabaseId &&
-	slot->books_extension == worker->extension && worker->asking[0] == '\0';
+	bool		went_on = worker->asking[0] == '\0' &&
+	pay_worker_slot_went_on(worker->slot->database, MyDatabaseId,
+							worker->extension);
 	char	  **names;
 	int			n;
 
@@ -110,14 +110,8 @@ pay_worker_reconcile_start(PayWorker *worker, TimestampTz asked_at)
 	n = read_merchants(false, &names);
 	for (int i = 0; i < n; i++)
 		pay_reconcile_after_start(names[i], GetCurrentTimestamp(), asked_at);
-}
-
-/* That is durable. */
-void
-pay_worker_reconcile_started(PayWorker *worker)
-{
-	worker->slot->books_database = MyDatabaseId;
-	worker->slot->books_extension = worker->extension;
+	if (!reconciles(worker))
+		pay_wake_look();
 }
 
 /* Something may be due that nobody knew of. */

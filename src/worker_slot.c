@@ -109,8 +109,8 @@ clear_slot(PayWorkerSlot *slot)
 	slot->prepared = false;
 	slot->inherits = false;
 	slot->began_epoch = false;
-	slot->books_database = InvalidOid;
-	slot->books_extension = InvalidOid;
+	slot->began_database = InvalidOid;
+	slot->began_extension = InvalidOid;
 	slot->has_asked = false;
 	slot->state = PAY_WORKER_WAITING;
 	slot->reason[0] = '\0';
@@ -236,14 +236,34 @@ pay_worker_slot_connected(int n, Oid dboid)
 
 /* From here on calls in flight may have this epoch. */
 void
-pay_worker_slot_began(int n, int64 epoch)
+pay_worker_slot_began(int n, int64 epoch, Oid extension)
 {
 	PayWorkerSlot *slot = pay_worker_slot(n);
 
 	SpinLockAcquire(&slot->mutex);
 	slot->epoch = epoch;
 	slot->began_epoch = true;
+	slot->began_database = slot->dboid;
+	slot->began_extension = extension;
 	SpinLockRelease(&slot->mutex);
+}
+
+bool
+pay_worker_slot_went_on(const char *database, Oid dboid, Oid extension)
+{
+	bool		found = false;
+
+	for (int i = 0; i < PAY_WORKER_SLOTS && !found; i++)
+	{
+		PayWorkerSlot *slot = pay_worker_slot(i);
+
+		SpinLockAcquire(&slot->mutex);
+		found = slot->began_database == dboid &&
+			slot->began_extension == extension &&
+			strcmp(slot->database, database) == 0;
+		SpinLockRelease(&slot->mutex);
+	}
+	return found;
 }
 
 void

@@ -65,8 +65,8 @@ typedef struct PayWorkerSlot
 	bool		prepared;		/* a prepared transaction may queue some */
 	bool		inherits;		/* who left may have left calls of this shard */
 	bool		began_epoch;	/* since the server was started */
-	Oid			books_database; /* whose it was (worker_reconcile.c) */
-	Oid			books_extension;
+	Oid			began_database; /* where it was (worker_reconcile.c) */
+	Oid			began_extension;
 	bool		has_asked;		/* about all that was in doubt when it began */
 	PayWorkerState state;
 	char		reason[PAY_REASON_SIZE];	/* "" when there is none */
@@ -117,11 +117,18 @@ extern void pay_worker_slot_read(int n, PayWorkerSlot *copy);
  */
 extern bool pay_worker_slot_attach(int n, PayShard *shard);
 extern void pay_worker_slot_connected(int n, Oid dboid);
-extern void pay_worker_slot_began(int n, int64 epoch);
+extern void pay_worker_slot_began(int n, int64 epoch, Oid extension);
 extern void pay_worker_slot_asked(int n);
 extern void pay_worker_slot_report(int n, PayWorkerState state,
 								   const char *reason);
 extern void pay_worker_slot_leave(int n, const char *reason);
+
+/*
+ * Has a worker begun a run in this database and extension since the server was
+ * started?  It may have ended since.
+ */
+extern bool pay_worker_slot_went_on(const char *database, Oid dboid,
+									Oid extension);
 
 /*
  * The epochs of a database's workers that live, at most PAY_SHARDS of them;

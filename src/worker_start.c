@@ -285,8 +285,7 @@ pay_worker_begin_epoch(PayWorker *worker)
 	pgstat_report_activity(STATE_IDLE, NULL);
 	PAY_FAULT("epoch-begun");
 
-	pay_worker_slot_began(worker->slot_no, worker->epoch);
-	pay_worker_reconcile_started(worker);
+	pay_worker_slot_began(worker->slot_no, worker->epoch, worker->extension);
 	ereport(LOG,
 			(errmsg("%s has started: run " INT64_FORMAT ", calls left in flight: %d",
 					worker->name, worker->epoch, orphans),
