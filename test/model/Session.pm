@@ -163,7 +163,11 @@ sub post_taken_back
 	return;
 }
 
-# In a block of PL/pgSQL that swallows an error; then another takes its place.
+# In a block of PL/pgSQL, inside another, that swallows an error; then another takes
+# its place.  The block that writes is the one that ends in the error: had it ended
+# well and the one around it not, PostgreSQL would let those who wait for its rows
+# wait for the whole transaction, although they are free, and whoever takes them
+# meanwhile makes a deadlock of it, for any UPDATE (XactLockTableWait).
 sub post_behind_exception
 {
 	my ($self) = @_;
@@ -171,8 +175,8 @@ sub post_behind_exception
 
 	$self->note('gone', $first);
 	my ($state, $rows) = $self->transaction(sprintf(
-				'DO $do$ BEGIN BEGIN BEGIN PERFORM %s; EXCEPTION WHEN division_by_zero THEN NULL; END; PERFORM 1 / 0;'
-			  . ' EXCEPTION WHEN division_by_zero THEN NULL; END; END $do$', post_sql($first) =~ s/^SELECT //r),
+				'DO $do$ BEGIN BEGIN BEGIN PERFORM %s; PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END;'
+			  . ' PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END; END $do$', post_sql($first) =~ s/^SELECT //r),
 			post_sql($second));
 	$self->note('swallowed', $first) if $state eq '00000';
 	$self->judge_one($second, $state, $rows);
