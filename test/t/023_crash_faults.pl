@@ -10,7 +10,7 @@ use PaymentsTest;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $shop = PaymentsTest->new(conf => "payments.request_timeout = 3s\n");
+my $shop = PaymentsTest->new(conf => "payments.request_timeout = 3s\npayments.sweep_interval = 1s\n");
 $shop->wait_for_worker;
 
 # kind, what may be true afterwards, and more
@@ -102,7 +102,12 @@ is(join("\n", @other), '', 'and what is best');
 audit($shop, 'faults');
 
 # Refused behind doubt: the first attempt may still be executed.
-my ($doubtful, $expired) = @orders = $shop->orders(2, 1000);
+# The other is of another merchant, whose circuit breaker its faults open.
+$shop->write_secret('other', $PaymentsTest::secret);
+$shop->sql("SELECT payments.set_merchant('other', 'test_ck_simulator0only')");
+my $doubtful = $shop->order(1000);
+my $expired = $shop->order(1000, merchant => 'other');
+@orders = ($doubtful, $expired);
 $shop->fault($_, on => 'confirm', kind => 'reset-before') for @orders;
 $shop->fault($doubtful, on => 'confirm', kind => 'refuse', code => 'REJECT_CARD_PAYMENT');
 $shop->fault($expired, on => 'query', kind => 'reset-before', count => 100);
@@ -123,13 +128,11 @@ sub grow_older
 		WHERE order_id = '$order->{order_id}'";
 	my $n = $shop->sql($attempts);
 
-	# due at once without a retry, which would make it ask twice anew; the
-	# retry of another order wakes the worker
+	# due at once without a retry, which would make it ask twice anew; the sweep
+	# finds it
 	$shop->sql("UPDATE payments.psp_call_queue SET due_at = clock_timestamp(),
 			first_sent_at = clock_timestamp() - interval '$age'
 		WHERE order_id = '$order->{order_id}'");
-	$shop->poll(sub { $shop->{node}->psql('shop',
-				"SELECT payments.retry('$expired->{order_id}')") == 0 }, 'woken');
 	$shop->poll(sub { $shop->sql($attempts) > $n }, 'asked again');
 }
 grow_older($doubtful, '14 min 30 s');

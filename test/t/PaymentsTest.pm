@@ -203,16 +203,18 @@ sub order
 	return $order;
 }
 
-# Many at once; all of one amount, lines to sellers 1, 2 ... in turn, but for
-# those of seller_id => { number of the order => seller }.
+# Many at once, of one merchant; all of one amount, lines to sellers 1, 2 ... in
+# turn, but for those of seller_id => { number of the order => seller }.
 sub orders
 {
 	my ($self, $n, $amount, %more) = @_;
 	my $sellers = $json->encode(delete $more{seller_id} // {});
+	my $merchant = delete $more{merchant} // 'default';
 	my @ids = split /\n/, $self->sql(qq(
 		SELECT c.order_id FROM generate_series(1, $n) i,
 			LATERAL payments.checkout(i, jsonb_build_array(jsonb_build_object('seller_id',
-				coalesce(('$sellers'::jsonb ->> i::text)::int, i % 10 + 1), 'amount', $amount))) c ORDER BY i));
+				coalesce(('$sellers'::jsonb ->> i::text)::int, i % 10 + 1), 'amount', $amount)),
+				merchant => '$merchant') c ORDER BY i));
 	my $made = $self->toss('POST', '/pay/bulk',
 		{ orderIds => \@ids, amount => $amount, %more });
 	return map { {
