@@ -32,9 +32,14 @@ is($shop->sql("CALL payments.pay('$order->{order_id}',
 	'$order->{payment_key}', 700, '10 s', NULL)"), 'SUCCESS',
 	'pay does it in one round trip');
 
-# Many, so that turns carry several results and claims.
+# Many, so that turns carry several results and claims.  Their answers come at
+# once: while connections are made they come one by one, and each gets a turn.
 my @orders = $shop->orders(300, 1000);
+$shop->settings(randomFaults => { rate => 1, kinds => ['hang'] });
 $shop->confirm(@orders);
+$shop->poll(sub { $shop->toss('GET', '/health')->{waiting} == 256 }, 'as many as there may be are in flight');
+$shop->settings(randomFaults => undef);
+$shop->release;
 $shop->wait_until_quiet;
 is($shop->sql("SELECT count(*) FROM payments.payment
 	WHERE status = 'SUCCESS'"), 302, 'all are paid');

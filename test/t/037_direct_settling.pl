@@ -130,6 +130,10 @@ sub what_triggers_do_was_done
 		0, 'and answers what was sent');
 }
 
+# Requests are not answered before they are released.
+sub hold_answers { $shop->settings(randomFaults => { rate => 1, kinds => ['hang'] }) }
+sub release_answers { $shop->settings(randomFaults => undef); $shop->release }
+
 # Somebody has changed a row, and commits when the worker waits for it.
 sub a_row_changes_meanwhile
 {
@@ -138,15 +142,15 @@ sub a_row_changes_meanwhile
 	my $session = $shop->{node}->background_psql('shop', on_error_stop => 1);
 
 	# "confirm accepted" comes first, so that only the worker meets the change
-	$shop->settings(delayMs => 500);
+	hold_answers();
 	$shop->confirm($order);
 	$session->query_safe('BEGIN; ' . sprintf($change, $order->{order_id}));
+	release_answers();
 	$shop->poll_sql(q(SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ '^payments worker'
 		AND wait_event_type = 'Lock'), 1, "the worker waits for a row of $table");
 	$session->query_safe('COMMIT');
 	is($shop->wait_for($order), 'SUCCESS', "a row of $table changes meanwhile");
 	$session->quit;
-	$shop->settings(delayMs => 0);
 	is($shop->sql($kept), $expected, 'the change is kept');
 	is($shop->sql('SELECT count(*) FROM payments.verify() WHERE NOT holds'), 0, 'and so are the books');
 }
@@ -156,7 +160,7 @@ sub the_state_machine_is_asked
 {
 	my $order = $shop->order(1000);
 
-	$shop->settings(delayMs => 500);
+	hold_answers();
 	$shop->confirm($order);
 	$shop->sql("UPDATE payments.payment_order SET payment_order_status = 'FAILURE' WHERE order_id = '$order->{order_id}'");
 	put_aside($order, 'PY004', 'an order that failed');
@@ -168,20 +172,19 @@ sub an_answer_is_there_already
 {
 	my $order = $shop->order(1000);
 
-	$shop->settings(delayMs => 1000);
+	hold_answers();
 	$shop->confirm($order);
 	forge_answer($order, attempt_no => 1, action => 'query');
 	is($shop->wait_for($order), 'SUCCESS', 'an answer that is there already is no obstacle');
 	is($shop->sql("SELECT string_agg(action || ' ' || meaning, ', ') FROM payments.psp_answer
 		WHERE order_id = '$order->{order_id}'"), 'query forged', 'and stays as it is');
-	$shop->settings(delayMs => 0);
 }
 
 sub a_second_approval_is_refused
 {
 	my $order = $shop->order(1000);
 
-	$shop->settings(delayMs => 1000);
+	hold_answers();
 	$shop->confirm($order);
 	forge_answer($order, attempt_no => 0, action => 'succeed');
 	$shop->poll_sql("SELECT state FROM payments.psp_call_queue WHERE order_id = '$order->{order_id}'", 'D',
@@ -189,7 +192,6 @@ sub a_second_approval_is_refused
 	is($shop->sql("SELECT string_agg(concat_ws(' ', action, right(detail, 5)), ', ' ORDER BY attempt_no) FROM payments.psp_answer
 		WHERE order_id = '$order->{order_id}'"), 'succeed, quarantine 23505', 'with its answer');
 	is($shop->sql("SELECT count(*) FROM payments.ledger_transaction WHERE order_id = '$order->{order_id}'"), 0, 'nothing is booked');
-	$shop->settings(delayMs => 0);
 }
 
 # An answer to a call that is under way, and the attempt that it would belong to
@@ -204,13 +206,14 @@ sub forge_answer
 	$shop->sql("INSERT INTO payments.psp_answer (call_id, attempt_no, order_id, operation, transport, meaning, suspect, action,
 			body_size, received_at)
 		SELECT call_id, $answer{attempt_no}, order_id, 'confirm', 'no answer', 'forged', false, '$answer{action}', 0, now() $of_order");
+	release_answers();
 }
 
 sub the_wallet_has_bounds
 {
 	my $order = $shop->order(1000, seller_id => { 1 => 9 });
 
-	$shop->settings(delayMs => 500);
+	hold_answers();
 	$shop->confirm($order);
 	$shop->sql(q(INSERT INTO payments.wallet (seller_id, currency, balance, updated_at)
 		VALUES (9, 'KRW', 9223372036854774, now())));
@@ -222,9 +225,9 @@ sub put_aside
 {
 	my ($order, $sqlstate, $what) = @_;
 
+	release_answers();
 	$shop->poll_sql("SELECT state FROM payments.psp_call_queue WHERE order_id = '$order->{order_id}'", 'D', "$what is put aside");
 	is($shop->sql("SELECT action || ': ' || detail FROM payments.psp_answer WHERE order_id = '$order->{order_id}'"),
 		"quarantine: could not be applied: SQLSTATE $sqlstate", $what);
 	is($shop->sql("SELECT count(*) FROM payments.ledger_transaction WHERE order_id = '$order->{order_id}'"), 0, 'nothing is booked');
-	$shop->settings(delayMs => 0);
 }

@@ -51,7 +51,7 @@ sub waits_for_list
 # The first start of all has no books that could lack anything.
 my $order = $shop->order(1000);
 $shop->confirm($order);
-is($shop->wait_for($order, 5), 'SUCCESS', 'the first start: charged at once');
+is($shop->wait_for($order, 30), 'SUCCESS', 'the first start: charged at once');
 is($shop->sql($starts), 0, 'without a look at the list');
 my $dump = PostgreSQL::Test::Utils::tempdir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-f', $dump, 'shop' ], 'a dump');
@@ -64,7 +64,7 @@ $shop->sql("SELECT pg_terminate_backend($pid)");
 $shop->wait_for_other_worker($pid);
 $order = $shop->order(1000);
 $shop->confirm($order);
-is($shop->wait_for($order, 10), 'SUCCESS', 'another worker: charged at once');
+is($shop->wait_for($order, 30), 'SUCCESS', 'another worker: charged at once');
 is($shop->sql($starts), 0, 'another worker: without a look at the list');
 release_list();
 
@@ -103,7 +103,7 @@ $node->restart('immediate');
 hold_list();
 $order = $shop->order(1000);
 $shop->confirm($order);
-is($shop->wait_for($order, 10), 'SUCCESS', 'reconcile_wait = 0: charged at once');
+is($shop->wait_for($order, 30), 'SUCCESS', 'reconcile_wait = 0: charged at once');
 $shop->configure('payments.reconcile_wait' => 120);
 release_list();
 $shop->poll_sql("$starts AND ended_at IS NULL", 0, 'the list can be read again: all runs end');
