@@ -465,6 +465,17 @@ CREATE FUNCTION payments.verify(
 				WHERE x.order_id IN (r.order_id, f.order_id) AND x.order_id <> f.retried_as
 				GROUP BY x.order_id) p ON true
 		WHERE r.retry_of IS NOT NULL
+
+		UNION ALL
+		SELECT 34, 'webhooks that are believed wait, or have an outcome, and no others do',
+			count(*),
+			min(format('webhook %s: %s, %s', w.id, w.verdict, CASE WHEN q.webhook_id IS NOT NULL AND o.webhook_id IS NOT NULL THEN 'waits, and has an outcome'
+					WHEN q.webhook_id IS NOT NULL THEN 'waits' WHEN o.webhook_id IS NOT NULL THEN 'has an outcome' ELSE 'has no outcome, and does not wait' END))
+				FILTER (WHERE (q.webhook_id IS NOT NULL)::integer + (o.webhook_id IS NOT NULL)::integer
+					<> CASE WHEN w.verdict IN ('hint', 'proved', 'unverified') THEN 1 ELSE 0 END)
+		FROM ONLY payments.webhook w
+			LEFT JOIN ONLY payments.webhook_queue q ON q.webhook_id = w.id
+			LEFT JOIN ONLY payments.webhook_outcome o ON o.webhook_id = w.id
 	) v
 	ORDER BY v.n
 	$$;

@@ -107,6 +107,18 @@ CREATE FUNCTION payments.find_alerts(
 		WHERE e.payment_key IS NULL AND e.abandoned_at IS NULL AND e.expires_at < now.now - interval '10 min') c
 	WHERE c.n > 0
 
+	-- what somebody says who may be Toss
+	UNION ALL
+	SELECT 'webhook_contradicts', 'warning', min(o.decided_at), o.order_id,
+		format('the order is final, and webhooks say: %s', string_agg(DISTINCT w.status, ', ')),
+		'Look the payment up at the PSP: a cancel in its dashboard, a deposit that was taken back, or a forgery. Post the correction with this order_id: the alert ends then, or in a week.'
+	FROM ONLY payments.webhook_outcome o
+		JOIN ONLY payments.webhook w ON w.id = o.webhook_id, now
+	WHERE o.outcome = 'contradicts' AND o.decided_at > now.now - interval '7 days'
+		AND NOT EXISTS (SELECT FROM ONLY payments.ledger_transaction t
+			WHERE t.order_id = o.order_id AND t.recorded_at > o.decided_at)
+	GROUP BY o.order_id
+
 	-- the schema and the books
 	UNION ALL
 	SELECT 'schema_changed', 'critical', NULL::timestamptz, min(p.problem),

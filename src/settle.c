@@ -20,6 +20,7 @@
 #include "db.h"
 #include "event.h"
 #include "fault.h"
+#include "inbox.h"
 #include "ledger.h"
 #include "order.h"
 #include "psp_answer.h"
@@ -74,6 +75,7 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 				ended++;
 		}
 		pay_settle_outcomes(orders, outcomes, n, now);
+		pay_inbox_learn_secrets(results, n, now);
 		pay_psp_call_move(results, n, counts, now);
 	}
 	pay_db_finish();

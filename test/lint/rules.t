@@ -13,7 +13,7 @@ my @layers = (
 	[ pure => qr/^(?:money|order_state|resolution|reconciliation|hint|shard|schedule|call_queue|due_heap|bucket|breaker|(?:toss|http)(?:_.*)?)$/ ],
 	[ entry => qr/_trigger$/ ],
 	[ domain =>
-		  qr/^(?:order|operator|psp|settle|ledger|zero_sum|wallet|event|guard|schema|arming|merchant)(?:_|$)/ ],
+		  qr/^(?:order|operator|psp|settle|ledger|zero_sum|wallet|event|inbox|guard|schema|arming|merchant)(?:_|$)/ ],
 	[ base =>
 		  qr/^(?:db|table|amount|currency|args|guc|errors|compat|trigger|clock|secret|token|place|digest|fault)(?:_|$)/ ],
 	[ base => qr/^(?:wake|flow|worker_hold|worker_knock|worker_slot|worker_stats)(?:_|$)/ ],
