@@ -19,6 +19,7 @@
 
 #include "amount.h"
 #include "db.h"
+#include "psp_attempt.h"
 #include "psp_call.h"
 #include "wake.h"
 
@@ -138,11 +139,7 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 		" next_operation = CASE WHEN f.is_confirm THEN 'C'::pg_catalog.\"char\" ELSE 'Q'::pg_catalog.\"char\" END,"
 		" first_sent_at = CASE WHEN f.is_confirm THEN COALESCE(q.first_sent_at, $3) ELSE q.first_sent_at END,"
 		" sent_as = CASE WHEN f.is_confirm THEN COALESCE(q.sent_as, f.fingerprint) ELSE q.sent_as END"
-		" FROM free f WHERE q.call_id OPERATOR(pg_catalog.=) f.call_id RETURNING q.*, f.key_changed),"
-		" sent AS (INSERT INTO payments.psp_attempt (call_id, attempt_no, order_id, operation, epoch, claimed_at)"
-		" SELECT call_id, attempt_no, order_id,"
-		" CASE WHEN next_operation OPERATOR(pg_catalog.=) 'C' THEN 'confirm' ELSE 'query' END, epoch, $3"
-		" FROM claimed)"
+		" FROM free f WHERE q.call_id OPERATOR(pg_catalog.=) f.call_id RETURNING q.*, f.key_changed)"
 		" SELECT q.call_id, q.attempt_no, c.payment_event_id, q.order_id, c.merchant,"
 		" c.idempotency_key, c.request_body, c.payment_key, c.currency, c.amount,"
 		" y.minor_units::pg_catalog.int4, q.next_operation, q.outcome_unknown, q.key_answered,"
@@ -189,6 +186,7 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 		*claims = MemoryContextAlloc(caller, sizeof(PayClaim *) * n);
 		for (int i = 0; i < n; i++)
 			(*claims)[i] = make_claim(i, now, parent);
+		pay_psp_attempt_write(*claims, n, epoch, now);
 	}
 	pay_db_finish();
 	return n;
