@@ -5,7 +5,8 @@
 # sent.  "c:SEED:SESSION:INDEX" is one session's own posting, "s:SEED:INDEX" is
 # posted by all of them; "r:SEED:SESSION:INDEX" is written as rows, past the
 # functions, and so moves no balance: what goes to an account comes from it again.
-# "h:SEED:INDEX" is a hold that all make, and all try to end.  The metadata of postings holds a checksum of the entries.
+# "h:SEED:INDEX" is a hold that all make, and all try to end.  The metadata of
+# postings holds a checksum of the entries.
 package Intent;
 
 use strict;
