@@ -25,6 +25,9 @@ CREATE TABLE payments.payment_event (
 	expires_at timestamptz NOT NULL,
 	approved_at timestamptz,
 	metadata jsonb,
+	abandoned_at timestamptz,
+	retry_of text COLLATE "C",
+	retried_as text COLLATE "C",
 	CONSTRAINT payment_event_pkey PRIMARY KEY (id),
 	CONSTRAINT payment_event_order_id_key UNIQUE (order_id),
 	CONSTRAINT payment_event_payment_key_key UNIQUE (payment_key),
@@ -33,9 +36,15 @@ CREATE TABLE payments.payment_event (
 	CONSTRAINT payment_event_payment_key_form CHECK (pg_catalog.length(payment_key) >= 1 AND pg_catalog.length(payment_key) <= 200 AND payment_key !~ '[^A-Za-z0-9_=.-]'),
 	CONSTRAINT payment_event_order_name_length CHECK (pg_catalog.length(order_name) BETWEEN 1 AND 100),
 	CONSTRAINT payment_event_currency_form CHECK (pg_catalog.length(currency) = 3 AND currency !~ '[^A-Z]'),
-	CONSTRAINT payment_event_amount_in_range CHECK (amount > 0 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3))
+	CONSTRAINT payment_event_amount_in_range CHECK (amount > 0 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3)),
+	CONSTRAINT payment_event_abandoned_unpaid CHECK (abandoned_at IS NULL OR payment_key IS NULL),
+	CONSTRAINT payment_event_retry_of_root CHECK (retry_of IS NULL OR retried_as IS NULL)
 ) WITH (fillfactor = 60);
 CREATE INDEX payment_event_buyer_id_idx ON payments.payment_event (buyer_id);
+-- What may expire.  confirm takes a row out of it, in an update that is not HOT
+-- anyway, and nothing that comes later touches it.
+CREATE INDEX payment_event_unconfirmed_idx ON payments.payment_event (expires_at, id)
+	WHERE payment_key IS NULL AND abandoned_at IS NULL;
 COMMENT ON TABLE payments.payment_event IS
 'One row per checkout: what the buyer pays at once, and what the PSP said about it';
 COMMENT ON COLUMN payments.payment_event.order_id IS 'What the PSP knows the order by; unique for ever';
@@ -43,6 +52,10 @@ COMMENT ON COLUMN payments.payment_event.payment_key IS 'The PSP''s name of the 
 COMMENT ON COLUMN payments.payment_event.is_payment_done IS 'True when the ledger and the wallets have every order';
 COMMENT ON COLUMN payments.payment_event.amount IS 'The total, computed from the lines, in units of the currency';
 COMMENT ON COLUMN payments.payment_event.psp_response IS 'The PSP''s last answer, reduced to fields without personal data';
+COMMENT ON COLUMN payments.payment_event.abandoned_at IS
+'When an order that nobody confirmed ended: by the fail redirect, or because its time was over';
+COMMENT ON COLUMN payments.payment_event.retry_of IS 'The first order of the same lines, when this one is a retry of it';
+COMMENT ON COLUMN payments.payment_event.retried_as IS 'The newest retry of this order, which is the first of its lines';
 
 CREATE TABLE payments.payment_order (
 	id bigint NOT NULL,

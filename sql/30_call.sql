@@ -156,6 +156,7 @@ CREATE TABLE payments.worker_epoch (
 	system_identifier bigint NOT NULL,
 	shard integer NOT NULL,
 	shards integer NOT NULL,
+	timeline integer NOT NULL,
 	CONSTRAINT worker_epoch_pkey PRIMARY KEY (epoch),
 	CONSTRAINT worker_epoch_shard_in_range CHECK (shard >= 0 AND shard < shards)
 );

@@ -41,6 +41,16 @@ CREATE FUNCTION payments.fail(order_id text, code text, message text)
 COMMENT ON FUNCTION payments.fail(text, text, text) IS
 'Records the fail redirect: an order that nobody confirmed ends as FAILURE; any other keeps its status, which is returned';
 
+CREATE FUNCTION payments.retry_checkout(
+	order_id text,
+	new_order_id text DEFAULT NULL,
+	expires_in interval DEFAULT '30 min')
+	RETURNS payments.checkout_result
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_retry_checkout';
+COMMENT ON FUNCTION payments.retry_checkout(text, text, interval) IS
+'Makes a fresh order of the same lines after one that failed or expired, and returns it; while one of them is open it returns that one';
+
 CREATE FUNCTION payments.status(order_id text)
 	RETURNS payments.payment_order_status
 	LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -139,6 +149,13 @@ COMMENT ON FUNCTION payments.ack_events(text, bigint) IS
 'Moves a consumer past the event with this id, in the caller''s transaction';
 
 -- Operators
+
+CREATE FUNCTION payments.expire_checkouts(max_orders integer DEFAULT 1000)
+	RETURNS integer
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_expire_checkouts';
+COMMENT ON FUNCTION payments.expire_checkouts(integer) IS
+'Ends orders that nobody confirmed and whose time is over, as FAILURE with code EXPIRED; returns how many. The worker does it by itself';
 
 CREATE FUNCTION payments.retry(order_id text, note text DEFAULT NULL)
 	RETURNS void

@@ -99,8 +99,10 @@ CREATE FUNCTION payments.explain(order_id text,
 			WHEN q.state = 'P' THEN format('%s%s', CASE WHEN q.phase = 'D' THEN 'waits for the buyer''s deposit; ' END,
 				CASE WHEN q.due_at <= now.now THEN format('a %s is due since %s', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF'))
 					ELSE format('a %s comes at %s, after %s failures', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF'), q.failures) END)
+			WHEN now.is_late THEN 'nobody confirmed it in time'
 			ELSE 'nobody has confirmed it' END)
-		FROM (SELECT clock_timestamp(), payments.status(explain.order_id)) now (now, status)
+		FROM (SELECT clock_timestamp(), payments.status(explain.order_id),
+				(SELECT e.expires_at <= clock_timestamp() FROM ONLY payments.payment_event e WHERE e.order_id = explain.order_id)) now (now, status, is_late)
 			LEFT JOIN (SELECT order_id, state, next_operation, attempt_no, failures, phase, due_at
 				FROM ONLY payments.psp_call_queue
 				UNION ALL

@@ -436,6 +436,35 @@ CREATE FUNCTION payments.verify(
 		UNION ALL
 		SELECT 31, 'ledger transactions are what they were when they were sealed', s.checked, s.problem
 		FROM payments.check_seals() s
+
+		UNION ALL
+		SELECT 32, 'orders that nobody confirmed ended as failed, at the time that they say',
+			count(*),
+			min(format('order "%s": %s, status %s', e.order_id, CASE WHEN e.abandoned_at IS NULL THEN 'nobody confirmed it, and it does not say when it ended'
+					ELSE 'it says that nobody confirmed it' END, p.status))
+				FILTER (WHERE (e.abandoned_at IS NOT NULL) <> (e.payment_key IS NULL AND p.status <> 'NOT_STARTED')
+					OR e.abandoned_at IS NOT NULL AND p.status <> 'FAILURE')
+		FROM ONLY payments.payment_event e
+			JOIN (SELECT order_id, CASE WHEN min(payment_order_status) = max(payment_order_status)
+					THEN min(payment_order_status) ELSE 'UNKNOWN' END AS status
+				FROM ONLY payments.payment_order GROUP BY order_id) p ON p.order_id = e.order_id
+		WHERE e.payment_key IS NULL OR e.abandoned_at IS NOT NULL
+
+		UNION ALL
+		SELECT 33, 'of the orders over the same lines one at most can still be paid, or is',
+			count(*),
+			coalesce(min(format('order "%s" is a retry of "%s", which is not there or names no newest one', r.order_id, r.retry_of))
+					FILTER (WHERE f.retried_as IS NULL),
+				min(format('order "%s" is over the lines of "%s" and is %s, and the newest of them is "%s"', p.order_id, f.order_id, p.status, f.retried_as))
+					FILTER (WHERE p.status <> 'FAILURE'))
+		FROM ONLY payments.payment_event r
+			LEFT JOIN ONLY payments.payment_event f ON f.order_id = r.retry_of
+			LEFT JOIN LATERAL (SELECT x.order_id, CASE WHEN min(x.payment_order_status) = max(x.payment_order_status)
+					THEN min(x.payment_order_status) ELSE 'UNKNOWN' END AS status
+				FROM ONLY payments.payment_order x
+				WHERE x.order_id IN (r.order_id, f.order_id) AND x.order_id <> f.retried_as
+				GROUP BY x.order_id) p ON true
+		WHERE r.retry_of IS NOT NULL
 	) v
 	ORDER BY v.n
 	$$;

@@ -96,6 +96,17 @@ CREATE FUNCTION payments.find_alerts(
 		AND NOT EXISTS (SELECT FROM ONLY payments.ledger_transaction t
 			WHERE t.order_id = r.order_id AND t.recorded_at > a.received_at)
 
+	-- the worker ends them, but for those of which it cannot know
+	UNION ALL
+	SELECT 'checkouts_not_ended', 'warning', c.since,
+		(SELECT e.order_id FROM ONLY payments.payment_event e
+			WHERE e.payment_key IS NULL AND e.abandoned_at IS NULL AND e.expires_at = c.since LIMIT 1),
+		format('nobody confirmed them in time, and they have not ended after 10 minutes: %s', c.n),
+		'See the worker''s state. What is older than the last change of where charges are sent from is left for people: look for it at the PSP, then payments.fail.'
+	FROM now CROSS JOIN LATERAL (SELECT count(*) AS n, min(e.expires_at) AS since FROM ONLY payments.payment_event e
+		WHERE e.payment_key IS NULL AND e.abandoned_at IS NULL AND e.expires_at < now.now - interval '10 min') c
+	WHERE c.n > 0
+
 	-- the schema and the books
 	UNION ALL
 	SELECT 'schema_changed', 'critical', NULL::timestamptz, min(p.problem),

@@ -21,6 +21,7 @@
 
 #include "amount.h"
 #include "args.h"
+#include "checkout.h"
 #include "checkout_lines.h"
 #include "db.h"
 #include "errors.h"
@@ -35,11 +36,9 @@ PG_FUNCTION_INFO_V1(payments_widget);
 static void read_arguments(FunctionCallInfo fcinfo, PayOrder *order);
 static void check_names(const PayOrder *order);
 static void total(PayOrder *order);
-static char *random_token(const char *prefix);
 static char *name_from_lines(const PayOrder *order);
 static void compare_with_present(const PayOrder *asked, PayOrder *present,
 								 bool name_given);
-static Datum checkout_result(FunctionCallInfo fcinfo, const PayOrder *order);
 
 /*
  * payments.checkout: see 70_functions.sql.  Takes no lock beyond the inserted
@@ -56,7 +55,7 @@ payments_checkout(PG_FUNCTION_ARGS)
 
 	caller = pay_db_connect();
 	read_arguments(fcinfo, &order);
-	if (!pay_order_insert(&order, random_token("cus_")))
+	if (!pay_order_insert(&order, pay_checkout_random_id("cus_")))
 	{
 		if (!pay_order_lock(order.order_id, &present))
 			elog(ERROR, "order \"%s\" is there and not there", order.order_id);
@@ -65,7 +64,7 @@ payments_checkout(PG_FUNCTION_ARGS)
 	}
 
 	MemoryContextSwitchTo(caller);
-	result = checkout_result(fcinfo, &order);
+	result = pay_checkout_result(fcinfo, &order);
 	pay_db_finish();
 	PG_RETURN_DATUM(result);
 }
@@ -73,8 +72,6 @@ payments_checkout(PG_FUNCTION_ARGS)
 static void
 read_arguments(FunctionCallInfo fcinfo, PayOrder *order)
 {
-	Interval   *expires_in;
-
 	pay_args_require(fcinfo, 0, "buyer_id");
 	pay_args_require(fcinfo, 1, "lines");
 	pay_args_require(fcinfo, 4, "currency");
@@ -83,7 +80,7 @@ read_arguments(FunctionCallInfo fcinfo, PayOrder *order)
 
 	memset(order, 0, sizeof(PayOrder));
 	order->buyer_id = PG_GETARG_INT64(0);
-	order->order_id = PG_ARGISNULL(2) ? random_token("ord_") :
+	order->order_id = PG_ARGISNULL(2) ? pay_checkout_random_id("ord_") :
 		text_to_cstring(PG_GETARG_TEXT_PP(2));
 	order->currency = text_to_cstring(PG_GETARG_TEXT_PP(4));
 	order->merchant = text_to_cstring(PG_GETARG_TEXT_PP(5));
@@ -105,7 +102,13 @@ read_arguments(FunctionCallInfo fcinfo, PayOrder *order)
 										 VARSIZE(metadata));
 	}
 
-	expires_in = PG_GETARG_INTERVAL_P(6);
+	pay_checkout_set_times(order, PG_GETARG_INTERVAL_P(6));
+	check_names(order);
+}
+
+void
+pay_checkout_set_times(PayOrder *order, Interval *expires_in)
+{
 	order->created_at = GetCurrentTimestamp();
 	order->expires_at =
 		DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
@@ -117,7 +120,6 @@ read_arguments(FunctionCallInfo fcinfo, PayOrder *order)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("expires_in is out of range"),
 				 errhint("It must be positive and at most 366 days.")));
-	check_names(order);
 }
 
 static void
@@ -157,8 +159,8 @@ total(PayOrder *order)
 }
 
 /* prefix and 128 random bits, in the alphabet of an order id */
-static char *
-random_token(const char *prefix)
+char *
+pay_checkout_random_id(const char *prefix)
 {
 	uint8		bytes[16];
 	StringInfoData token;
@@ -261,8 +263,8 @@ compare_with_present(const PayOrder *asked, PayOrder *present,
 			 errhint("Use a new order_id for a new order.")));
 }
 
-static Datum
-checkout_result(FunctionCallInfo fcinfo, const PayOrder *order)
+Datum
+pay_checkout_result(FunctionCallInfo fcinfo, const PayOrder *order)
 {
 	Datum		values[5];
 	bool		nulls[5] = {false};

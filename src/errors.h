@@ -34,5 +34,6 @@
 #define ERRCODE_PAY_LEDGER_FINAL			MAKE_SQLSTATE('P','Y','0','2','3')
 #define ERRCODE_PAY_GUARDED					MAKE_SQLSTATE('P','Y','0','2','4')
 #define ERRCODE_PAY_NOT_TO_RESOLVE			MAKE_SQLSTATE('P','Y','0','2','5')
+#define ERRCODE_PAY_NOT_TO_RETRY			MAKE_SQLSTATE('P','Y','0','3','0')
 
 #endif							/* PAY_ERRORS_H */

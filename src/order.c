@@ -61,13 +61,14 @@ pay_order_insert(PayOrder *order, const char *new_customer_key)
 {
 	static PayStatement insert = {
 		"INSERT INTO payments.payment_event (id, order_id, merchant, buyer_id,"
-		" order_name, currency, amount, created_at, expires_at, metadata)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::pg_catalog.jsonb)"
+		" order_name, currency, amount, created_at, expires_at, metadata, retry_of)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::pg_catalog.jsonb, $11)"
 		" ON CONFLICT ON CONSTRAINT payment_event_order_id_key DO NOTHING",
-		10, {INT8OID, TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID, NUMERICOID,
-		TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
+		11, {INT8OID, TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID, NUMERICOID,
+		TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
 	};
-	Datum		values[10];
+	char		nulls[] = "           ";
+	Datum		values[11];
 
 	insert_parties(order, new_customer_key);
 
@@ -81,9 +82,15 @@ pay_order_insert(PayOrder *order, const char *new_customer_key)
 	values[6] = pay_amount_to_numeric(order->amount);
 	values[7] = TimestampTzGetDatum(order->created_at);
 	values[8] = TimestampTzGetDatum(order->expires_at);
-	values[9] = order->metadata ? CStringGetTextDatum(order->metadata) : (Datum) 0;
-	if (pay_db_run(&insert, values,
-				   order->metadata ? NULL : "         n") == 0)
+	if (order->metadata != NULL)
+		values[9] = CStringGetTextDatum(order->metadata);
+	else
+		nulls[9] = 'n';
+	if (order->retry_of != NULL)
+		values[10] = CStringGetTextDatum(order->retry_of);
+	else
+		nulls[10] = 'n';
+	if (pay_db_run(&insert, values, nulls) == 0)
 		return false;
 
 	set_commissions(order);
@@ -380,24 +387,4 @@ pay_order_start(const char *order_id, const char *payment_key,
 	pay_db_run(&set_key, values, NULL);
 	values[1] = TimestampTzGetDatum(now);
 	pay_db_run(&set_state, values, NULL);
-}
-
-uint64
-pay_order_abandon(const char *order_id, const char *code, const char *reason,
-				  TimestampTz now)
-{
-	static PayStatement set_state = {
-		"UPDATE payments.payment_order SET payment_order_status = 'FAILURE',"
-		" failure_code = $2, status_reason = $3, updated_at = $4"
-		" WHERE order_id OPERATOR(pg_catalog.=) $1"
-		" AND payment_order_status OPERATOR(pg_catalog.=) 'NOT_STARTED'",
-		4, {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
-	};
-	Datum		values[4];
-
-	values[0] = CStringGetTextDatum(order_id);
-	values[1] = CStringGetTextDatum(code);
-	values[2] = CStringGetTextDatum(reason);
-	values[3] = TimestampTzGetDatum(now);
-	return pay_db_run(&set_state, values, NULL);
 }

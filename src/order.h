@@ -44,6 +44,7 @@ typedef struct PayOrder
 	int64		amount;			/* mills, the total */
 	char	   *psp_status;		/* or NULL */
 	char	   *metadata;		/* JSON text, or NULL */
+	char	   *retry_of;		/* for pay_order_insert alone, or NULL */
 	TimestampTz created_at;
 	TimestampTz expires_at;
 	int			n_lines;

@@ -47,7 +47,7 @@ static const char *const order_identity[] = {
 /* What an event keeps for life. */
 static const char *const event_identity[] = {
 	"id", "order_id", "merchant", "buyer_id", "order_name", "currency",
-	"amount", "created_at", "metadata", NULL
+	"amount", "created_at", "metadata", "retry_of", NULL
 };
 
 static int	orders_with_both_flags(TriggerData *trigger, char ***order_ids);
@@ -57,7 +57,7 @@ static PayOrderState state_of(TriggerData *trigger, HeapTuple row);
 pg_noreturn static void refuse_change(TriggerData *trigger,
 									  const char *column);
 static void check_flags(TriggerData *trigger);
-static void check_payment_key(TriggerData *trigger);
+static void check_set_once(TriggerData *trigger, const char *column);
 static void check_done(TriggerData *trigger);
 
 Datum
@@ -223,22 +223,23 @@ payments_payment_event_guard(PG_FUNCTION_ARGS)
 
 	if (changed)
 		refuse_change(trigger, changed);
-	check_payment_key(trigger);
+	check_set_once(trigger, "payment_key");
+	check_set_once(trigger, "abandoned_at");
 	check_done(trigger);
 	return PointerGetDatum(trigger->tg_newtuple);
 }
 
-/* One payment key per event: set once, then never changed. */
+/* One payment key per event, and one end: set once, then never changed. */
 static void
-check_payment_key(TriggerData *trigger)
+check_set_once(TriggerData *trigger, const char *column)
 {
-	static const char *const key[] = {"payment_key", NULL};
+	const char *columns[] = {column, NULL};
 	bool		was_null;
 
-	(void) pay_trigger_column(trigger, trigger->tg_trigtuple, key[0],
+	(void) pay_trigger_column(trigger, trigger->tg_trigtuple, column,
 							  &was_null);
-	if (!was_null && pay_trigger_changed(trigger, key))
-		refuse_change(trigger, key[0]);
+	if (!was_null && pay_trigger_changed(trigger, columns))
+		refuse_change(trigger, column);
 }
 
 /* An event is done for ever, and only with all its orders. */

@@ -139,16 +139,16 @@ int64
 pay_psp_epoch_draw(PayShard shard, TimestampTz now)
 {
 	static PayStatement draw = {
-		"INSERT INTO payments.worker_epoch (epoch, started_at, system_identifier, shard, shards)"
-		" SELECT GREATEST(pg_catalog.max(epoch), $5) OPERATOR(pg_catalog.+) 1, $1, $2, $3, $4"
+		"INSERT INTO payments.worker_epoch (epoch, started_at, system_identifier, shard, shards, timeline)"
+		" SELECT GREATEST(pg_catalog.max(epoch), $5) OPERATOR(pg_catalog.+) 1, $1, $2, $3, $4, $6"
 		" FROM payments.worker_epoch"
 		" ON CONFLICT ON CONSTRAINT worker_epoch_pkey DO NOTHING RETURNING epoch",
-		5, {TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID, INT8OID}
+		6, {TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID, INT8OID, INT4OID}
 	};
 	int64		alive[PAY_WORKER_SLOTS];
 	int			n_alive = pay_worker_slot_epochs(MyDatabaseId, alive);
 	int64		epoch = 0;
-	Datum		values[5];
+	Datum		values[6];
 
 	for (int i = 0; i < n_alive; i++)
 		epoch = Max(epoch, alive[i]);
@@ -158,6 +158,7 @@ pay_psp_epoch_draw(PayShard shard, TimestampTz now)
 	values[2] = Int32GetDatum(shard.number);
 	values[3] = Int32GetDatum(shard.of);
 	values[4] = Int64GetDatum(epoch);
+	values[5] = Int32GetDatum((int32) GetWALInsertionTimeLine());
 	pay_db_connect();
 	while (pay_db_run(&draw, values, NULL) == 0)
 		CHECK_FOR_INTERRUPTS();

@@ -74,6 +74,7 @@ payments_worker_main(Datum main_arg)
 		if (pay_worker_reconcile(&worker))
 			build_wait_set();
 		pay_worker_expire(&worker);
+		pay_worker_lapse(&worker);
 		show_state(&worker);
 		pay_worker_log_left_out(&worker, false);
 	}
@@ -240,6 +241,7 @@ time_to_wait(PayWorker *worker)
 		next = Min(next, pay_worker_upkeep_at(worker));
 		next = Min(next, pay_worker_reconcile_at(worker));
 		next = Min(next, pay_worker_expire_at(worker));
+		next = Min(next, pay_worker_lapse_at(worker));
 	}
 	if (next == PAY_NEVER)
 		return network;

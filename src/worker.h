@@ -16,6 +16,7 @@
  *		worker_reconcile.c	reading Toss's list of transactions
  *		worker_books.c	charges wait for that, after some starts
  *		worker_expire.c	calls that were never sent
+ *		worker_lapse.c	orders that nobody confirmed
  *		worker_status.c	what people see of it
  *		worker_count.c	what it counts
  *		worker_activity.c	what pg_stat_activity says of it
@@ -101,6 +102,7 @@ typedef enum PayTurnKind
 	PAY_TURN_UPKEEP,			/* nothing of the queue: worker_upkeep.c */
 	PAY_TURN_RECONCILE,			/* nor here: worker_reconcile.c */
 	PAY_TURN_EXPIRE,			/* what was never sent: worker_expire.c */
+	PAY_TURN_LAPSE,				/* nor of this one: worker_lapse.c */
 	PAY_TURN_FINAL				/* the process ends after it */
 } PayTurnKind;
 
@@ -243,6 +245,7 @@ typedef enum PayLogClass
 	PAY_LOG_SEAL,
 	PAY_LOG_SETTINGS,
 	PAY_LOG_BREAKER,
+	PAY_LOG_LAPSE,
 	PAY_LOG_CLASSES
 } PayLogClass;
 
@@ -277,5 +280,10 @@ extern bool pay_worker_books_compared(const char *merchant);
 extern int64 pay_worker_expire_at(const PayWorker *worker);
 extern void pay_worker_expire(PayWorker *worker);
 extern int	pay_worker_expire_work(PayWorker *worker, TimestampTz now);
+
+/* worker_lapse.c */
+extern int64 pay_worker_lapse_at(const PayWorker *worker);
+extern void pay_worker_lapse(PayWorker *worker);
+extern int	pay_worker_lapse_work(PayWorker *worker, TimestampTz now);
 
 #endif							/* PAY_WORKER_H */

@@ -35,6 +35,7 @@ static const char *const names[] = {
 	[PAY_LOG_BREAKER] = "merchants that nothing is sent for",
 	[PAY_LOG_SEAL] = "seals of the ledger",
 	[PAY_LOG_SETTINGS] = "settings",
+	[PAY_LOG_LAPSE] = "orders that expire",
 };
 
 static LogClass classes[PAY_LOG_CLASSES];

@@ -80,7 +80,8 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 
 	MemoryContextSwitchTo(worker->turn_context);
 	if (turn->done && turn->kind != PAY_TURN_UPKEEP &&
-		turn->kind != PAY_TURN_RECONCILE && turn->kind != PAY_TURN_EXPIRE)
+		turn->kind != PAY_TURN_RECONCILE &&
+		turn->kind != PAY_TURN_EXPIRE && turn->kind != PAY_TURN_LAPSE)
 	{
 		count_turn(worker->slot);
 		pay_worker_count_turn(worker, turn->commit_us);
@@ -143,6 +144,11 @@ work(PayWorker *worker, PayTurn *turn)
 	if (turn->kind == PAY_TURN_EXPIRE)
 	{
 		turn->settled = pay_worker_expire_work(worker, now);
+		return;
+	}
+	if (turn->kind == PAY_TURN_LAPSE)
+	{
+		turn->settled = pay_worker_lapse_work(worker, now);
 		return;
 	}
 

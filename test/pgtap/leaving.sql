@@ -1,6 +1,6 @@
 -- The buyer leaves: closes the window, is refused by the bank, comes too late.
 BEGIN;
-SELECT plan(17);
+SELECT plan(23);
 SELECT payments.set_merchant('default', 'test_ck_story') IS NULL AS ready \gset
 CREATE ROLE shop;
 SELECT payments.grant_to('shop', 'application') IS NULL AS ready \gset
@@ -27,6 +27,13 @@ SELECT throws_ok($$SELECT payments.confirm('leave-late', 'key_2', 100)$$, 'PY006
 SELECT throws_ok($$SELECT payments.widget('leave-late')$$, 'PY006', NULL, 'nor shown');
 SELECT is(payments.status('leave-late')::text, 'NOT_STARTED', 'no money has moved');
 
+SELECT is(payments.retry_checkout('leave-late', 'leave-late-2')::text ~ '^\(leave-late-2,100,KRW,', true, 'the buyer comes back: a fresh order of the same lines');
+SELECT is((payments.retry_checkout('leave-late')).order_id, 'leave-late-2', 'and presses again: the same');
+SELECT is(payments.confirm('leave-late-2', 'key_4', 100)::text, 'EXECUTING', 'he pays');
+SELECT throws_ok($$SELECT payments.retry_checkout('leave-late')$$, 'PY030', NULL, 'and not again');
+SELECT results_eq($$SELECT status::text, failure_code FROM payments.payment WHERE order_id = 'leave-late'$$,
+	$$VALUES ('FAILURE', 'EXPIRED')$$, 'the first order has ended');
+
 -- The shop rolls back
 SAVEPOINT before;
 SELECT is(payments.confirm('leave-2', 'key_3', 150)::text, 'EXECUTING', 'confirmed,');
@@ -34,9 +41,11 @@ ROLLBACK TO before;
 SELECT is(payments.status('leave-2')::text, 'NOT_STARTED', 'and not confirmed: the shop''s own statement failed');
 
 RESET ROLE;
-SELECT is_empty($$SELECT * FROM payments.psp_call$$, 'nothing was ever sent to Toss');
-SELECT results_eq($$SELECT kind, order_id, payload ->> 'code' FROM payments.event$$,
-	$$VALUES ('payment.failed' COLLATE "C", 'leave-1' COLLATE "C", 'PAY_PROCESS_CANCELED')$$, 'the failure was told once');
+SELECT is(payments.expire_checkouts(), 0, 'nothing else has expired');
+SELECT results_eq($$SELECT order_id FROM payments.psp_call$$, $$VALUES ('leave-late-2' COLLATE "C")$$, 'one thing is sent to Toss');
+SELECT results_eq($$SELECT kind, order_id, payload ->> 'code' FROM payments.event ORDER BY id$$,
+	$$VALUES ('payment.failed' COLLATE "C", 'leave-1' COLLATE "C", 'PAY_PROCESS_CANCELED'), ('payment.failed', 'leave-late', 'EXPIRED')$$,
+	'each failure was told once');
 SELECT is_empty($$SELECT invariant FROM payments.verify() WHERE NOT holds$$, 'the books hold');
 
 SELECT * FROM finish();

@@ -203,13 +203,31 @@ PREPARE TRANSACTION 'regress_two_phase_reconcile';
 ROLLBACK PREPARED 'regress_two_phase_reconcile';
 SELECT count(*) AS runs FROM payments.reconciliation;
 
+-- an order that expired, and the retry of one
+SELECT count(payments.checkout(802, '[{"seller_id": 801, "amount": 10}]', order_id => 'two-phase-late-' || n, expires_in => '1 us')) FROM generate_series(1, 2) n;
+BEGIN;
+SELECT order_id FROM payments.retry_checkout('two-phase-late-1', 'two-phase-again');
+SELECT payments.expire_checkouts() > 0 AS some;
+PREPARE TRANSACTION 'regress_two_phase_late';
+\c
+SELECT payments.expire_checkouts() AS none;
+ROLLBACK PREPARED 'regress_two_phase_late';
+BEGIN;
+SELECT order_id FROM payments.retry_checkout('two-phase-late-1', 'two-phase-again');
+SELECT payments.expire_checkouts() > 0 AS some;
+PREPARE TRANSACTION 'regress_two_phase_late';
+\c
+COMMIT PREPARED 'regress_two_phase_late';
+SELECT order_id, status, failure_code FROM payments.payment WHERE order_id ~ '^two-phase-(late|again)' ORDER BY 1;
+SELECT invariant, counterexample FROM payments.verify() WHERE NOT holds;
+
 -- every function is in this file, or has a reason not to be
 SELECT p.oid::regprocedure FROM pg_proc p
 	WHERE pronamespace = 'payments'::regnamespace AND prorettype <> 'trigger'::regtype AND prokind = 'f'
 		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'post_entries', 'post_batch', 'reverse', 'balance',
 			'fetch_events', 'ack_events', 'retry', 'resolve', 'reconcile', 'close_finding', 'set_node', 'set_merchant', 'set_merchant_limits', 'merchant_flow', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
 			'worker_counters', 'worker_histograms', 'find_alerts', 'metrics', 'verify', 'explain', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
-			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds',
+			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds', 'expire_checkouts', 'retry_checkout',
 			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at',
 			'rearm', 'record_schema', 'schema_objects', 'schema_fingerprint', 'schema_problems',
 			'seal_ledger', 'check_seals', 'oldest_uncleared')

@@ -280,6 +280,17 @@ SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_attempt SELECT call_i
 
 -- 30: expired unsent, and an attempt was begun
 SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_attempt VALUES (-1, 1, 'verify-expired', 'confirm', 1, now())$$);
+-- 32: it says that nobody confirmed it, and it is under way, or open; it failed unconfirmed, and does not say when
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET abandoned_at = now(), payment_key = NULL WHERE order_id = 'verify-open'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET abandoned_at = now() WHERE order_id = 'verify-new'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET abandoned_at = NULL WHERE order_id = 'verify-failed'$$);
+-- 33: a retry of what can still be paid, of what is not there, of what knows nothing of it; two of them
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET retried_as = 'verify-new' WHERE order_id = 'verify-open';
+	UPDATE payments.payment_event SET retry_of = 'verify-open' WHERE order_id = 'verify-new'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET retry_of = 'verify-none' WHERE order_id = 'verify-new'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET retry_of = 'verify-failed' WHERE order_id = 'verify-new'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET retried_as = 'verify-new' WHERE order_id = 'verify-failed';
+	UPDATE payments.payment_event SET retry_of = 'verify-failed' WHERE order_id IN ('verify-new', 'verify-open')$$);
 
 -- all of it is forgotten
 SELECT count(*) AS broken FROM payments.verify() WHERE NOT holds;
