@@ -228,6 +228,7 @@ check_toss_url(char **newval, void **extra, GucSource source)
 {
 	static const char scheme[] = "https://";
 	const char *host = *newval + strlen(scheme);
+	const char *port;
 	size_t		n;
 
 	if (strncmp(*newval, scheme, strlen(scheme)) != 0)
@@ -246,6 +247,13 @@ check_toss_url(char **newval, void **extra, GucSource source)
 	if (n == 0 || host[n] != '\0')
 	{
 		GUC_check_errdetail("It must be a host name with or without a port, and nothing after it.");
+		return false;
+	}
+	port = strchr(host, ':');
+	if (port != NULL &&
+		(strtol(port + 1, NULL, 10) < 1 || strtol(port + 1, NULL, 10) > 65535))
+	{
+		GUC_check_errdetail("The port must be 1 to 65535.");
 		return false;
 	}
 	return true;

@@ -171,7 +171,8 @@ my (undef, undef, $err) =
   $node->psql('shop', 'SET ROLE clerk; SHOW payments.secret_dir');
 like($err, qr/must be superuser|permission denied/, 'nor see the folder of secrets');
 for my $url ('http://localhost', 'https://', 'https://me@host',
-	'https://host/path', 'https://host?x', 'https://host:', 'https://host:port')
+	'https://host/path', 'https://host?x', 'https://host:', 'https://host:port',
+	'https://host:0', 'https://host:65536')
 {
 	(undef, undef, $err) =
 	  $node->psql('shop', "ALTER SYSTEM SET payments.toss_url = '$url'");
