@@ -45,7 +45,8 @@ payments_arm(PG_FUNCTION_ARGS)
 
 /*
  * payments.disarm: no charge is claimed for sending any more once this has
- * committed.  What was claimed before goes out.
+ * committed.  What was claimed before goes out.  Test keys charge unarmed: who
+ * thinks that he has stopped them is told.
  */
 Datum
 payments_disarm(PG_FUNCTION_ARGS)
@@ -53,6 +54,12 @@ payments_disarm(PG_FUNCTION_ARGS)
 	char	   *reason = get_reason(fcinfo);
 
 	PreventCommandIfReadOnly("payments.disarm");
+	if (pay_guc_environment == PAY_ENVIRONMENT_TEST &&
+		!pay_guc_test_keys_need_arming)
+		ereport(WARNING,
+				(errmsg("charges with test keys go on"),
+				 errdetail("payments.environment is \"test\", and test keys need no arming."),
+				 errhint("To stop them, too, set payments.test_keys_need_arming in the configuration file and reload it.")));
 	pay_arming_disarm(reason, GetUserNameFromId(GetSessionUserId(), false));
 	pay_wake_look();
 	PG_RETURN_VOID();
