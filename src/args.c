@@ -7,8 +7,11 @@
 #include "access/htup_details.h"
 #include "datatype/timestamp.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 
 #include "args.h"
+
+#define MAX_SHOWN	64			/* bytes; the length of an order id at most */
 
 void
 pay_args_require(FunctionCallInfo fcinfo, int n, const char *name)
@@ -18,6 +21,16 @@ pay_args_require(FunctionCallInfo fcinfo, int n, const char *name)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s is null", name),
 				 errhint("Give a value for this argument.")));
+}
+
+const char *
+pay_args_shown(const char *text)
+{
+	size_t		len = strlen(text);
+
+	if (len <= MAX_SHOWN)
+		return text;
+	return psprintf("%.*s...", pg_mbcliplen(text, (int) len, MAX_SHOWN), text);
 }
 
 long

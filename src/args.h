@@ -14,6 +14,12 @@
 extern void pay_args_require(FunctionCallInfo fcinfo, int n,
 							 const char *name);
 
+/*
+ * A text from outside that is to be shown in a message: whole when it is as
+ * short as any that can be right, else its beginning.  palloc'ed if need be.
+ */
+extern const char *pay_args_shown(const char *text);
+
 /* A waiting time in milliseconds, 0 to one day; 22023 otherwise. */
 extern long pay_args_milliseconds(const Interval *interval, const char *name);
 

@@ -18,6 +18,7 @@
 
 #include "args.h"
 #include "db.h"
+#include "errors.h"
 #include "merchant.h"
 #include "operator_action.h"
 #include "wake.h"
@@ -69,8 +70,9 @@ payments_set_merchant_limits(PG_FUNCTION_ARGS)
 	}
 	if (pay_db_run(&update, values, nulls) == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("merchant \"%s\" is unknown", action.merchant),
+				(errcode(ERRCODE_PAY_UNKNOWN_MERCHANT),
+				 errmsg("merchant \"%s\" does not exist",
+						pay_args_shown(action.merchant)),
 				 errhint("The merchants are in payments.merchant; payments.set_merchant adds one.")));
 	action.limits = psprintf("in flight %s, %s, burst %s",
 							 limit_text(limits.max_in_flight, ""),

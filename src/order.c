@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 #include "amount.h"
+#include "args.h"
 #include "db.h"
 #include "errors.h"
 #include "order.h"
@@ -48,7 +49,7 @@ pay_order_unknown(const char *order_id)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_PAY_UNKNOWN_ORDER),
-			 errmsg("order \"%s\" does not exist", order_id),
+			 errmsg("order \"%s\" does not exist", pay_args_shown(order_id)),
 			 errhint("payments.checkout creates orders and returns their order_id.")));
 }
 
@@ -356,7 +357,8 @@ pay_order_client_key(const char *merchant)
 	if (pay_db_read(&read, values, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PAY_UNKNOWN_MERCHANT),
-				 errmsg("merchant \"%s\" does not exist", merchant),
+				 errmsg("merchant \"%s\" does not exist",
+						pay_args_shown(merchant)),
 				 errhint("An operator adds it with payments.set_merchant(name, client_key).")));
 	return pay_db_text(0, 1);
 }

@@ -184,7 +184,7 @@ outcome_argument(FunctionCallInfo fcinfo, int n)
 	if (strcmp(outcome, "succeeded") != 0 && strcmp(outcome, "failed") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("outcome \"%s\" is unknown", outcome),
+				 errmsg("outcome \"%s\" is unknown", pay_args_shown(outcome)),
 				 errhint("The outcomes are succeeded and failed.")));
 	return strcmp(outcome, "succeeded") == 0;
 }

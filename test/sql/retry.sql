@@ -13,7 +13,7 @@ CREATE VIEW pg_temp.call AS SELECT state, next_operation, attempt_no, failures, 
 	(SELECT count(*) FROM payments.psp_call c WHERE c.order_id = q.order_id) AS calls
 	FROM payments.psp_call_queue q WHERE order_id = 'retry-1';
 
-SELECT o AS of_order, t.code, t.message, t.hint FROM unnest(ARRAY['NULL', '''retry-0''', '''retry-2''', '''retry-3''']) WITH ORDINALITY x (o, n),
+SELECT o AS of_order, t.code, t.message, t.hint FROM unnest(ARRAY['NULL', '''retry-0''', '''retry-2''', '''retry-3''', 'repeat(''x'', 100000)']) WITH ORDINALITY x (o, n),
 	test.try(format('SELECT payments.retry(%s)', o)) t ORDER BY n;
 
 -- nothing was sent: it stays a confirm
