@@ -9,13 +9,22 @@
 #include "utils/builtins.h"
 
 #include "args.h"
+#include "compat.h"
 #include "db.h"
+
+#define MAX_CLIENT_KEY	200
+#define LETTERS_AND_DIGITS \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 PG_FUNCTION_INFO_V1(payments_grant_to);
 PG_FUNCTION_INFO_V1(payments_set_merchant);
 PG_FUNCTION_INFO_V1(payments_set_node);
 
+pg_noreturn static void refuse_merchant(const char *argument,
+										const char *hint);
+static bool is_file_name(const char *text);
 static bool is_client_key(const char *text);
+static bool is_mid(const char *text);
 static void set_sequence(const char *name, int64 node, int64 nodes);
 
 /*
@@ -68,9 +77,10 @@ payments_grant_to(PG_FUNCTION_ARGS)
 }
 
 /*
- * payments.set_merchant: adds or changes a merchant.  A key that is not a client
- * key is refused here, without a word of it: the table's constraint would show
- * the row, and whoever confuses the two keys would find the secret in the log.
+ * payments.set_merchant: adds or changes a merchant.  What is not valid is
+ * refused here, without a word of it: the table's constraints would show the
+ * row, and whoever confuses the keys, or the arguments, would find the secret in
+ * the log.
  */
 Datum
 payments_set_merchant(PG_FUNCTION_ARGS)
@@ -85,12 +95,12 @@ payments_set_merchant(PG_FUNCTION_ARGS)
 
 	pay_args_require(fcinfo, 0, "name");
 	pay_args_require(fcinfo, 1, "client_key");
+	if (!is_file_name(text_to_cstring(PG_GETARG_TEXT_PP(0))))
+		refuse_merchant("name", "A name has 1 to 63 characters of a-z, 0-9, \"_\" and \"-\", and begins with a letter or a digit: it is that of the file with the secret key, too.");
 	if (!is_client_key(text_to_cstring(PG_GETARG_TEXT_PP(1))))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("client_key of merchant \"%s\" is not valid",
-						text_to_cstring(PG_GETARG_TEXT_PP(0))),
-				 errhint("A client key begins with test_ck_, test_gck_, live_ck_ or live_gck_; the secret key goes into a file in payments.secret_dir.")));
+		refuse_merchant("client_key", "A client key begins with test_ck_, test_gck_, live_ck_ or live_gck_, and has 200 characters at most; the secret key goes into a file in payments.secret_dir.");
+	if (!PG_ARGISNULL(2) && !is_mid(text_to_cstring(PG_GETARG_TEXT_PP(2))))
+		refuse_merchant("mid", "A MID has 1 to 14 letters and digits.");
 
 	pay_db_connect();
 	for (int i = 0; i < 3; i++)
@@ -101,10 +111,31 @@ payments_set_merchant(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+static void
+refuse_merchant(const char *argument, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s of the merchant is not valid", argument),
+			 errhint("%s", hint)));
+}
+
+/* As the table's constraint says. */
+static bool
+is_file_name(const char *text)
+{
+	size_t		len = strlen(text);
+
+	return len >= 1 && len <= 63 && text[0] != '_' && text[0] != '-' &&
+		text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0';
+}
+
 /* (test|live)_[g]ck_ and letters, digits or "_" */
 static bool
 is_client_key(const char *text)
 {
+	if (strlen(text) > MAX_CLIENT_KEY)
+		return false;
 	if (strncmp(text, "test_", 5) != 0 && strncmp(text, "live_", 5) != 0)
 		return false;
 	text += 5;
@@ -113,7 +144,16 @@ is_client_key(const char *text)
 	if (strncmp(text, "ck_", 3) != 0 || text[3] == '\0')
 		return false;
 	text += 3;
-	return text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
+	return text[strspn(text, LETTERS_AND_DIGITS "_")] == '\0';
+}
+
+static bool
+is_mid(const char *text)
+{
+	size_t		len = strlen(text);
+
+	return len >= 1 && len <= 14 &&
+		text[strspn(text, LETTERS_AND_DIGITS)] == '\0';
 }
 
 /*

@@ -313,8 +313,10 @@ SELECT rate, t.code, t.message FROM unnest(ARRAY['-0.1', '1', '1.5', '''NaN''', 
 SELECT args, t.code, t.message FROM unnest(ARRAY[
 		$$'../etc/passwd', 'test_ck_x'$$, $$'', 'test_ck_x'$$, $$'.hidden', 'test_ck_x'$$, $$'UPPER', 'test_ck_x'$$,
 		$$'shop', 'test_sk_secret'$$, $$'shop', 'live_gsk_secret'$$, $$'shop', ''$$, $$'shop', NULL$$,
-		$$NULL, 'test_ck_x'$$, $$'shop', 'test_ck_x', 'much too long a mid'$$]) WITH ORDINALITY x (args, n),
+		$$NULL, 'test_ck_x'$$, $$'shop', 'test_ck_x', 'much too long a mid'$$, $$'shop', 'test_ck_x', ''$$,
+		$$repeat('x', 64), 'test_ck_x'$$, $$'shop', 'test_ck_' || repeat('x', 193)$$, $$'live_gsk_Secret', 'shop'$$]) WITH ORDINALITY x (args, n),
 	test.try('SELECT payments.set_merchant(' || args || ')') t ORDER BY n;
+SELECT count(*) FROM payments.merchant WHERE name = 'shop';
 
 DROP OWNED BY regress_checkout;
 DROP ROLE regress_checkout;
