@@ -128,6 +128,7 @@ run_clock(Call *call)
 		seconds < 0 || seconds > INT64_C(10000000000))
 		return sim_control_bad_value(call, "advance");
 	sim_clock_advance(seconds);
+	sim_webhook_notice();
 	return show_clock(call);
 }
 
@@ -190,6 +191,7 @@ run_reset(Call *call)
 	sim_request_log_reset(true);
 	sim_idempotent_reset();
 	sim_transaction_reset();
+	sim_webhook_reset();
 	sim_payment_reset();
 	sim_settings_reset();
 	sim_clock_advance(-sim_clock_offset());
@@ -208,6 +210,8 @@ static const Handler handlers[] = {
 	{"POST", "/approve", sim_browser_approve, false},
 	{"POST", "/cancel", sim_browser_cancel, false},
 	{"POST", "/transaction", sim_transaction_add_raw, false},
+	{"GET", "/webhooks", sim_webhook_list, false},
+	{"POST", "/webhook", sim_webhook_add, false},
 	{"POST", "/fault", run_fault, false},
 	{"GET", "/faults", run_faults, false},
 	{"POST", "/faults/clear", run_faults_clear, false},

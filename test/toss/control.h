@@ -43,4 +43,8 @@ extern int	sim_browser_payment(Call *call);
 /* transaction.c */
 extern int	sim_transaction_add_raw(Call *call);
 
+/* webhook.c */
+extern int	sim_webhook_list(Call *call);
+extern int	sim_webhook_add(Call *call);
+
 #endif							/* CONTROL_H */

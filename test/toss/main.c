@@ -244,6 +244,7 @@ static void
 stop(const Options *options, struct MHD_Daemon *daemons[2])
 {
 	remove_file(options, "ready");
+	sim_webhook_stop();
 	sim_delay_stop();
 	sim_server_stop(daemons[0]);
 	MHD_stop_daemon(daemons[1]);
@@ -288,7 +289,7 @@ main(int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 
-	if (!sim_delay_start())
+	if (!sim_delay_start() || !sim_webhook_start())
 		die("could not start a thread", "timer");
 	start(&options, daemons);
 	sigwait(&signals, &received);

@@ -203,6 +203,7 @@ sim_payment_add_version(Payment *payment, Status status, int64_t clock_time,
 	version->reason = NULL;
 	version->balance = payment->version_count > 1 ?
 		version[-1].balance : payment->amount;
+	sim_webhook_changed(payment);
 }
 
 /* A virtual account past its due date keeps its state but says so. */

@@ -273,19 +273,29 @@ write_cancels(Text *out, const Payment *payment, int version)
 	sim_text_add(out, any ? "]," : "null,");
 }
 
+/* What proves a DEPOSIT_CALLBACK: "ps_" and 28 letters and digits. */
+void
+sim_payment_secret(char out[64], const Payment *payment)
+{
+	uint64_t	state = payment->seed + 8;
+
+	memcpy(out, "ps_", 3);
+	sim_random_alnum(out + 3, 28, &state);
+	out[31] = '\0';
+}
+
 static void
 write_secret(Text *out, const Payment *payment, bool executed)
 {
-	uint64_t	state = payment->seed + 8;
-	char		secret[] = "\"secret\":\"ps_0000000000000000000000000000\",";
+	char		secret[64];
 
 	if (!executed || payment->method->form != METHOD_VIRTUAL_ACCOUNT)
 	{
 		sim_text_add(out, "\"secret\":null,");
 		return;
 	}
-	sim_random_alnum(secret + 13, 28, &state);
-	sim_text_add(out, secret);
+	sim_payment_secret(secret, payment);
+	sim_text_format(out, "\"secret\":\"%s\",", secret);
 }
 
 static void

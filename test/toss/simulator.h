@@ -179,6 +179,19 @@ typedef struct Settings
 	bool		transactions_inclusive;
 	bool		transactions_negative;
 	bool		down;
+	char		webhook_url[256];
+	bool		webhook_keep;
+	bool		webhook_payments;
+	bool		webhook_deposits;
+	int64_t		webhook_delay_ms;
+	int64_t		webhook_lose_percent;
+	int64_t		webhook_duplicate_percent;
+	int64_t		webhook_reorder_percent;
+	int64_t		webhook_forge_percent;
+	bool		webhook_keeps_id;
+	bool		webhook_takes_2xx;
+	bool		webhook_deposit_offset;
+	bool		webhook_text_key;
 	double		random_rate;
 	uint64_t	random_state;
 	char		random_on[8];
@@ -326,6 +339,7 @@ extern bool sim_method_is_deposit(const Method *method);
 extern Amount sim_method_minimum(const Method *method);
 extern const char *sim_status_name(Status status);
 extern void sim_payment_write_method_name(Text *out, const Payment *payment);
+extern void sim_payment_secret(char out[64], const Payment *payment);
 extern void sim_payment_transaction_key(char out[40], const Payment *payment,
 										int transaction);
 extern void sim_payment_write(Text *out, const Payment *payment, int version,
@@ -552,6 +566,14 @@ extern void sim_transaction_add(const Payment *payment);
 extern Answer sim_transactions_execute(Request *request);
 extern void sim_transactions_write(Text *out, const Request *request);
 extern void sim_transaction_reset(void);
+
+/* webhook.c: what the merchant is told without asking */
+
+extern bool sim_webhook_start(void);
+extern void sim_webhook_stop(void);
+extern void sim_webhook_reset(void);
+extern void sim_webhook_changed(Payment *payment);
+extern void sim_webhook_notice(void);
 
 /* server.c and wire.c: the public HTTPS server */
 
