@@ -10,13 +10,11 @@
 
 #include "common/pg_prng.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
 
 #include "clock.h"
 #include "flow.h"
+#include "shared_memory.h"
 
 /* Milliseconds */
 #define OWN_DELAY		1000	/* this worker's own answers make room earlier */
@@ -36,10 +34,6 @@ typedef struct Flows
 static Flows *shared = NULL;
 static int16 hints[HINTS];		/* where a merchant's entry was last */
 
-static shmem_request_hook_type next_request_hook = NULL;
-static shmem_startup_hook_type next_startup_hook = NULL;
-
-static void request_memory(void);
 static void start_memory(void);
 static PayFlow *find(const PayFlowOf *of);
 static PayFlow *make(const PayFlowOf *of, int64 now);
@@ -53,36 +47,17 @@ static void note_starving(PayFlow *flow, int64 ready_at, int64 now);
 void
 pay_flow_init(void)
 {
-	next_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	next_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
-}
+	static const PaySharedMemory part = {
+		"payments flow", sizeof(Flows), (void **) &shared, start_memory
+	};
 
-static void
-request_memory(void)
-{
-	if (next_request_hook)
-		next_request_hook();
-	RequestAddinShmemSpace(sizeof(Flows));
+	pay_shared_memory_add(&part);
 }
 
 static void
 start_memory(void)
 {
-	bool		found;
-
-	if (next_startup_hook)
-		next_startup_hook();
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("payments flow", sizeof(Flows), &found);
-	if (!found)
-	{
-		memset(shared, 0, sizeof(Flows));
-		SpinLockInit(&shared->mutex);
-	}
-	LWLockRelease(AddinShmemInitLock);
+	SpinLockInit(&shared->mutex);
 }
 
 void

@@ -15,14 +15,12 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
 
 #include "clock.h"
 #include "guc.h"
+#include "shared_memory.h"
 #include "worker_hold.h"
 #include "worker_knock.h"
 #include "worker_slot.h"
@@ -39,10 +37,6 @@ typedef struct Holds
 static Holds *shared = NULL;
 static bool holding = false;	/* this process, in this transaction */
 
-static shmem_request_hook_type next_request_hook = NULL;
-static shmem_startup_hook_type next_startup_hook = NULL;
-
-static void request_memory(void);
 static void start_memory(void);
 static int	take(const char *database, const char *command, bool asks);
 static void wait_until_ready(int n, const char *database);
@@ -51,37 +45,18 @@ static void at_transaction_end(XactEvent event, void *arg);
 void
 pay_worker_hold_init(void)
 {
-	next_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	next_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
-	RegisterXactCallback(at_transaction_end, NULL);
-}
+	static const PaySharedMemory part = {
+		"payments holds", sizeof(Holds), (void **) &shared, start_memory
+	};
 
-static void
-request_memory(void)
-{
-	if (next_request_hook)
-		next_request_hook();
-	RequestAddinShmemSpace(sizeof(Holds));
+	pay_shared_memory_add(&part);
+	RegisterXactCallback(at_transaction_end, NULL);
 }
 
 static void
 start_memory(void)
 {
-	bool		found;
-
-	if (next_startup_hook)
-		next_startup_hook();
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("payments holds", sizeof(Holds), &found);
-	if (!found)
-	{
-		memset(shared, 0, sizeof(Holds));
-		SpinLockInit(&shared->mutex);
-	}
-	LWLockRelease(AddinShmemInitLock);
+	SpinLockInit(&shared->mutex);
 }
 
 PayHoldWord

@@ -11,10 +11,8 @@
 
 #include "access/xlog.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 
+#include "shared_memory.h"
 #include "worker_knock.h"
 #include "worker_slot.h"
 
@@ -29,71 +27,46 @@ static const char *const state_names[] = {
 	[PAY_WORKER_STOPPING] = "stopping",
 };
 
-static shmem_request_hook_type next_request_hook = NULL;
-static shmem_startup_hook_type next_startup_hook = NULL;
-
-static void request_memory(void);
 static void start_memory(void);
 static void clear_slot(PayWorkerSlot *slot);
 
 void
 pay_worker_slot_init(void)
 {
-	next_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	next_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
-}
+	static const PaySharedMemory part = {
+		"payments", sizeof(PayWorkerShared), (void **) &pay_worker_shared,
+		start_memory
+	};
 
-static void
-request_memory(void)
-{
-	if (next_request_hook)
-		next_request_hook();
-	RequestAddinShmemSpace(sizeof(PayWorkerShared));
+	pay_shared_memory_add(&part);
 }
 
 /*
- * Make the memory, at the start of the server and after a crash.  A server
- * that starts to follow or to restore another one may become a primary later,
- * and then its calls in flight were somebody else's: remember that.
+ * A server that starts to follow or to restore another one may become a primary
+ * later, and then its calls in flight were somebody else's: remember that.
  */
 static void
 start_memory(void)
 {
 	struct stat st;
-	bool		found;
 
-	if (next_startup_hook)
-		next_startup_hook();
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	pay_worker_shared = ShmemInitStruct("payments",
-										sizeof(PayWorkerShared), &found);
-	if (!found)
+	SpinLockInit(&pay_worker_shared->mutex);
+	pay_worker_shared->launcher_procno = INVALID_PROC_NUMBER;
+	pay_worker_shared->was_following = stat(STANDBY_SIGNAL_FILE, &st) == 0;
+	pay_worker_shared->was_standby = pay_worker_shared->was_following ||
+		stat(RECOVERY_SIGNAL_FILE, &st) == 0;
+	for (int i = 0; i < PAY_WORKER_SLOTS; i++)
 	{
-		SpinLockInit(&pay_worker_shared->mutex);
-		pay_worker_shared->launcher_procno = INVALID_PROC_NUMBER;
-		pay_worker_shared->retry = false;
-		pay_worker_shared->started_at = 0;
-		pay_worker_shared->was_following =
-			stat(STANDBY_SIGNAL_FILE, &st) == 0;
-		pay_worker_shared->was_standby = pay_worker_shared->was_following ||
-			stat(RECOVERY_SIGNAL_FILE, &st) == 0;
-		for (int i = 0; i < PAY_WORKER_SLOTS; i++)
-		{
-			PayWorkerSlot *slot = pay_worker_slot(i);
+		PayWorkerSlot *slot = pay_worker_slot(i);
 
-			SpinLockInit(&slot->mutex);
-			for (int c = 0; c < PAY_COUNTERS; c++)
-				pg_atomic_init_u64(&slot->counters[c], 0);
-			clear_slot(slot);
-			pay_hint_clear(&pay_worker_shared->rings[i]);
-		}
-		for (int i = 0; i < PAY_WAITER_BUCKETS; i++)
-			ConditionVariableInit(&pay_worker_shared->waiters[i]);
+		SpinLockInit(&slot->mutex);
+		for (int c = 0; c < PAY_COUNTERS; c++)
+			pg_atomic_init_u64(&slot->counters[c], 0);
+		clear_slot(slot);
+		pay_hint_clear(&pay_worker_shared->rings[i]);
 	}
-	LWLockRelease(AddinShmemInitLock);
+	for (int i = 0; i < PAY_WAITER_BUCKETS; i++)
+		ConditionVariableInit(&pay_worker_shared->waiters[i]);
 }
 
 static void

@@ -8,12 +8,9 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "port/pg_bitutils.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 
+#include "shared_memory.h"
 #include "worker_slot.h"
 #include "worker_stats.h"
 
@@ -28,47 +25,27 @@ static const char *const histogram_names[] = {
 	[PAY_HISTOGRAM_COMMIT] = "commit",
 };
 
-static shmem_request_hook_type next_request_hook = NULL;
-static shmem_startup_hook_type next_startup_hook = NULL;
-
-static void request_memory(void);
 static void start_memory(void);
 static void begin(PayWorkerStats *stats);
 
 void
 pay_worker_stats_init(void)
 {
+	static const PaySharedMemory part = {
+		"payments statistics", sizeof(PayWorkerStats) * PAY_WORKER_SLOTS,
+		(void **) &shared_stats, start_memory
+	};
+
 	if (pay_toss_codes_count > PAY_STATS_CODES)
 		elog(ERROR, "there is no room to count %d codes", pay_toss_codes_count);
-	next_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	next_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
-}
-
-static void
-request_memory(void)
-{
-	if (next_request_hook)
-		next_request_hook();
-	RequestAddinShmemSpace(sizeof(PayWorkerStats) * PAY_WORKER_SLOTS);
+	pay_shared_memory_add(&part);
 }
 
 static void
 start_memory(void)
 {
-	bool		found;
-
-	if (next_startup_hook)
-		next_startup_hook();
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared_stats = ShmemInitStruct("payments statistics",
-								   sizeof(PayWorkerStats) * PAY_WORKER_SLOTS,
-								   &found);
-	for (int i = 0; !found && i < PAY_WORKER_SLOTS; i++)
+	for (int i = 0; i < PAY_WORKER_SLOTS; i++)
 		begin(&shared_stats[i]);
-	LWLockRelease(AddinShmemInitLock);
 }
 
 static void

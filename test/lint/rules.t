@@ -16,7 +16,7 @@ my @layers = (
 		  qr/^(?:order|operator|psp|settle|ledger|zero_sum|wallet|event|guard|schema|arming|merchant)(?:_|$)/ ],
 	[ base =>
 		  qr/^(?:db|table|amount|currency|args|guc|errors|compat|trigger|clock|secret|token|place|digest|fault)(?:_|$)/ ],
-	[ base => qr/^(?:wake|flow|worker_hold|worker_knock|worker_slot|worker_stats)(?:_|$)/ ],
+	[ base => qr/^(?:wake|flow|shared_memory|worker_hold|worker_knock|worker_slot|worker_stats)(?:_|$)/ ],
 	[ entry => qr// ],
 );
 my %height = (pure => 0, base => 1, domain => 2, entry => 3);
