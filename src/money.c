@@ -332,6 +332,19 @@ pay_money_multiply(int64_t a, int64_t n, int64_t *product)
 	return true;
 }
 
+/* The currency's smallest unit, in mills. */
+static int64_t
+minor_unit(int minor_units)
+{
+	static const int64_t steps[PAY_MAX_MINOR_UNITS + 1] = {1000, 100, 10, 1};
+
+	if (minor_units < 0)
+		minor_units = 0;
+	if (minor_units > PAY_MAX_MINOR_UNITS)
+		minor_units = PAY_MAX_MINOR_UNITS;
+	return steps[minor_units];
+}
+
 /*
  * The share of an amount at rate_ppm millionths, cut to the minor unit.  Cut
  * means towards zero: the share of a negative amount is the negative of the
@@ -342,20 +355,81 @@ pay_money_multiply(int64_t a, int64_t n, int64_t *product)
 int64_t
 pay_money_share(int64_t mills, int32_t rate_ppm, int minor_units)
 {
-	static const int64_t steps[PAY_MAX_MINOR_UNITS + 1] = {1000, 100, 10, 1};
-	int64_t		step;
+	int64_t		step = minor_unit(minor_units);
 	int64_t		share;
 
 	if (rate_ppm < 0)
 		rate_ppm = 0;
 	if (rate_ppm > PPM)
 		rate_ppm = PPM;
-	if (minor_units < 0)
-		minor_units = 0;
-	if (minor_units > PAY_MAX_MINOR_UNITS)
-		minor_units = PAY_MAX_MINOR_UNITS;
-
-	step = steps[minor_units];
 	share = (int64_t) ((__int128) mills * rate_ppm / PPM);
 	return share / step * step;
+}
+
+bool
+pay_money_split(int64_t mills, const int64_t *most, int n, int minor_units,
+				int64_t *parts)
+{
+	int64_t		unit = minor_unit(minor_units);
+	__int128	total = 0;
+	int64_t		left = mills;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (most[i] < 0 || most[i] % unit != 0)
+			return false;
+		total += most[i];
+	}
+	if (mills < 0 || mills % unit != 0 || mills > total)
+		return false;
+
+	for (int i = 0; i < n; i++)
+	{
+		parts[i] = total == 0 ? 0 :
+			(int64_t) ((__int128) mills * most[i] / total) / unit * unit;
+		left -= parts[i];
+	}
+
+	/* fewer units than parts are left: each is given to another one */
+	while (left > 0)
+	{
+		__int128	largest = -1;
+		int			taker = -1;
+
+		for (int i = 0; i < n; i++)
+		{
+			__int128	remainder = (__int128) mills * most[i] -
+			(__int128) parts[i] * total;
+
+			if (remainder > largest)
+			{
+				largest = remainder;
+				taker = i;
+			}
+		}
+		parts[taker] += unit;
+		left -= unit;
+	}
+	return true;
+}
+
+int64_t
+pay_money_commission_back(int64_t amount, int64_t commission, int64_t returned,
+						  int64_t commission_returned, int64_t mills,
+						  int minor_units)
+{
+	int64_t		unit = minor_unit(minor_units);
+	int64_t		remains = amount - returned;
+	int64_t		commission_remains = commission - commission_returned;
+	int64_t		least = commission_remains - (remains - mills);
+	int64_t		most = mills < commission_remains ? mills : commission_remains;
+	int64_t		share = (int64_t) ((__int128) commission *
+								   (returned + mills) / amount) / unit * unit -
+	commission_returned;
+
+	if (share > most)
+		share = most;
+	if (share < least)
+		share = least;
+	return share < 0 ? 0 : share;
 }

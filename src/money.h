@@ -68,4 +68,27 @@ extern bool pay_money_multiply(int64_t a, int64_t n, int64_t *product);
 extern int64_t pay_money_share(int64_t mills, int32_t rate_ppm,
 							   int minor_units);
 
+/*
+ * Split an amount over n parts in proportion to what each may take at most, in
+ * whole minor units: rounded down first, and the units that are left go to the
+ * largest remainders, of equal ones to the first.  No part exceeds its most,
+ * and they add up exactly.  False when the amount is negative, finer than the
+ * currency, or more than all of them together.
+ */
+extern bool pay_money_split(int64_t mills, const int64_t *most, int n,
+							int minor_units, int64_t *parts);
+
+/*
+ * A line that cost amount, of which the platform kept commission, gives back
+ * so much more: how much of that is commission.  returned is what it gave back
+ * before, commission_returned the commission in it.  In proportion, rounded
+ * down, as long as what then remains of the commission is no more than what
+ * remains of the line; so the last unit takes the last of the commission with
+ * it, in whatever steps and whatever was taken back in between.
+ */
+extern int64_t pay_money_commission_back(int64_t amount, int64_t commission,
+										 int64_t returned,
+										 int64_t commission_returned,
+										 int64_t mills, int minor_units);
+
 #endif							/* PAY_MONEY_H */

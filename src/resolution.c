@@ -2,8 +2,9 @@
  * resolution.c
  *		What to do next with a call, given what its answer means.
  *
- * One handler per operation, and small rules below them.  The promises, walked
- * through exhaustively in test/unit/resolution_test.c:
+ * One handler per operation, and small rules below them; those of a cancel are
+ * in resolution_refund.c.  The promises, walked through exhaustively in
+ * test/unit/resolution_test.c:
  *
  *	- FAIL only when no attempt can have moved, or can still move, money;
  *	- RENEW only when the key was answered and a query, inside the payment's
@@ -19,22 +20,16 @@
  * processed" is a contradiction and proves nothing.  Nor does it when the key
  * or the address has changed since: another merchant's key finds nothing.
  */
-#include "resolution.h"
+#include "resolution_step.h"
 
 #include <stddef.h>
 
-#define SECOND				INT64_C(1000000)
-#define RESEND_CAP			(60 * SECOND)
-#define BUSY_CAP			(30 * SECOND)
-#define QUERY_CAP			(300 * SECOND)
 #define LATER_DELAY			(30 * SECOND)
 #define WINDOW_DELAY		(30 * SECOND)	/* between queries as it closes */
 #define DEPOSIT_DELAY		(300 * SECOND)	/* at first */
 #define DEPOSIT_CAP			(1800 * SECOND)
 #define DEPOSIT_SHARE		12	/* of its age, between the two */
-#define MAX_MISMATCHES		5	/* fruitless queries before a person looks */
 #define BUSY_ASKS			4	/* every so many times a query instead */
-#define MAX_FAILURES		1000000 /* where the count of failures stops */
 
 static const char *const action_names[] = {
 	[PAY_ACTION_SUCCEED] = "succeed",
@@ -44,6 +39,8 @@ static const char *const action_names[] = {
 	[PAY_ACTION_RENEW] = "renew",
 	[PAY_ACTION_AWAIT_DEPOSIT] = "await deposit",
 	[PAY_ACTION_ESCALATE] = "escalate",
+	[PAY_ACTION_REFUND] = "refund",
+	[PAY_ACTION_REFUND_FAIL] = "fail refund",
 };
 
 static void resolve_confirm(const PayCallState *state, PayTossMeaning meaning,
@@ -53,20 +50,16 @@ static void resolve_query(const PayCallState *state, PayTossMeaning meaning,
 static void resolve_refusal(const PayCallState *state, PayDecision *decision);
 static void resolve_open(const PayCallState *state, PayTime age,
 						 PayDecision *decision);
-static void resolve_contradiction(PayDecision *decision);
 static void resend(PayDecision *decision, PayTime age, PayTime delay);
-static void finish(PayDecision *decision, PayAction action);
 static void await_deposit(PayDecision *decision, PayTime age);
-static void doubt(PayDecision *decision);
-static void again(PayDecision *decision, PayAction action, PayTime delay);
-static PayTime back_off(int failures, PayTime cap);
 
 /* A caller's zero, or a letter from the future, is the ordinary phase. */
 static PayCallPhase
 known_phase(PayCallPhase phase)
 {
 	return phase == PAY_PHASE_REFUSED || phase == PAY_PHASE_EXPIRED ||
-		phase == PAY_PHASE_DEPOSIT ? phase : PAY_PHASE_TRYING;
+		phase == PAY_PHASE_DEPOSIT || phase == PAY_PHASE_UNSEEN ||
+		phase == PAY_PHASE_REFUSED_UNSEEN ? phase : PAY_PHASE_TRYING;
 }
 
 /*
@@ -91,7 +84,9 @@ pay_resolve(const PayCallState *state, PayTossMeaning meaning, PayTime now,
 	decision->phase = known_phase(state->phase);
 	decision->failures = state->failures < 0 ? 0 : state->failures;
 
-	if (state->operation == PAY_TOSS_CONFIRM)
+	if (state->is_refund)
+		pay_resolve_refund(state, meaning, age, decision);
+	else if (state->operation == PAY_TOSS_CONFIRM)
 		resolve_confirm(state, meaning, age, decision);
 	else
 		resolve_query(state, meaning, age, decision);
@@ -155,6 +150,7 @@ resolve_confirm(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 		case PAY_MEANS_ABORTED:
 		case PAY_MEANS_OPEN:
 		case PAY_MEANS_LOOKUP_FAILED:
+		case PAY_MEANS_REFUNDED:
 			break;
 	}
 
@@ -197,7 +193,7 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			return;
 
 		case PAY_MEANS_UNCERTAIN:
-			resolve_contradiction(decision);
+			contradiction(decision);
 			return;
 
 		case PAY_MEANS_REFUSED:
@@ -207,6 +203,7 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 		case PAY_MEANS_LOOKUP_FAILED:
 		case PAY_MEANS_NOT_SENT:
 		case PAY_MEANS_NO_ANSWER:
+		case PAY_MEANS_REFUNDED:
 			break;
 	}
 
@@ -253,7 +250,7 @@ resolve_open(const PayCallState *state, PayTime age, PayDecision *decision)
 
 	if (decision->phase == PAY_PHASE_DEPOSIT || state->key_changed)
 	{
-		resolve_contradiction(decision);
+		contradiction(decision);
 		return;
 	}
 	if (!state->reached_psp)
@@ -284,23 +281,6 @@ resolve_open(const PayCallState *state, PayTime age, PayDecision *decision)
 }
 
 /*
- * A query says what cannot be: another payment than the one we asked for, or
- * nothing where an account was issued.  Ask a few times, then let a person
- * look.
- */
-static void
-resolve_contradiction(PayDecision *decision)
-{
-	int			failures = decision->failures;
-
-	doubt(decision);
-	if (failures + 1 >= MAX_MISMATCHES)
-		again(decision, PAY_ACTION_ESCALATE, 0);
-	else
-		again(decision, PAY_ACTION_QUERY, back_off(failures, QUERY_CAP));
-}
-
-/*
  * The same key and bytes again, unless that can teach nothing: an answered key
  * repeats its answer, and behind the window a query tells as much, and goes on
  * telling it when the key has outlived its memory at Toss.
@@ -313,16 +293,6 @@ resend(PayDecision *decision, PayTime age, PayTime delay)
 	age > PAY_CONFIRM_WINDOW + PAY_CONFIRM_GRACE;
 
 	again(decision, ask ? PAY_ACTION_QUERY : PAY_ACTION_RESEND, delay);
-}
-
-/* What the confirm came to is certain; there is no doubt any more. */
-static void
-finish(PayDecision *decision, PayAction action)
-{
-	decision->action = action;
-	decision->orders_unknown = false;
-	decision->outcome_unknown = false;
-	decision->failures = 0;
 }
 
 /*
@@ -344,35 +314,6 @@ await_deposit(PayDecision *decision, PayTime age)
 	decision->phase = PAY_PHASE_DEPOSIT;
 }
 
-/* An attempt may have been executed, and we cannot tell. */
-static void
-doubt(PayDecision *decision)
-{
-	decision->outcome_unknown = true;
-	decision->orders_unknown = true;
-}
-
-/* Nothing was settled: count it, and go on with action after delay. */
-static void
-again(PayDecision *decision, PayAction action, PayTime delay)
-{
-	decision->action = action;
-	decision->delay = delay;
-	if (decision->failures < MAX_FAILURES)
-		decision->failures++;
-}
-
-/* 1, 2, 4 ... seconds for 0, 1, 2 ... failures before this one. */
-static PayTime
-back_off(int failures, PayTime cap)
-{
-	PayTime		delay = SECOND;
-
-	while (failures-- > 0 && delay < cap)
-		delay *= 2;
-	return delay < cap ? delay : cap;
-}
-
 /* The name of an action, as it stands in the table of answers. */
 const char *
 pay_action_name(PayAction action)
@@ -380,4 +321,11 @@ pay_action_name(PayAction action)
 	if ((unsigned int) action >= sizeof(action_names) / sizeof(action_names[0]))
 		return "unknown";
 	return action_names[action];
+}
+
+bool
+pay_action_closes(PayAction action)
+{
+	return action == PAY_ACTION_SUCCEED || action == PAY_ACTION_FAIL ||
+		action == PAY_ACTION_REFUND || action == PAY_ACTION_REFUND_FAIL;
 }

@@ -28,7 +28,11 @@ typedef enum PayCallPhase
 	PAY_PHASE_TRYING = 'T',
 	PAY_PHASE_REFUSED = 'R',	/* refused, but an earlier attempt is in doubt */
 	PAY_PHASE_EXPIRED = 'X',	/* found unprocessed after its window, once */
-	PAY_PHASE_DEPOSIT = 'D'		/* Toss issued an account to pay into */
+	PAY_PHASE_DEPOSIT = 'D',	/* Toss issued an account to pay into */
+
+	/* of a cancel, which has no window, and so is asked about twice */
+	PAY_PHASE_UNSEEN = 'U',		/* not among the payment's, once */
+	PAY_PHASE_REFUSED_UNSEEN = 'F'	/* refused, and then not among them */
 } PayCallPhase;
 
 /*
@@ -39,13 +43,15 @@ typedef enum PayCallPhase
 typedef struct PayCallState
 {
 	PayTossOperation operation; /* what was just answered */
+	bool		is_refund;		/* the call is a cancel, not a confirm */
 	bool		outcome_unknown;	/* an earlier attempt may have executed */
 	bool		key_answered;	/* the key got an error: it can only repeat it */
-	bool		reached_psp;	/* some confirm of this event was sent */
+	bool		reached_psp;	/* some confirm of this event was sent, or a
+								 * cancel with this key */
 	bool		key_changed;	/* asked with another key than it was sent */
 	PayCallPhase phase;
 	int			failures;		/* fruitless attempts in a row, for back-off */
-	PayTime		first_sent_at;	/* first confirm of this event on the wire */
+	PayTime		first_sent_at;	/* of those, when the first was sent */
 } PayCallState;
 
 typedef enum PayAction
@@ -56,14 +62,17 @@ typedef enum PayAction
 	PAY_ACTION_QUERY,			/* ask, after delay */
 	PAY_ACTION_RENEW,			/* close the call; open one with a new key */
 	PAY_ACTION_AWAIT_DEPOSIT,	/* as QUERY; the orders stay as they are */
-	PAY_ACTION_ESCALATE			/* stop: a person must decide */
+	PAY_ACTION_ESCALATE,		/* stop: a person must decide */
+	PAY_ACTION_REFUND,			/* close the call, the refund to SUCCESS */
+	PAY_ACTION_REFUND_FAIL		/* close the call, the refund to FAILURE */
 } PayAction;
 
 typedef struct PayDecision
 {
 	PayAction	action;
 	PayTime		delay;			/* microseconds until the next attempt */
-	bool		orders_unknown; /* EXECUTING orders are UNKNOWN from now on */
+	bool		orders_unknown; /* EXECUTING orders, or the refund, are
+								 * UNKNOWN from now on */
 	bool		outcome_unknown;	/* the state to keep with the call */
 	bool		key_answered;
 	PayCallPhase phase;
@@ -78,5 +87,13 @@ extern void pay_resolve(const PayCallState *state, PayTossMeaning meaning,
 						PayTime now, PayDecision *decision);
 
 extern const char *pay_action_name(PayAction action);
+
+/* Does the call end, for good? */
+extern bool pay_action_closes(PayAction action);
+
+/* resolution_refund.c, for resolution.c: the same for a cancel. */
+extern void pay_resolve_refund(const PayCallState *state,
+							   PayTossMeaning meaning, PayTime age,
+							   PayDecision *decision);
 
 #endif							/* PAY_RESOLUTION_H */

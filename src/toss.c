@@ -7,7 +7,7 @@
  * Toss sends transient faults as 400 and final refusals as 403; the status
  * only takes belief away (a 5xx never promises that nothing was executed).
  * And what is not understood is never a refusal: an unknown code, status or
- * shape is UNCERTAIN for a confirm and LOOKUP_FAILED for a query.
+ * shape is UNCERTAIN for a confirm or a cancel and LOOKUP_FAILED for a query.
  *
  * test/unit/toss_test.c walks the table and mutates every field.
  */
@@ -54,6 +54,7 @@ static const char *const meaning_names[] = {
 	[PAY_MEANS_LOOKUP_FAILED] = "lookup failed",
 	[PAY_MEANS_NOT_SENT] = "not sent",
 	[PAY_MEANS_NO_ANSWER] = "no answer",
+	[PAY_MEANS_REFUNDED] = "refunded",
 };
 
 #define N_MEANINGS	(sizeof(meaning_names) / sizeof(meaning_names[0]))
@@ -101,8 +102,8 @@ static bool is_one_line(const char *text);
 static PayTossMeaning
 doubt(PayTossOperation operation)
 {
-	return operation == PAY_TOSS_CONFIRM ? PAY_MEANS_UNCERTAIN
-		: PAY_MEANS_LOOKUP_FAILED;
+	return operation == PAY_TOSS_QUERY ? PAY_MEANS_LOOKUP_FAILED
+		: PAY_MEANS_UNCERTAIN;
 }
 
 /*
@@ -120,6 +121,7 @@ pay_toss_interpret(const PayTossRequest *request, PayTransport transport,
 	answer->suspect = false;
 	answer->code = NULL;
 	answer->detail = NULL;
+	answer->cancel = NULL;
 
 	if (transport == PAY_TRANSPORT_NOT_SENT)
 	{
@@ -165,6 +167,12 @@ interpret_payment(const PayTossRequest *request, const PayTossBody *body,
 	}
 	if (!same_identity(request, body, answer))
 		return;
+	if (request->refund != NULL)
+	{
+		if (same_amount(request, body, answer))
+			pay_toss_interpret_refund(request, body, answer);
+		return;
+	}
 
 	for (size_t i = 0; i < N_STATUSES; i++)
 	{
@@ -282,9 +290,12 @@ interpret_error(const PayTossRequest *request, int http_status,
 		}
 	}
 
-	if (!known && http_status == 429 &&
-		request->operation == PAY_TOSS_CONFIRM)
+	if (!known && http_status == 429 && request->operation != PAY_TOSS_QUERY)
 		answer->meaning = PAY_MEANS_LATER;
+
+	/* A payment that we have refunded, or want to, cannot not be there. */
+	if (request->refund != NULL && answer->meaning == PAY_MEANS_OPEN)
+		answer->meaning = PAY_MEANS_UNCERTAIN;
 
 	/* Behind a 5xx no code promises that nothing was executed. */
 	if (http_status >= 500)
@@ -312,7 +323,7 @@ interpret_unreadable(const PayTossRequest *request, int http_status,
 	answer->detail = body != NULL && body->verdict == PAY_TOSS_JSON_GARBAGE
 		? body->reason : "the status and the body of the answer disagree";
 
-	if (http_status == 429 && request->operation == PAY_TOSS_CONFIRM)
+	if (http_status == 429 && request->operation != PAY_TOSS_QUERY)
 		answer->meaning = PAY_MEANS_LATER;
 }
 

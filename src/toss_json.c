@@ -23,6 +23,8 @@ typedef enum Container
 	IN_RECEIPT,
 	IN_FAILURE,
 	IN_VIRTUAL_ACCOUNT,
+	IN_CANCELS,					/* an array, the only one; of these: */
+	IN_CANCEL,
 	IN_ERROR
 } Container;
 
@@ -30,7 +32,8 @@ typedef enum FieldKind
 {
 	TEXT,
 	NUMBER,
-	OBJECT
+	OBJECT,
+	ARRAY
 } FieldKind;
 
 typedef struct Field
@@ -38,11 +41,12 @@ typedef struct Field
 	Container	container;
 	const char *key;
 	FieldKind	kind;
-	size_t		offset;			/* of the char * in PayTossBody */
-	Container	opens;			/* if it is an object */
+	size_t		offset;			/* of the char * in PayTossBody, PayTossCancel */
+	Container	opens;			/* if it is an object or an array */
 } Field;
 
 #define MEMBER(name)	offsetof(PayTossBody, name), IN_NOTHING
+#define CANCEL(name)	offsetof(PayTossCancel, name), IN_NOTHING
 #define OPENS(name)		0, name
 
 static const Field fields[] = {
@@ -75,6 +79,12 @@ static const Field fields[] = {
 	{IN_VIRTUAL_ACCOUNT, "bankCode", TEXT, MEMBER(virtual_account_bank)},
 	{IN_VIRTUAL_ACCOUNT, "accountNumber", TEXT, MEMBER(virtual_account_number)},
 	{IN_VIRTUAL_ACCOUNT, "dueDate", TEXT, MEMBER(virtual_account_due_date)},
+	{IN_TOP, "cancels", ARRAY, OPENS(IN_CANCELS)},
+	{IN_CANCEL, "cancelAmount", NUMBER, CANCEL(amount)},
+	{IN_CANCEL, "cancelReason", TEXT, CANCEL(reason)},
+	{IN_CANCEL, "transactionKey", TEXT, CANCEL(transaction_key)},
+	{IN_CANCEL, "canceledAt", TEXT, CANCEL(canceled_at)},
+	{IN_CANCEL, "cancelStatus", TEXT, CANCEL(status)},
 
 	/* an error: of the first API version, and of the second */
 	{IN_TOP, "code", TEXT, MEMBER(code)},
@@ -92,7 +102,8 @@ typedef struct Reader
 	PayTossBody *out;
 	const char *reason;			/* why it is garbage, once that is known */
 	int			depth;			/* objects and arrays around us */
-	Container	inner;			/* the known object at depth 2 */
+	Container	inner;			/* the known object or array at depth 2 */
+	int			room;			/* for cancels */
 	const Field *pending;		/* the key whose value comes next */
 	uint64		seen;			/* the keys that were there, by index */
 } Reader;
@@ -147,7 +158,9 @@ find_field(const Reader *reader, const char *key)
 	if (reader->depth == 1)
 		container = IN_TOP;
 	else if (reader->depth == 2)
-		container = reader->inner;
+		container = reader->inner == IN_CANCELS ? IN_NOTHING : reader->inner;
+	else if (reader->depth == 3 && reader->inner == IN_CANCELS)
+		container = IN_CANCEL;
 	if (container == IN_NOTHING)
 		return NULL;
 
@@ -179,20 +192,43 @@ begin_field(void *state, const char *key, bool is_null)
 	}
 }
 
-/* An object or an array begins; as a value only an object can be right. */
+/* One more cancel; its keys have not been seen yet. */
+static void
+add_cancel(Reader *reader)
+{
+	PayTossBody *out = reader->out;
+
+	if (out->n_cancels == reader->room)
+	{
+		reader->room = reader->room == 0 ? 8 : reader->room * 2;
+		out->cancels = out->cancels == NULL ?
+			palloc(sizeof(PayTossCancel) * reader->room) :
+			repalloc(out->cancels, sizeof(PayTossCancel) * reader->room);
+	}
+	memset(&out->cancels[out->n_cancels++], 0, sizeof(PayTossCancel));
+	for (size_t i = 0; i < lengthof(fields); i++)
+	{
+		if (fields[i].container == IN_CANCEL)
+			reader->seen &= ~(UINT64CONST(1) << i);
+	}
+}
+
+/* An object or an array begins. */
 static void
 open_container(void *state, bool is_object)
 {
 	Reader	   *reader = state;
 	const Field *field = reader->pending;
+	bool		is_cancel = field == NULL && reader->depth == 2 &&
+	reader->inner == IN_CANCELS;
 
 	reader->pending = NULL;
 	reader->depth++;
-	if (field == NULL)
-		return;
-	if (is_object && field->kind == OBJECT)
+	if (field != NULL && field->kind == (is_object ? OBJECT : ARRAY))
 		reader->inner = field->opens;
-	else
+	else if (is_cancel && is_object)
+		add_cancel(reader);
+	else if (field != NULL || is_cancel)
 		reader->reason = "a value in the body has the wrong type";
 }
 
@@ -214,9 +250,14 @@ read_scalar(void *state, char *token, PayTossScalar type)
 	const Field *field = reader->pending;
 
 	reader->pending = NULL;
+	if (field == NULL && reader->depth == 2 && reader->inner == IN_CANCELS)
+		reader->reason = "a value in the body has the wrong type";
 	if (field != NULL)
 	{
-		char	  **member = (char **) ((char *) reader->out + field->offset);
+		char	   *base = field->container == IN_CANCEL ?
+		(char *) &reader->out->cancels[reader->out->n_cancels - 1] :
+		(char *) reader->out;
+		char	  **member = (char **) (base + field->offset);
 
 		if (!(field->kind == TEXT && type == PAY_TOSS_STRING) &&
 			!(field->kind == NUMBER && type == PAY_TOSS_NUMBER))

@@ -26,6 +26,15 @@ typedef enum PayTossJsonVerdict
  * their text in the body.  All strings belong to the memory context that was
  * current (or malloc, in a frontend) and are valid UTF-8.
  */
+typedef struct PayTossCancel
+{
+	char	   *amount;
+	char	   *reason;
+	char	   *transaction_key;
+	char	   *canceled_at;
+	char	   *status;
+} PayTossCancel;
+
 typedef struct PayTossBody
 {
 	PayTossJsonVerdict verdict;
@@ -60,6 +69,8 @@ typedef struct PayTossBody
 	char	   *virtual_account_number;
 	char	   *virtual_account_due_date;
 	char	   *secret;			/* never logged, never shown */
+	int			n_cancels;
+	PayTossCancel *cancels;
 } PayTossBody;
 
 /*

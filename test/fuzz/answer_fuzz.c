@@ -14,6 +14,7 @@
 #include "toss.h"
 
 #define PAYMENT_KEY		"tgen_20261122101530Ab3dE"
+#define TOKEN			"0123456789abcdef"
 #define ORDER_ID		"ORD-20261122-000123"
 
 static void
@@ -28,7 +29,7 @@ static void
 touch(const PayTossBody *body)
 {
 	const char *const *strings = (const char *const *) &body->code;
-	size_t		n = (sizeof(*body) - offsetof(PayTossBody, code)) / sizeof(char *);
+	size_t		n = (offsetof(PayTossBody, n_cancels) - offsetof(PayTossBody, code)) / sizeof(char *);
 
 	for (size_t i = 0; i < n; i++)
 	{
@@ -37,6 +38,10 @@ touch(const PayTossBody *body)
 		else if (strings[i] != NULL)
 			must(strlen(strings[i]) <= PAY_TOSS_MAX_BODY);
 	}
+	must(body->n_cancels == 0 || body->verdict != PAY_TOSS_JSON_GARBAGE);
+	for (int i = 0; i < body->n_cancels; i++)
+		must(body->cancels[i].reason == NULL ||
+			 strlen(body->cancels[i].reason) <= PAY_TOSS_MAX_BODY);
 	must((body->verdict == PAY_TOSS_JSON_GARBAGE) == (body->reason != NULL));
 }
 
@@ -63,9 +68,13 @@ check(const PayTossRequest *request, int status, const PayTossBody *body,
 		case PAY_MEANS_WAITING:
 		case PAY_MEANS_CANCELED:
 		case PAY_MEANS_ABORTED:
+		case PAY_MEANS_REFUNDED:
 			must(status == 200 && body->verdict == PAY_TOSS_JSON_PAYMENT &&
 				 strcmp(body->payment_key, PAYMENT_KEY) == 0 &&
 				 strcmp(body->order_id, ORDER_ID) == 0);
+			must((answer->meaning == PAY_MEANS_REFUNDED) <= (answer->cancel != NULL));
+			if (answer->cancel != NULL)
+				must(strstr(answer->cancel->reason, "[rf:" TOKEN "]") != NULL);
 			break;
 		case PAY_MEANS_REFUSED:
 		case PAY_MEANS_MISCONFIGURED:
@@ -97,6 +106,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.currency = "KRW",
 		.amount = 15000000,
 	};
+	static const PayTossRefund refund = {TOKEN, "reason", 5000000, 15000000};
 	PayCallState state = {.reached_psp = true, .phase = PAY_PHASE_TRYING};
 	PayTossBody body;
 	PayTossAnswer answer;
@@ -106,7 +116,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 3)
 		return 0;
-	request.operation = data[0] % 2 ? PAY_TOSS_CONFIRM : PAY_TOSS_QUERY;
+	request.operation = data[0] % 2 == 0 ? PAY_TOSS_QUERY :
+		data[0] % 4 == 1 ? PAY_TOSS_CONFIRM : PAY_TOSS_CANCEL;
+	if (request.operation == PAY_TOSS_CANCEL || data[0] % 4 == 2)
+		request.refund = &refund;
 	status = data[1] < 128 ? 200 : 100 + (data[1] * 256 + data[2]) % 500;
 
 	/* a copy of its own, so that reading beyond the end is seen */
@@ -121,9 +134,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(&request, status, &body, &answer);
 
 	state.operation = request.operation;
+	state.is_refund = request.refund != NULL;
 	pay_resolve(&state, answer.meaning, 1000000, &decision);
 	must(decision.action != PAY_ACTION_SUCCEED ||
 		 strcmp(body.status, "DONE") == 0);
+	must(decision.action != PAY_ACTION_REFUND ||
+		 answer.meaning == PAY_MEANS_REFUNDED);
 	memory_reset();
 	return 0;
 }

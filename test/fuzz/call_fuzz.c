@@ -385,6 +385,10 @@ step(World *world, uint8_t a, uint8_t b)
 			break;
 		case PAY_ACTION_AWAIT_DEPOSIT:
 			must(false);		/* this model issues no accounts */
+			break;
+		case PAY_ACTION_REFUND:
+		case PAY_ACTION_REFUND_FAIL:
+			must(false);		/* and takes nothing back */
 	}
 	must(decision.outcome_unknown || !before.outcome_unknown);
 	must(decision.failures > before.failures);

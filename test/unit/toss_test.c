@@ -188,6 +188,7 @@ static void
 test_documented_codes(void)
 {
 	int			n = 0;
+	int			n_there = 0;
 
 	for (size_t i = 0; i < sizeof(confirm_codes) / sizeof(confirm_codes[0]); i++)
 	{
@@ -210,8 +211,9 @@ test_documented_codes(void)
 				  query_codes[i].code, pay_toss_meaning_name(got));
 		n++;
 	}
-	tap_check(n == pay_toss_codes_count, "%d rows here, %d there", n,
-			  pay_toss_codes_count);
+	for (int i = 0; i < pay_toss_codes_count; i++)
+		n_there += pay_toss_codes[i].operation != PAY_TOSS_CANCEL;
+	tap_check(n == n_there, "%d rows here, %d there", n, n_there);
 	for (int i = 0; i < pay_toss_codes_count; i++)
 	{
 		for (int j = 0; j < i; j++)

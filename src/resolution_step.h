@@ -1,0 +1,75 @@
+/*
+ * resolution_step.h
+ *		The steps that the rules of resolution are made of.
+ *
+ * For resolution.c and resolution_refund.c; pure, like them.
+ */
+#ifndef PAY_RESOLUTION_STEP_H
+#define PAY_RESOLUTION_STEP_H
+
+#include "resolution.h"
+
+#define SECOND				INT64_C(1000000)
+#define RESEND_CAP			(60 * SECOND)
+#define BUSY_CAP			(30 * SECOND)
+#define QUERY_CAP			(300 * SECOND)
+#define MAX_MISMATCHES		5	/* fruitless queries before a person looks */
+#define MAX_FAILURES		1000000 /* where the count of failures stops */
+
+/* An attempt may have been executed, and we cannot tell. */
+static inline void
+doubt(PayDecision *decision)
+{
+	decision->outcome_unknown = true;
+	decision->orders_unknown = true;
+}
+
+/* What the confirm came to is certain; there is no doubt any more. */
+static inline void
+finish(PayDecision *decision, PayAction action)
+{
+	decision->action = action;
+	decision->orders_unknown = false;
+	decision->outcome_unknown = false;
+	decision->failures = 0;
+}
+
+/* Nothing was settled: count it, and go on with action after delay. */
+static inline void
+again(PayDecision *decision, PayAction action, PayTime delay)
+{
+	decision->action = action;
+	decision->delay = delay;
+	if (decision->failures < MAX_FAILURES)
+		decision->failures++;
+}
+
+/* 1, 2, 4 ... seconds for 0, 1, 2 ... failures before this one. */
+static inline PayTime
+back_off(int failures, PayTime cap)
+{
+	PayTime		delay = SECOND;
+
+	while (failures-- > 0 && delay < cap)
+		delay *= 2;
+	return delay < cap ? delay : cap;
+}
+
+/*
+ * A query says what cannot be: another payment than the one we asked for, or
+ * nothing where an account was issued.  Ask a few times, then let a person
+ * look.
+ */
+static inline void
+contradiction(PayDecision *decision)
+{
+	int			failures = decision->failures;
+
+	doubt(decision);
+	if (failures + 1 >= MAX_MISMATCHES)
+		again(decision, PAY_ACTION_ESCALATE, 0);
+	else
+		again(decision, PAY_ACTION_QUERY, back_off(failures, QUERY_CAP));
+}
+
+#endif							/* PAY_RESOLUTION_STEP_H */
