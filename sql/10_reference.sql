@@ -37,6 +37,7 @@ CREATE TABLE payments.merchant (
 	max_in_flight integer,
 	calls_per_minute integer,
 	burst integer,
+	sellers_may_owe boolean NOT NULL DEFAULT false,
 	CONSTRAINT merchant_pkey PRIMARY KEY (name),
 	CONSTRAINT merchant_id_key UNIQUE (id),
 	CONSTRAINT merchant_id_positive CHECK (id > 0),
@@ -54,6 +55,8 @@ COMMENT ON COLUMN payments.merchant.id IS 'What the queue of calls knows the mer
 COMMENT ON COLUMN payments.merchant.max_in_flight IS 'Requests of the merchant on the wire at once; NULL: no limit of its own';
 COMMENT ON COLUMN payments.merchant.calls_per_minute IS 'Requests of the merchant a minute; NULL: no limit of its own';
 COMMENT ON COLUMN payments.merchant.burst IS 'How many of them may come at once; NULL: what comes in a second';
+COMMENT ON COLUMN payments.merchant.sellers_may_owe IS
+'Whether a refund may take more out of a seller''s wallet than is in it; set by payments.set_refund_policy';
 ALTER SEQUENCE payments.merchant_id_seq OWNED BY payments.merchant.id;
 
 CREATE TABLE payments.buyer (

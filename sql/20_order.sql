@@ -73,6 +73,7 @@ CREATE TABLE payments.payment_order (
 	quantity integer NOT NULL DEFAULT 1,
 	commission numeric NOT NULL DEFAULT 0,
 	refunded_amount numeric NOT NULL DEFAULT 0,
+	refunding_amount numeric NOT NULL DEFAULT 0,
 	status_reason text,
 	failure_code text,
 	created_at timestamptz NOT NULL,
@@ -84,7 +85,8 @@ CREATE TABLE payments.payment_order (
 	CONSTRAINT payment_order_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES payments.seller (id),
 	CONSTRAINT payment_order_amount_in_range CHECK (amount > 0 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3)),
 	CONSTRAINT payment_order_commission_in_range CHECK (commission >= 0 AND commission <= amount AND commission = pg_catalog.trunc(commission, 3)),
-	CONSTRAINT payment_order_refunded_amount_in_range CHECK (refunded_amount >= 0 AND refunded_amount <= amount),
+	CONSTRAINT payment_order_refunds_in_range CHECK (refunded_amount >= 0 AND refunding_amount >= 0 AND refunded_amount + refunding_amount <= amount),
+	CONSTRAINT payment_order_refunds_need_success CHECK (payment_order_status = 'SUCCESS' OR refunded_amount + refunding_amount = 0),
 	CONSTRAINT payment_order_quantity_positive CHECK (quantity > 0),
 	CONSTRAINT payment_order_line_no_positive CHECK (line_no > 0),
 	CONSTRAINT payment_order_flags_need_success CHECK (payment_order_status = 'SUCCESS' OR NOT (ledger_updated OR wallet_updated))
@@ -96,6 +98,8 @@ COMMENT ON TABLE payments.payment_order IS
 'One row per line bought: its state, and whether ledger and wallet have it';
 COMMENT ON COLUMN payments.payment_order.amount IS 'Price of the whole line, in units of the event''s currency';
 COMMENT ON COLUMN payments.payment_order.commission IS 'Part of amount that the platform keeps, fixed at checkout';
+COMMENT ON COLUMN payments.payment_order.refunded_amount IS 'What refunds that are done have given back of amount';
+COMMENT ON COLUMN payments.payment_order.refunding_amount IS 'What refunds that are open will give back of it';
 COMMENT ON COLUMN payments.payment_order.status_reason IS 'Why the order is in its present state, for people; copied to the history';
 COMMENT ON COLUMN payments.payment_order.failure_code IS 'Toss''s code, or ours, when the state is FAILURE or UNKNOWN';
 

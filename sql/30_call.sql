@@ -19,11 +19,14 @@ CREATE TABLE payments.psp_call (
 	request_body text NOT NULL,
 	renews_call_id bigint,
 	created_at timestamptz NOT NULL,
+	refund_id bigint,
 	CONSTRAINT psp_call_pkey PRIMARY KEY (id),
 	CONSTRAINT psp_call_idempotency_key_key UNIQUE (idempotency_key),
 	CONSTRAINT psp_call_payment_event_id_fkey FOREIGN KEY (payment_event_id) REFERENCES payments.payment_event (id),
 	CONSTRAINT psp_call_renews_call_id_fkey FOREIGN KEY (renews_call_id) REFERENCES payments.psp_call (id),
-	CONSTRAINT psp_call_operation_known CHECK (operation IN ('confirm')),
+	CONSTRAINT psp_call_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES payments.refund (id),
+	CONSTRAINT psp_call_operation_known CHECK (operation IN ('confirm', 'cancel')),
+	CONSTRAINT psp_call_cancel_is_of_a_refund CHECK ((operation = 'cancel') = (refund_id IS NOT NULL)),
 	CONSTRAINT psp_call_amount_in_range CHECK (amount > 0 AND amount < 1e15),
 	CONSTRAINT psp_call_idempotency_key_length CHECK (pg_catalog.length(idempotency_key) BETWEEN 16 AND 300),
 	CONSTRAINT psp_call_request_body_length CHECK (pg_catalog.octet_length(request_body) BETWEEN 2 AND 4096)
@@ -31,9 +34,11 @@ CREATE TABLE payments.psp_call (
 CREATE INDEX psp_call_payment_event_id_idx ON payments.psp_call (payment_event_id);
 CREATE INDEX psp_call_order_id_idx ON payments.psp_call (order_id);
 CREATE INDEX psp_call_renews_call_id_idx ON payments.psp_call (renews_call_id) WHERE renews_call_id IS NOT NULL;
+CREATE INDEX psp_call_refund_id_idx ON payments.psp_call (refund_id) WHERE refund_id IS NOT NULL;
 COMMENT ON TABLE payments.psp_call IS
 'A request to the PSP: its bytes and its idempotency key, for life';
 COMMENT ON COLUMN payments.psp_call.request_body IS 'The very bytes that every attempt sends';
+COMMENT ON COLUMN payments.psp_call.amount IS 'What is to be paid, or to be given back';
 COMMENT ON COLUMN payments.psp_call.renews_call_id IS
 'The call before it, whose key was answered with an error that a query proved to be unprocessed';
 
@@ -59,22 +64,22 @@ CREATE TABLE payments.psp_call_queue (
 	CONSTRAINT psp_call_queue_order_id_key UNIQUE (order_id),
 	CONSTRAINT psp_call_queue_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
 	CONSTRAINT psp_call_queue_state_known CHECK (state IN ('P', 'S', 'D')),
-	CONSTRAINT psp_call_queue_next_operation_known CHECK (next_operation IN ('C', 'Q')),
-	CONSTRAINT psp_call_queue_phase_known CHECK (phase IN ('T', 'R', 'X', 'D'))
+	CONSTRAINT psp_call_queue_next_operation_known CHECK (next_operation IN ('C', 'Q', 'X')),
+	CONSTRAINT psp_call_queue_phase_known CHECK (phase IN ('T', 'R', 'X', 'D', 'U', 'F'))
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
 	autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX psp_call_queue_merchant_id_idx ON payments.psp_call_queue (merchant_id, call_id);
 COMMENT ON TABLE payments.psp_call_queue IS
-'The open calls, at most one per order; of what was begun nothing leaves it by age';
+'The open calls, at most one per order, so that cancels of a payment go out one after the other; of what was begun nothing leaves it by age';
 COMMENT ON COLUMN payments.psp_call_queue.state IS 'P pending, S in flight under epoch, D waits for a person';
-COMMENT ON COLUMN payments.psp_call_queue.next_operation IS 'What the next attempt does: C confirm, Q query';
+COMMENT ON COLUMN payments.psp_call_queue.next_operation IS 'What the next attempt does: C confirm, X cancel, Q query';
 COMMENT ON COLUMN payments.psp_call_queue.epoch IS 'The run of a worker that owns the attempt in flight: its fencing token';
 COMMENT ON COLUMN payments.psp_call_queue.outcome_unknown IS 'An attempt may have been executed without our knowing';
 COMMENT ON COLUMN payments.psp_call_queue.key_answered IS 'The key got an error for an answer and can only repeat it';
-COMMENT ON COLUMN payments.psp_call_queue.phase IS 'T trying, R refused behind doubt, X found unprocessed after its window, D asked whether the deposit has come';
+COMMENT ON COLUMN payments.psp_call_queue.phase IS 'T trying, R refused behind doubt, X found unprocessed after its window, D asked whether the deposit has come; of a cancel: R refused, U not among the payment''s cancels, F refused and not among them';
 COMMENT ON COLUMN payments.psp_call_queue.sent_as IS
-'Fingerprint of the secret key and the PSP''s address under which the first confirm was sent; under another one it is never sent again, and "not found" proves nothing';
-COMMENT ON COLUMN payments.psp_call_queue.first_sent_at IS 'When the first confirm of this order was claimed for sending';
+'Fingerprint of the secret key and the PSP''s address under which it was first sent; under another one it is never sent again, and "not found" proves nothing';
+COMMENT ON COLUMN payments.psp_call_queue.first_sent_at IS 'When the first confirm of this order, or the first cancel with this key, was claimed for sending';
 
 -- Days may pass: these would only be in the way of the hot queue.  What is not
 -- here is the same for all of them (psp_deposit.c).
@@ -103,7 +108,7 @@ CREATE TABLE payments.psp_attempt (
 	claimed_at timestamptz NOT NULL,
 	CONSTRAINT psp_attempt_pkey PRIMARY KEY (call_id, attempt_no),
 	CONSTRAINT psp_attempt_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
-	CONSTRAINT psp_attempt_operation_known CHECK (operation IN ('confirm', 'query'))
+	CONSTRAINT psp_attempt_operation_known CHECK (operation IN ('confirm', 'cancel', 'query'))
 );
 CREATE INDEX psp_attempt_order_id_idx ON payments.psp_attempt (order_id);
 COMMENT ON TABLE payments.psp_attempt IS
@@ -144,7 +149,7 @@ CREATE UNIQUE INDEX psp_answer_one_approval ON payments.psp_answer (order_id) WH
 COMMENT ON TABLE payments.psp_answer IS
 'What came back, what it means, and what was done because of it';
 COMMENT ON COLUMN payments.psp_answer.action IS
-'succeed, fail and renew closed the call; late: another run owned the call by then, and the answer is kept as evidence';
+'succeed, fail, refund, fail refund and renew closed the call; late: another run owned the call by then, and the answer is kept as evidence';
 COMMENT ON COLUMN payments.psp_answer.response IS 'The fields of an allow-list; personal data is dropped before it gets here';
 COMMENT ON INDEX payments.psp_answer_one_approval IS 'At most one approval can ever settle an order';
 

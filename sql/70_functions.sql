@@ -65,6 +65,27 @@ CREATE FUNCTION payments.wait_for(order_id text, timeout interval DEFAULT '10 s'
 COMMENT ON FUNCTION payments.wait_for(text, interval) IS
 'Waits until the order''s status is SUCCESS or FAILURE, or the time is up, and returns the status';
 
+CREATE FUNCTION payments.refund(
+	order_id text,
+	reason text,
+	amount numeric DEFAULT NULL,
+	payment_order_id bigint DEFAULT NULL,
+	refund_account jsonb DEFAULT NULL,
+	idempotency_key text DEFAULT NULL,
+	lines jsonb DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_refund';
+COMMENT ON FUNCTION payments.refund(text, text, numeric, bigint, jsonb, text, jsonb) IS
+'Gives a paid order back to the buyer: all that is left, an amount, one line, or so much of each line; returns the refund''s id, the same for the same idempotency_key';
+
+CREATE FUNCTION payments.wait_for_refund(order_id text, refund_id bigint, timeout interval DEFAULT '10 s')
+	RETURNS payments.refund_status
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_wait_for_refund';
+COMMENT ON FUNCTION payments.wait_for_refund(text, bigint, interval) IS
+'Waits until the refund''s status is SUCCESS or FAILURE, or the time is up, and returns the status; with a timeout of 0 it just looks';
+
 CREATE PROCEDURE payments.pay(
 	order_id text,
 	payment_key text,
@@ -212,6 +233,13 @@ CREATE FUNCTION payments.merchant_flow(
 	AS 'MODULE_PATHNAME', 'payments_merchant_flow';
 COMMENT ON FUNCTION payments.merchant_flow() IS
 'What holds back the merchants of this database: bucket and breaker, from shared memory';
+
+CREATE FUNCTION payments.set_refund_policy(merchant text, sellers_may_owe boolean)
+	RETURNS void
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_set_refund_policy';
+COMMENT ON FUNCTION payments.set_refund_policy(text, boolean) IS
+'Says whether refunds of a merchant may take more out of sellers'' wallets than is in them';
 
 CREATE FUNCTION payments.set_seller(seller_id bigint, commission_rate numeric)
 	RETURNS void

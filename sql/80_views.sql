@@ -7,7 +7,8 @@ CREATE VIEW payments.payment WITH (security_barrier) AS
 		o.lines, o.failure_code, o.status_reason,
 		e.created_at, e.expires_at, e.approved_at,
 		o.status = 'NOT_STARTED' AND e.expires_at <= pg_catalog.clock_timestamp() AS is_expired,
-		e.metadata
+		e.metadata, o.refunded_amount, o.refunding_amount,
+		o.refunded_amount = e.amount AS is_refunded
 	FROM ONLY payments.payment_event e
 		CROSS JOIN LATERAL (
 			SELECT CASE
@@ -17,26 +18,43 @@ CREATE VIEW payments.payment WITH (security_barrier) AS
 				END AS status,
 				pg_catalog.max(l.failure_code) AS failure_code,
 				pg_catalog.max(l.status_reason) AS status_reason,
+				pg_catalog.sum(l.refunded_amount) AS refunded_amount,
+				pg_catalog.sum(l.refunding_amount) AS refunding_amount,
 				pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
 					'payment_order_id', l.id, 'status', l.payment_order_status, 'seller_id', l.seller_id,
 					'product_id', l.product_id, 'name', l.product_name, 'quantity', l.quantity,
 					'amount', l.amount, 'commission', l.commission,
-					'ledger_updated', l.ledger_updated, 'wallet_updated', l.wallet_updated)
+					'ledger_updated', l.ledger_updated, 'wallet_updated', l.wallet_updated,
+					'refunded_amount', l.refunded_amount, 'refunding_amount', l.refunding_amount)
 					ORDER BY l.line_no) AS lines
 			FROM ONLY payments.payment_order l
 			WHERE l.order_id = e.order_id) o;
 COMMENT ON VIEW payments.payment IS
 'One row per order with everything';
 
+CREATE VIEW payments.refunds WITH (security_barrier) AS
+	SELECT r.id AS refund_id, r.order_id, r.refund_status AS status, r.amount, r.currency, r.reason, r.idempotency_key,
+		l.lines, r.failure_code, r.status_reason, r.requested_by, r.created_at, r.refunded_at, r.transaction_key
+	FROM ONLY payments.refund r
+		CROSS JOIN LATERAL (
+			SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+					'payment_order_id', l.payment_order_id, 'seller_id', o.seller_id, 'amount', l.amount, 'commission', l.commission)
+					ORDER BY o.line_no) AS lines
+			FROM ONLY payments.refund_line l
+				JOIN ONLY payments.payment_order o ON o.id = l.payment_order_id
+			WHERE l.refund_id = r.id) l;
+COMMENT ON VIEW payments.refunds IS
+'One row per refund, with how much of it each line gives back';
+
 -- resolvable_at knows what resolve.c does: the test open_calls compares them.
 CREATE VIEW payments.open_calls WITH (security_barrier) AS
 	SELECT q.order_id, q.call_id, c.merchant, c.operation,
 		CASE WHEN q.state = 'S' THEN 'in flight' WHEN q.state = 'D' THEN 'waits for a person'
-			WHEN q.next_operation = 'C' AND q.first_sent_at IS NULL AND EXISTS (SELECT FROM payments.worker_slots() w
+			WHEN q.next_operation <> 'Q' AND q.first_sent_at IS NULL AND EXISTS (SELECT FROM payments.worker_slots() w
 				WHERE w.database = pg_catalog.current_database() AND w.state = 'disarmed') THEN 'waits for arming'
 			WHEN q.state = 'W' THEN 'waits for a deposit'
 			ELSE 'pending' END AS state,
-		CASE q.next_operation WHEN 'Q' THEN 'query' ELSE 'confirm' END AS next_operation,
+		CASE q.next_operation WHEN 'Q' THEN 'query' WHEN 'X' THEN 'cancel' ELSE 'confirm' END AS next_operation,
 		q.attempt_no AS attempts, q.failures, q.outcome_unknown, q.due_at, q.first_sent_at,
 		c.created_at, pg_catalog.clock_timestamp() - c.created_at AS age,
 		l.meaning AS last_meaning, l.code AS last_code, l.received_at AS last_answer_at,
@@ -48,7 +66,8 @@ CREATE VIEW payments.open_calls WITH (security_barrier) AS
 			WHEN q.outcome_unknown THEN 'unknown'
 			ELSE 'trying'
 		END AS kind,
-		CASE WHEN q.state = 'D' OR q.state = 'P' AND q.phase <> 'D' THEN q.first_sent_at + '15 min' END AS resolvable_at
+		CASE WHEN c.operation = 'confirm' AND (q.state = 'D' OR q.state = 'P' AND q.phase <> 'D')
+			THEN q.first_sent_at + '15 min' END AS resolvable_at
 	FROM (SELECT order_id, call_id, state, next_operation, attempt_no, failures, outcome_unknown, phase, due_at, first_sent_at
 			FROM ONLY payments.psp_call_queue
 			UNION ALL
@@ -72,9 +91,11 @@ CREATE VIEW payments.stuck_orders WITH (security_barrier) AS
 		CASE
 			WHEN c.state = 'waits for arming' THEN 'nothing was sent: is this the server that is meant to charge? then payments.arm; see payments.worker_status'
 			WHEN c.kind = 'quarantined' THEN 'an answer could not be applied: the server''s log says why; remove the cause, then payments.retry'
+			WHEN c.kind = 'dead' AND c.operation = 'cancel' THEN 'the evidence does not decide whether the refund happened: look at payments.explain and the PSP''s dashboard, then payments.retry'
 			WHEN c.kind = 'dead' THEN 'the evidence does not decide: look at payments.explain and the PSP''s dashboard, then payments.retry or payments.resolve'
 			WHEN c.kind = 'deposit' THEN 'the buyer has not paid into the virtual account yet'
 			WHEN c.kind = 'unsent' THEN 'nothing was sent: is the worker running? see payments.worker_status'
+			WHEN c.kind = 'unknown' AND c.operation = 'cancel' THEN 'the refund may have happened, and the worker keeps asking the PSP: see payments.explain'
 			WHEN c.kind = 'unknown' THEN 'an attempt may have been executed, and the worker keeps asking the PSP: see payments.explain; payments.resolve if it never finds out'
 			ELSE 'the worker keeps trying: see payments.explain'
 		END AS what_to_do,

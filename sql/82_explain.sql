@@ -10,10 +10,10 @@ CREATE FUNCTION payments.explain(order_id text,
 	LANGUAGE sql STABLE SECURITY DEFINER ROWS 30 SET search_path = pg_catalog, pg_temp
 	AS $$
 	WITH call AS MATERIALIZED (
-		SELECT c.id, c.created_at, c.payment_key, c.renews_call_id,
-			CASE WHEN row_number() OVER w > 1 THEN format('renewal %s, ', row_number() OVER w - 1) ELSE '' END AS name
+		SELECT c.id, c.created_at, c.payment_key, c.renews_call_id, c.refund_id, c.amount, c.currency,
+			concat('refund ' || c.refund_id || ', ', CASE WHEN row_number() OVER w > 1 THEN format('renewal %s, ', row_number() OVER w - 1) END) AS name
 		FROM ONLY payments.psp_call c WHERE c.order_id = explain.order_id
-		WINDOW w AS (ORDER BY c.id)),
+		WINDOW w AS (PARTITION BY c.refund_id ORDER BY c.id)),
 	told (at, place, n, sub, story) AS (
 		SELECT e.created_at, 1, 0::bigint, 0, format('checked out by buyer %s: %s %s, merchant "%s"%s', e.buyer_id, e.amount, e.currency, e.merchant,
 			CASE WHEN e.payment_key IS NULL THEN format(', to be confirmed before %s', to_char(e.expires_at, 'YYYY-MM-DD HH24:MI:SSOF')) END)
@@ -26,7 +26,9 @@ CREATE FUNCTION payments.explain(order_id text,
 		FROM ONLY payments.payment_order o WHERE o.order_id = explain.order_id
 
 		UNION ALL
-		SELECT c.created_at, 3, c.id, 0, CASE WHEN c.renews_call_id IS NULL
+		SELECT c.created_at, 3, c.id, 0, CASE WHEN c.renews_call_id IS NULL AND c.refund_id IS NOT NULL
+			THEN format('%scall queued: cancel %s %s of the payment', c.name, c.amount, c.currency)
+			WHEN c.renews_call_id IS NULL
 			THEN format('call queued: confirm payment %s', CASE WHEN length(c.payment_key) > 16
 				THEN concat(left(c.payment_key, 6), '...', right(c.payment_key, 4)) ELSE concat(left(c.payment_key, length(c.payment_key) / 3), '...') END)
 			ELSE format('%scall queued: the same with a new idempotency key, since the old one''s answer was an error and nothing had been processed', c.name) END
@@ -76,6 +78,14 @@ CREATE FUNCTION payments.explain(order_id text,
 		FROM ONLY payments.event v WHERE v.order_id = explain.order_id
 
 		UNION ALL
+		SELECT r.created_at, 1, r.id, 1, format('refund %s requested by "%s": %s %s, %s', r.id, r.requested_by, r.amount, r.currency, r.reason)
+		FROM ONLY payments.refund r WHERE r.order_id = explain.order_id
+
+		UNION ALL
+		SELECT h.changed_at, 8, h.id, 1, format('refund %s %s -> %s by "%s"%s', h.refund_id, h.from_status, h.to_status, h.actor, ': ' || h.reason)
+		FROM ONLY payments.refund_history h WHERE h.order_id = explain.order_id
+
+		UNION ALL
 		SELECT o.acted_at, 0, o.id, 0, format('%s by "%s"%s', CASE o.action WHEN 'retry' THEN 'pushed'
 			ELSE format('resolved as %s', o.outcome) END, o.actor, ': ' || o.note)
 		FROM ONLY payments.operator_action o WHERE o.order_id = explain.order_id
@@ -93,7 +103,7 @@ CREATE FUNCTION payments.explain(order_id text,
 
 		UNION ALL
 		SELECT now.now, 99, 0, 0, format('now %s: %s', now.status, CASE
-			WHEN now.status IN ('SUCCESS', 'FAILURE') THEN 'final'
+			WHEN now.status IN ('SUCCESS', 'FAILURE') AND q.state IS NULL THEN 'final'
 			WHEN q.state = 'S' THEN format('attempt %s is in flight', q.attempt_no)
 			WHEN q.state = 'D' THEN 'waits for a person: payments.retry, or payments.resolve'
 			WHEN q.state = 'P' THEN format('%s%s', CASE WHEN q.phase = 'D' THEN 'waits for the buyer''s deposit; ' END,
@@ -108,7 +118,7 @@ CREATE FUNCTION payments.explain(order_id text,
 				UNION ALL
 				SELECT order_id, 'P', 'Q', attempt_no, 0, 'D', due_at
 				FROM ONLY payments.psp_call_deposit) q ON q.order_id = explain.order_id
-			LEFT JOIN LATERAL (SELECT CASE q.next_operation WHEN 'C' THEN 'confirm' ELSE 'query' END) o (operation) ON true)
+			LEFT JOIN LATERAL (SELECT CASE q.next_operation WHEN 'C' THEN 'confirm' WHEN 'X' THEN 'cancel' ELSE 'query' END) o (operation) ON true)
 	SELECT t.at, t.at - min(t.at) OVER (), t.story FROM told t
 		ORDER BY t.place = 99, t.at, t.place, t.n, t.sub
 	$$;

@@ -158,6 +158,7 @@ CREATE FUNCTION payments.verify(
 			LEFT JOIN (SELECT order_id, count(*) AS n, string_agg(call_id::text, ', call ' ORDER BY call_id) AS calls
 				FROM (SELECT order_id, call_id FROM ONLY payments.psp_call_queue
 					UNION ALL SELECT order_id, call_id FROM ONLY payments.psp_call_deposit) c
+				WHERE NOT EXISTS (SELECT FROM ONLY payments.psp_call x WHERE x.id = c.call_id AND x.operation = 'cancel')
 				GROUP BY order_id) q ON q.order_id = p.order_id
 
 		UNION ALL
@@ -465,6 +466,124 @@ CREATE FUNCTION payments.verify(
 				WHERE x.order_id IN (r.order_id, f.order_id) AND x.order_id <> f.retried_as
 				GROUP BY x.order_id) p ON true
 		WHERE r.retry_of IS NOT NULL
+
+		UNION ALL
+		SELECT 40, 'refunds are the sums of their lines, which lie within one order',
+			count(*),
+			min(format('refund %s of "%s": %s, lines %s', r.id, r.order_id, r.amount, coalesce(l.amount, 0)))
+				FILTER (WHERE r.amount IS DISTINCT FROM l.amount OR l.strangers)
+		FROM ONLY payments.refund r
+			LEFT JOIN (SELECT l.refund_id, sum(l.amount) AS amount,
+					bool_or(o.order_id IS DISTINCT FROM l.order_id OR l.order_id IS DISTINCT FROM f.order_id) AS strangers
+				FROM ONLY payments.refund_line l
+					LEFT JOIN ONLY payments.payment_order o ON o.id = l.payment_order_id
+					LEFT JOIN ONLY payments.refund f ON f.id = l.refund_id
+				GROUP BY l.refund_id) l ON l.refund_id = r.id
+
+		UNION ALL
+		SELECT 41, 'payment orders count what refunds gave back and will give back, and it is no more than was paid',
+			count(*),
+			min(format('payment order %s of "%s": %s and %s of %s, refunds %s and %s', o.id, o.order_id, o.refunded_amount, o.refunding_amount,
+				o.amount, coalesce(l.done, 0), coalesce(l.open, 0)))
+				FILTER (WHERE o.refunded_amount <> coalesce(l.done, 0) OR o.refunding_amount <> coalesce(l.open, 0)
+					OR o.refunded_amount + o.refunding_amount > o.amount
+					OR coalesce(l.commission, 0) NOT BETWEEN 0 AND o.commission
+					OR o.refunded_amount + o.refunding_amount = o.amount AND coalesce(l.commission, 0) <> o.commission)
+		FROM ONLY payments.payment_order o
+			LEFT JOIN (SELECT l.payment_order_id, sum(l.amount) FILTER (WHERE r.refund_status = 'SUCCESS') AS done,
+					sum(l.amount) FILTER (WHERE r.refund_status IN ('REQUESTED', 'EXECUTING', 'UNKNOWN')) AS open,
+					sum(l.commission) FILTER (WHERE r.refund_status <> 'FAILURE') AS commission
+				FROM ONLY payments.refund_line l JOIN ONLY payments.refund r ON r.id = l.refund_id
+				GROUP BY l.payment_order_id) l ON l.payment_order_id = o.id
+
+		UNION ALL
+		SELECT 42, 'histories of refunds are continuous and end in the present state',
+			count(*),
+			min(format('refund %s of "%s"', r.id, r.order_id))
+				FILTER (WHERE r.refund_status <> coalesce(h.last, 'REQUESTED') OR h.broken)
+		FROM ONLY payments.refund r
+			LEFT JOIN (SELECT refund_id, (array_agg(to_status ORDER BY id DESC))[1] AS last,
+					bool_or(from_status <> coalesce(previous, 'REQUESTED')) AS broken
+				FROM (SELECT refund_id, id, from_status, to_status,
+						lag(to_status) OVER (PARTITION BY refund_id ORDER BY id) AS previous
+					FROM ONLY payments.refund_history) s
+				GROUP BY refund_id) h ON h.refund_id = r.id
+
+		UNION ALL
+		SELECT 43, 'a refund is in the ledger and the wallets, as the mirror image of its lines, exactly when it is done',
+			count(*),
+			min(format('refund %s of "%s": status %s, psp:toss %s, sellers %s, platform %s, wallets %s', r.id, r.order_id, r.refund_status,
+				coalesce(t.psp, 0), coalesce(t.sellers, 0), coalesce(t.platform, 0), coalesce(w.amount, 0)))
+				FILTER (WHERE (t.refund_key IS NOT NULL) <> (r.refund_status = 'SUCCESS')
+					OR (w.refund_id IS NOT NULL) <> (r.refund_status = 'SUCCESS')
+					OR r.refund_status = 'SUCCESS' AND (t.psp <> - r.amount OR coalesce(t.buyers, 0) <> 0 OR t.order_id <> r.order_id
+						OR t.sellers <> l.net OR coalesce(t.platform, 0) <> l.commission OR w.amount <> - l.net))
+		FROM ONLY payments.refund r
+			LEFT JOIN (SELECT refund_id, sum(amount - commission) AS net, sum(commission) AS commission
+				FROM ONLY payments.refund_line GROUP BY refund_id) l ON l.refund_id = r.id
+			LEFT JOIN (SELECT t.transaction_key AS refund_key, min(t.order_id) AS order_id,
+					sum(e.amount) FILTER (WHERE a.code LIKE 'psp:toss%') AS psp,
+					sum(e.amount) FILTER (WHERE a.code LIKE 'buyer:%') AS buyers,
+					sum(e.amount) FILTER (WHERE a.code LIKE 'seller:%') AS sellers,
+					sum(e.amount) FILTER (WHERE a.code LIKE 'platform:commission%') AS platform
+				FROM ONLY payments.ledger_transaction t
+					JOIN ONLY payments.ledger_entry e ON e.transaction_id = t.id
+					JOIN ONLY payments.ledger_account a ON a.id = e.account_id
+				WHERE t.kind = 'payment.refunded'
+				GROUP BY t.transaction_key) t ON t.refund_key = 'cancel:' || r.transaction_key
+			LEFT JOIN (SELECT refund_id, sum(amount) AS amount FROM ONLY payments.wallet_transaction
+				WHERE refund_id IS NOT NULL GROUP BY refund_id) w ON w.refund_id = r.id
+
+		UNION ALL
+		SELECT 44, 'every refund under way has an open call, and those that wait for their turn stand behind one',
+			count(*),
+			min(format('refund %s of "%s": status %s', r.id, r.order_id, r.refund_status))
+				FILTER (WHERE (r.refund_status IN ('EXECUTING', 'UNKNOWN')) <> (q.refund_id IS NOT NULL)
+					OR r.refund_status = 'REQUESTED' AND NOT EXISTS (SELECT FROM ONLY payments.psp_call_queue o WHERE o.order_id = r.order_id))
+		FROM ONLY payments.refund r
+			LEFT JOIN (SELECT c.refund_id FROM ONLY payments.psp_call_queue q JOIN ONLY payments.psp_call c ON c.id = q.call_id
+				WHERE c.refund_id IS NOT NULL) q ON q.refund_id = r.id
+
+		UNION ALL
+		SELECT 45, 'every refund that is done is proved by an answer that shows its cancel',
+			count(*),
+			min(format('refund %s of "%s"', r.id, r.order_id))
+				FILTER (WHERE 1 <> (SELECT count(*) FROM ONLY payments.psp_call c
+						JOIN ONLY payments.psp_answer a ON a.call_id = c.id
+					WHERE c.refund_id = r.id AND c.amount = r.amount AND a.action = 'refund' AND a.meaning = 'refunded'
+						AND a.transaction_key = r.transaction_key AND a.payment_key = e.payment_key AND a.currency = e.currency
+						AND a.amount = e.amount))
+		FROM ONLY payments.refund r
+			JOIN ONLY payments.payment_event e ON e.id = r.payment_event_id
+		WHERE r.refund_status = 'SUCCESS'
+
+		UNION ALL
+		SELECT 46, 'wallets have reserved what open refunds will take',
+			count(*),
+			min(format('wallet of seller %s in %s: %s, open refunds %s', w.seller_id, w.currency, w.pending, coalesce(r.net, 0)))
+				FILTER (WHERE w.pending <> coalesce(r.net, 0))
+		FROM ONLY payments.wallet w
+			LEFT JOIN (SELECT o.seller_id, r.currency, sum(l.amount - l.commission) AS net
+				FROM ONLY payments.refund r
+					JOIN ONLY payments.refund_line l ON l.refund_id = r.id
+					JOIN ONLY payments.payment_order o ON o.id = l.payment_order_id
+				WHERE r.refund_status IN ('REQUESTED', 'EXECUTING', 'UNKNOWN')
+				GROUP BY o.seller_id, r.currency) r ON r.seller_id = w.seller_id AND r.currency = w.currency
+
+		UNION ALL
+		SELECT 47, 'every refund has told so, once',
+			count(*),
+			min(format('refund %s of "%s": status %s, %s requested, %s succeeded, %s failed', r.id, r.order_id, r.refund_status,
+				coalesce(v.requested, 0), coalesce(v.succeeded, 0), coalesce(v.failed, 0)))
+				FILTER (WHERE coalesce(v.requested, 0) <> 1
+					OR coalesce(v.succeeded, 0) <> CASE WHEN r.refund_status = 'SUCCESS' THEN 1 ELSE 0 END
+					OR coalesce(v.failed, 0) <> CASE WHEN r.refund_status = 'FAILURE' THEN 1 ELSE 0 END)
+		FROM ONLY payments.refund r
+			LEFT JOIN (SELECT payload ->> 'refund_id' AS refund_id, count(*) FILTER (WHERE kind = 'refund.requested') AS requested,
+					count(*) FILTER (WHERE kind = 'refund.succeeded') AS succeeded,
+					count(*) FILTER (WHERE kind = 'refund.failed') AS failed
+				FROM ONLY payments.event WHERE kind IN ('refund.requested', 'refund.succeeded', 'refund.failed')
+				GROUP BY 1) v ON v.refund_id = r.id::text
 	) v
 	ORDER BY v.n
 	$$;

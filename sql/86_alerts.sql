@@ -91,6 +91,7 @@ CREATE FUNCTION payments.find_alerts(
 		'Settle it with the PSP, and post the correction with this order_id: the alert ends then.'
 	FROM ONLY payments.operator_action r
 		JOIN ONLY payments.psp_answer a ON a.order_id = r.order_id AND a.received_at > r.acted_at
+		JOIN ONLY payments.psp_call c ON c.id = a.call_id AND c.operation = 'confirm'
 	WHERE r.action = 'resolve'
 		AND a.meaning = ANY (CASE r.outcome WHEN 'failed' THEN '{approved,waiting}'::text[] ELSE '{canceled,aborted,refused,open}'::text[] END)
 		AND NOT EXISTS (SELECT FROM ONLY payments.ledger_transaction t

@@ -10,6 +10,9 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('application', 'FUNCTION', 'payments.retry_checkout(text, text, interval)'),
 		('application', 'FUNCTION', 'payments.status(text)'),
 		('application', 'FUNCTION', 'payments.wait_for(text, interval)'),
+		('application', 'FUNCTION', 'payments.refund(text, text, numeric, bigint, jsonb, text, jsonb)'),
+		('application', 'FUNCTION', 'payments.wait_for_refund(text, bigint, interval)'),
+		('application', 'TABLE', 'payments.refunds'),
 		('application', 'PROCEDURE', 'payments.pay(text, text, numeric, interval, payments.payment_order_status)'),
 		('application', 'FUNCTION', 'payments.fetch_events(text, integer)'),
 		('application', 'FUNCTION', 'payments.ack_events(text, bigint)'),
@@ -70,6 +73,11 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'TABLE', 'payments.reconciliation_page'),
 		('operator', 'TABLE', 'payments.reconciliation_finding'),
 		('operator', 'TABLE', 'payments.reconciliation_finding_end'),
+		('operator', 'FUNCTION', 'payments.refund(text, text, numeric, bigint, jsonb, text, jsonb)'),
+		('operator', 'FUNCTION', 'payments.set_refund_policy(text, boolean)'),
+		('operator', 'TABLE', 'payments.refunds'),
+		('operator', 'TABLE', 'payments.refund_history'),
+		('operator', 'TABLE', 'payments.seller_debts'),
 		('operator', 'FUNCTION', 'payments.arm(text)'),
 		('operator', 'FUNCTION', 'payments.disarm(text)'),
 		('operator', 'TABLE', 'payments.arming'),
@@ -171,6 +179,11 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('auditor', 'TABLE', 'payments.payment_event'),
 		('auditor', 'TABLE', 'payments.payment_order'),
 		('auditor', 'TABLE', 'payments.payment_order_history'),
+		('auditor', 'TABLE', 'payments.refunds'),
+		('auditor', 'TABLE', 'payments.refund'),
+		('auditor', 'TABLE', 'payments.refund_line'),
+		('auditor', 'TABLE', 'payments.refund_history'),
+		('auditor', 'TABLE', 'payments.seller_debts'),
 		('auditor', 'TABLE', 'payments.psp_call'),
 		('auditor', 'TABLE', 'payments.psp_attempt'),
 		('auditor', 'TABLE', 'payments.psp_answer'),
@@ -205,4 +218,4 @@ REVOKE ALL ON SCHEMA payments FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA payments FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA payments FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA payments FROM PUBLIC;
-REVOKE ALL ON TYPE payments.payment_order_status, payments.checkout_result FROM PUBLIC;
+REVOKE ALL ON TYPE payments.payment_order_status, payments.refund_status, payments.checkout_result FROM PUBLIC;

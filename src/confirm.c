@@ -128,7 +128,7 @@ is_repeated(const PayOrder *order, const char *payment_key)
 static void
 queue_call(const PayOrder *order, const char *payment_key, TimestampTz now)
 {
-	PayCallRequest request;
+	PayCallRequest request = {0};
 
 	pay_order_start(order->order_id, payment_key, now);
 

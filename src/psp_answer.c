@@ -102,9 +102,7 @@ close_calls(PayResult *results, int n, const bool *owned)
 
 	for (int i = 0; i < n; i++)
 	{
-		if (!owned[i] ||
-			(results[i].decision.action != PAY_ACTION_SUCCEED &&
-			 results[i].decision.action != PAY_ACTION_FAIL))
+		if (!owned[i] || !pay_action_closes(results[i].decision.action))
 			continue;
 		order_ids[m] = results[i].claim->order_id;
 		calls[m++] = results[i].claim->call_id;
@@ -160,15 +158,15 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 	{
 		const PayDecision *decision = &results[i].decision;
 
-		if (!owned[i] || decision->action == PAY_ACTION_SUCCEED ||
-			decision->action == PAY_ACTION_FAIL ||
+		if (!owned[i] || pay_action_closes(decision->action) ||
 			decision->action == PAY_ACTION_RENEW ||
 			decision->action == PAY_ACTION_AWAIT_DEPOSIT)
 			continue;
 		order_ids[m] = results[i].claim->order_id;
 		calls[m] = results[i].claim->call_id;
 		states[m] = decision->action == PAY_ACTION_ESCALATE ? "D" : "P";
-		operations[m] = decision->action == PAY_ACTION_RESEND ? "C" : "Q";
+		operations[m] = decision->action != PAY_ACTION_RESEND ? "Q" :
+			results[i].claim->refund_id != 0 ? "X" : "C";
 		dues[m] = now + decision->delay;
 		failures[m] = decision->failures;
 		unknowns[m] = decision->outcome_unknown;
@@ -195,7 +193,8 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 
 /*
  * A query proved that nothing was processed, and the key was answered with an
- * error: a new call with a new key takes the old one's place in the queue.
+ * error: a new call with a new key takes the old one's place in the queue.  A
+ * confirm's window goes on from the first key, a cancel's key has its own time.
  */
 static void
 renew_call(PayResult *result, TimestampTz now)
@@ -203,36 +202,46 @@ renew_call(PayResult *result, TimestampTz now)
 	static PayStatement insert = {
 		"INSERT INTO payments.psp_call (id, order_id, payment_event_id, merchant,"
 		" operation, payment_key, currency, amount, idempotency_key, request_body,"
-		" renews_call_id, created_at)"
+		" renews_call_id, created_at, refund_id)"
 		" SELECT $1, c.order_id, c.payment_event_id, c.merchant, c.operation,"
-		" c.payment_key, c.currency, c.amount, $2, c.request_body, c.id, $3"
+		" c.payment_key, c.currency, c.amount, $2, c.request_body, c.id, $3, c.refund_id"
 		" FROM payments.psp_call c WHERE c.id OPERATOR(pg_catalog.=) $4"
 		" AND c.order_id OPERATOR(pg_catalog.=) $5",
 		5, {INT8OID, TEXTOID, TIMESTAMPTZOID, INT8OID, TEXTOID}
 	};
 	static PayStatement replace = {
 		"UPDATE payments.psp_call_queue SET call_id = $1, state = 'P',"
-		" next_operation = 'C', attempt_no = 0, failures = $2, due_at = $3,"
+		" next_operation = CASE WHEN $6 THEN 'X' ELSE 'C' END::pg_catalog.\"char\","
+		" attempt_no = 0, failures = $2, due_at = $3,"
+		" first_sent_at = CASE WHEN $6 THEN NULL ELSE first_sent_at END,"
+		" sent_as = CASE WHEN $6 THEN NULL ELSE sent_as END,"
 		" outcome_unknown = $4, key_answered = false, phase = 'T'"
 		" WHERE order_id OPERATOR(pg_catalog.=) $5",
-		5, {INT8OID, INT4OID, TIMESTAMPTZOID, BOOLOID, TEXTOID}
+		6, {INT8OID, INT4OID, TIMESTAMPTZOID, BOOLOID, TEXTOID, BOOLOID}
 	};
 	static PayStatement count = {
 		"SELECT pg_catalog.count(*)::pg_catalog.int4 FROM payments.psp_call"
-		" WHERE order_id OPERATOR(pg_catalog.=) $1",
-		1, {TEXTOID}
+		" WHERE order_id OPERATOR(pg_catalog.=) $1"
+		" AND COALESCE(refund_id, 0) OPERATOR(pg_catalog.=) $2",
+		2, {TEXTOID, INT8OID}
 	};
 	const PayClaim *claim = result->claim;
+	bool		is_refund = claim->refund_id != 0;
 	int64		id = pay_db_draw_ids("psp_call_id_seq", 1)[0];
 	int			renewal;
-	Datum		values[5];
+	Datum		values[6];
 
 	values[0] = CStringGetTextDatum(claim->order_id);
+	values[1] = Int64GetDatum(claim->refund_id);
 	pay_db_run(&count, values, NULL);
 	renewal = pay_db_int32(0, 1);
 
 	values[0] = Int64GetDatum(id);
-	values[1] = CStringGetTextDatum(pay_psp_call_key(claim->order_id,
+	values[1] = CStringGetTextDatum(is_refund ?
+									pay_psp_call_cancel_key(claim->order_id,
+															claim->refund.token,
+															renewal) :
+									pay_psp_call_key(claim->order_id,
 													 claim->payment_key,
 													 renewal));
 	values[2] = TimestampTzGetDatum(now);
@@ -243,6 +252,7 @@ renew_call(PayResult *result, TimestampTz now)
 	values[1] = Int32GetDatum(result->decision.failures);
 	values[2] = TimestampTzGetDatum(now + result->decision.delay);
 	values[3] = BoolGetDatum(result->decision.outcome_unknown);
+	values[5] = BoolGetDatum(is_refund);
 	pay_db_run(&replace, values, NULL);
 	result->renewed_as = id;
 }

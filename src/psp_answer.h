@@ -19,4 +19,7 @@ extern char *pay_psp_answer_text(const char *text, int max);
 extern void pay_psp_answer_write(PayResult *results, int n,
 								 const char *const *actions);
 
+/* A time of Toss's; 0 when the text is none, or NULL. */
+extern TimestampTz pay_psp_answer_time(const char *text);
+
 #endif							/* PAY_PSP_ANSWER_H */

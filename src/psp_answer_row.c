@@ -21,9 +21,13 @@
 #include "psp_answer.h"
 #include "table.h"
 #include "table_scan.h"
+#include "toss_time.h"
 
 #define MAX_DETAIL	200			/* bytes of a detail that is kept */
 #define MAX_TEXT	1000		/* of anything else */
+
+#define UNIX_TO_POSTGRES_US \
+	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 enum
 {
@@ -151,6 +155,24 @@ pay_psp_answer_text(const char *text, int max)
 	return copy;
 }
 
+TimestampTz
+pay_psp_answer_time(const char *text)
+{
+	int64_t		unix_us;
+
+	if (text == NULL || !pay_toss_time_read(text, &unix_us))
+		return 0;
+	return (TimestampTz) unix_us - UNIX_TO_POSTGRES_US;
+}
+
+/* As the tables say it. */
+static const char *
+operation_name(PayTossOperation operation)
+{
+	return operation == PAY_TOSS_CONFIRM ? "confirm" :
+		operation == PAY_TOSS_CANCEL ? "cancel" : "query";
+}
+
 /* One row per answer; sets what is kept of a Payment in the results. */
 void
 pay_psp_answer_write(PayResult *results, int n, const char *const *actions)
@@ -195,8 +217,7 @@ fill_row(int row, const PayResult *result, const char *action)
 	pay_table_set(&answers, row, CALL_ID, Int64GetDatum(claim->call_id));
 	pay_table_set(&answers, row, ATTEMPT_NO, Int32GetDatum(claim->attempt_no));
 	set_text(row, ORDER_ID, claim->order_id);
-	set_text(row, OPERATION, claim->request.operation == PAY_TOSS_CONFIRM ?
-			 "confirm" : "query");
+	set_text(row, OPERATION, operation_name(claim->request.operation));
 	set_text(row, TRANSPORT, transport_names[result->transport]);
 	set_text(row, MEANING, pay_toss_meaning_name(result->answer.meaning));
 	pay_table_set(&answers, row, SUSPECT, BoolGetDatum(result->answer.suspect));
@@ -219,7 +240,8 @@ fill_payment(int row, const PayResult *result)
 	set_text(row, PSP_ORDER_ID, body->order_id);
 	set_text(row, CURRENCY, body->currency);
 	set_text(row, PSP_STATUS, body->status);
-	set_text(row, TRANSACTION_KEY, body->last_transaction_key);
+	set_text(row, TRANSACTION_KEY, result->answer.cancel != NULL ?
+			 result->answer.cancel->transaction_key : body->last_transaction_key);
 	if (pay_money_read(body->total_amount, strlen(body->total_amount),
 					   PAY_MAX_MINOR_UNITS, &mills) == PAY_MONEY_OK)
 		pay_table_set(&answers, row, AMOUNT, pay_amount_to_numeric(mills));

@@ -21,6 +21,7 @@
 #include "psp_call.h"
 #include "wake.h"
 
+static char *key_of(const char *text);
 static PayClaim *make_claim(uint64 row, TimestampTz now,
 							MemoryContext parent);
 
@@ -31,8 +32,20 @@ static PayClaim *make_claim(uint64 row, TimestampTz now,
 char *
 pay_psp_call_key(const char *order_id, const char *payment_key, int renewal)
 {
-	char	   *text = psprintf("confirm\n%s\n%s\n%d", order_id, payment_key,
-								renewal);
+	return key_of(psprintf("confirm\n%s\n%s\n%d", order_id, payment_key,
+						   renewal));
+}
+
+/* Of a cancel: unique per refund, as its token is. */
+char *
+pay_psp_call_cancel_key(const char *order_id, const char *token, int renewal)
+{
+	return key_of(psprintf("cancel\n%s\n%s\n%d", order_id, token, renewal));
+}
+
+static char *
+key_of(const char *text)
+{
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 	char	   *key = palloc(2 * sizeof(digest) + 1);
 
@@ -60,28 +73,32 @@ pay_psp_call_enqueue(const PayCallRequest *request, TimestampTz now)
 {
 	static PayStatement insert_call = {
 		"INSERT INTO payments.psp_call (id, order_id, payment_event_id, merchant,"
-		" operation, payment_key, currency, amount, idempotency_key, request_body, created_at)"
-		" VALUES ($1, $2, $3, $4, 'confirm', $5, $6, $7, $8, $9, $10)",
-		10, {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, NUMERICOID,
-		TEXTOID, TEXTOID, TIMESTAMPTZOID}
+		" operation, payment_key, currency, amount, idempotency_key, request_body, created_at, refund_id)"
+		" VALUES ($1, $2, $3, $4, CASE WHEN $11 IS NULL THEN 'confirm' ELSE 'cancel' END,"
+		" $5, $6, $7, $8, $9, $10, $11)",
+		11, {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, NUMERICOID,
+		TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID}
 	};
 	static PayStatement insert_queue = {
-		"INSERT INTO payments.psp_call_queue (call_id, order_id, merchant_id, due_at)"
-		" SELECT $1, $2, m.id, $3 FROM payments.merchant m"
+		"INSERT INTO payments.psp_call_queue (call_id, order_id, merchant_id, due_at, next_operation)"
+		" SELECT $1, $2, m.id, $3, $5::pg_catalog.\"char\" FROM payments.merchant m"
 		" WHERE m.name OPERATOR(pg_catalog.=) $4 RETURNING merchant_id",
-		4, {INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
+		5, {INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
 	};
-	PayTossRequest toss;
-	char		body[1024];
+	PayTossRequest toss = {0};
+	bool		is_refund = request->refund_id != 0;
+	TimestampTz due_at = request->due_at ? request->due_at : now;
+	char		body[4097];
 	int64		id = pay_db_draw_ids("psp_call_id_seq", 1)[0];
-	Datum		values[10];
+	Datum		values[11];
 
-	toss.operation = PAY_TOSS_CONFIRM;
+	toss.operation = is_refund ? PAY_TOSS_CANCEL : PAY_TOSS_CONFIRM;
 	toss.payment_key = request->payment_key;
 	toss.order_id = request->order_id;
 	toss.currency = request->currency;
 	toss.amount = request->amount;
 	toss.minor_units = request->minor_units;
+	toss.refund = request->refund;
 	if (pay_toss_body(&toss, body, sizeof(body)) < 0)
 		elog(ERROR, "could not write the request of order \"%s\"",
 			 request->order_id);
@@ -92,19 +109,25 @@ pay_psp_call_enqueue(const PayCallRequest *request, TimestampTz now)
 	values[3] = CStringGetTextDatum(request->merchant);
 	values[4] = CStringGetTextDatum(request->payment_key);
 	values[5] = CStringGetTextDatum(request->currency);
-	values[6] = pay_amount_to_numeric(request->amount);
-	values[7] = CStringGetTextDatum(pay_psp_call_key(request->order_id,
+	values[6] = pay_amount_to_numeric(is_refund ? request->refund->amount :
+									  request->amount);
+	values[7] = CStringGetTextDatum(is_refund ?
+									pay_psp_call_cancel_key(request->order_id,
+															request->refund->token, 0) :
+									pay_psp_call_key(request->order_id,
 													 request->payment_key, 0));
 	values[8] = CStringGetTextDatum(body);
 	values[9] = TimestampTzGetDatum(now);
-	pay_db_run(&insert_call, values, NULL);
+	values[10] = Int64GetDatum(request->refund_id);
+	pay_db_run(&insert_call, values, is_refund ? NULL : "          n");
 
-	values[2] = TimestampTzGetDatum(now);
+	values[2] = TimestampTzGetDatum(due_at);
+	values[4] = CStringGetTextDatum(is_refund ? "X" : "C");
 	if (pay_db_run(&insert_queue, values, NULL) != 1)
 		elog(ERROR, "merchant \"%s\" of order \"%s\" does not exist",
 			 request->merchant, request->order_id);
 
-	pay_wake_enqueued(request->order_id, id, pay_db_int64(0, 1), now);
+	pay_wake_enqueued(request->order_id, id, pay_db_int64(0, 1), due_at);
 	return id;
 }
 
@@ -120,10 +143,11 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 		"WITH free AS (SELECT q.call_id, w.fingerprint,"
 		" q.sent_as IS NOT NULL AND q.sent_as IS DISTINCT FROM w.fingerprint"
 		" AND q.sent_as IS DISTINCT FROM w.previous AS key_changed,"
-		" q.next_operation OPERATOR(pg_catalog.=) 'C' AND w.may_charge"
-		" AND COALESCE(q.first_sent_at OPERATOR(pg_catalog.>=) $5, true)"
+		" q.next_operation OPERATOR(pg_catalog.<>) 'Q' AND w.may_charge"
+		" AND COALESCE(q.first_sent_at OPERATOR(pg_catalog.>=)"
+		" CASE q.next_operation WHEN 'C' THEN $5 ELSE $9 END, true)"
 		" AND COALESCE(q.sent_as OPERATOR(pg_catalog.=) w.fingerprint"
-		" OR q.sent_as OPERATOR(pg_catalog.=) w.previous, q.sent_as IS NULL) AS is_confirm"
+		" OR q.sent_as OPERATOR(pg_catalog.=) w.previous, q.sent_as IS NULL) AS is_sent"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($4),"
 		" pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8))"
 		" AS w (call_id, fingerprint, previous, may_charge, merchant_id)"
@@ -134,24 +158,30 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 		" FOR NO KEY UPDATE OF q SKIP LOCKED),"
 		" claimed AS (UPDATE payments.psp_call_queue q SET state = 'S',"
 		" attempt_no = q.attempt_no OPERATOR(pg_catalog.+) 1, epoch = $2,"
-		" next_operation = CASE WHEN f.is_confirm THEN 'C'::pg_catalog.\"char\" ELSE 'Q'::pg_catalog.\"char\" END,"
-		" first_sent_at = CASE WHEN f.is_confirm THEN COALESCE(q.first_sent_at, $3) ELSE q.first_sent_at END,"
-		" sent_as = CASE WHEN f.is_confirm THEN COALESCE(q.sent_as, f.fingerprint) ELSE q.sent_as END"
+		" next_operation = CASE WHEN f.is_sent THEN q.next_operation ELSE 'Q'::pg_catalog.\"char\" END,"
+		" first_sent_at = CASE WHEN f.is_sent THEN COALESCE(q.first_sent_at, $3) ELSE q.first_sent_at END,"
+		" sent_as = CASE WHEN f.is_sent THEN COALESCE(q.sent_as, f.fingerprint) ELSE q.sent_as END"
 		" FROM free f WHERE q.call_id OPERATOR(pg_catalog.=) f.call_id RETURNING q.*, f.key_changed),"
 		" sent AS (INSERT INTO payments.psp_attempt (call_id, attempt_no, order_id, operation, epoch, claimed_at)"
 		" SELECT call_id, attempt_no, order_id,"
-		" CASE WHEN next_operation OPERATOR(pg_catalog.=) 'C' THEN 'confirm' ELSE 'query' END, epoch, $3"
+		" CASE next_operation WHEN 'C' THEN 'confirm' WHEN 'X' THEN 'cancel' ELSE 'query' END, epoch, $3"
 		" FROM claimed)"
 		" SELECT q.call_id, q.attempt_no, c.payment_event_id, q.order_id, c.merchant,"
-		" c.idempotency_key, c.request_body, c.payment_key, c.currency, c.amount,"
+		" c.idempotency_key, c.request_body, c.payment_key, c.currency, COALESCE(r.total, c.amount),"
 		" y.minor_units::pg_catalog.int4, q.next_operation, q.outcome_unknown, q.key_answered,"
-		" q.failures, q.first_sent_at, q.phase, q.key_changed, q.due_at, q.sent_as, q.merchant_id"
+		" q.failures, q.first_sent_at, q.phase, q.key_changed, q.due_at, q.sent_as, q.merchant_id,"
+		" c.refund_id, r.token, c.amount"
 		" FROM claimed q JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
 		" AND c.order_id OPERATOR(pg_catalog.=) q.order_id"
 		" JOIN payments.currency y ON y.code OPERATOR(pg_catalog.=) c.currency"
+		" LEFT JOIN LATERAL (SELECT f.token, e.amount FROM payments.refund f"
+		" JOIN payments.payment_event e ON e.id OPERATOR(pg_catalog.=) f.payment_event_id"
+		" AND e.order_id OPERATOR(pg_catalog.=) f.order_id"
+		" WHERE f.id OPERATOR(pg_catalog.=) c.refund_id"
+		" AND f.order_id OPERATOR(pg_catalog.=) c.order_id) r (token, total) ON true"
 		" ORDER BY q.call_id",
-		8, {INT8ARRAYOID, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID,
-		TEXTARRAYOID, BOOLARRAYOID, INT8ARRAYOID}
+		9, {INT8ARRAYOID, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID,
+		TEXTARRAYOID, BOOLARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID}
 	};
 	MemoryContext caller = pay_db_connect();
 	int64	   *call_ids = palloc(sizeof(int64) * Max(n_wanted, 1));
@@ -160,7 +190,7 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 	char	  **previous = palloc(sizeof(char *) * Max(n_wanted, 1));
 	bool	   *may_charge = palloc(sizeof(bool) * Max(n_wanted, 1));
 	int			n = 0;
-	Datum		values[8];
+	Datum		values[9];
 
 	for (int i = 0; i < n_wanted; i++)
 	{
@@ -181,6 +211,7 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 		values[5] = pay_db_text_array(previous, n_wanted);
 		values[6] = pay_db_bool_array(may_charge, n_wanted);
 		values[7] = pay_db_int64_array(merchant_ids, n_wanted);
+		values[8] = TimestampTzGetDatum(now - PAY_KEY_LIFETIME);
 		n = (int) pay_db_run(&claim, values, NULL);
 	}
 	if (n > 0)
@@ -221,7 +252,15 @@ make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 	claim->request.amount = pay_db_mills(row, 10);
 	claim->request.minor_units = pay_db_int32(row, 11);
 
+	if (!pay_db_is_null(row, 22))
+	{
+		claim->refund_id = pay_db_int64(row, 22);
+		claim->refund.token = pay_db_text(row, 23);
+		claim->refund.amount = pay_db_mills(row, 24);
+		claim->request.refund = &claim->refund;
+	}
 	claim->state.operation = claim->request.operation;
+	claim->state.is_refund = claim->refund_id != 0;
 	claim->state.outcome_unknown = pay_db_bool(row, 13);
 	claim->state.key_answered = pay_db_bool(row, 14);
 	claim->state.failures = pay_db_int32(row, 15);

@@ -24,7 +24,7 @@
 	" OPERATOR(pg_catalog.&) 2147483647) OPERATOR(pg_catalog.%) " of \
 	" OPERATOR(pg_catalog.=) " number ")"
 
-/* Queue a confirm call with a new idempotency key; due now. */
+/* Queue a confirm, or the cancel of a refund, with a new idempotency key. */
 typedef struct PayCallRequest
 {
 	const char *order_id;
@@ -33,7 +33,10 @@ typedef struct PayCallRequest
 	const char *payment_key;
 	const char *currency;
 	int			minor_units;
-	int64		amount;			/* mills */
+	int64		amount;			/* mills, of the payment */
+	int64		refund_id;		/* 0: a confirm */
+	const PayTossRefund *refund;	/* or NULL */
+	TimestampTz due_at;			/* or 0: now */
 } PayCallRequest;
 
 extern int64 pay_psp_call_enqueue(const PayCallRequest *request,
@@ -42,6 +45,8 @@ extern int64 pay_psp_call_enqueue(const PayCallRequest *request,
 /* For psp_answer.c, which renews keys and keeps digests. */
 extern char *pay_psp_call_key(const char *order_id, const char *payment_key,
 							  int renewal);
+extern char *pay_psp_call_cancel_key(const char *order_id, const char *token,
+									 int renewal);
 extern void pay_psp_call_sha256(const char *bytes, size_t len, uint8 *digest);
 
 /*
@@ -59,12 +64,15 @@ typedef struct PayClaim
 	char	   *order_id;
 	char	   *merchant;
 	char	   *idempotency_key;
-	char	   *request_body;	/* the bytes of the confirm */
+	char	   *request_body;	/* the bytes of the confirm or cancel */
 	char	   *payment_key;
 	char	   *currency;
 	char	   *sent_as;		/* fingerprint of the first confirm, or NULL */
 	PayTossRequest request;		/* points at the strings above */
-	bool		is_first_send;	/* no confirm of this event went out before */
+	int64		refund_id;		/* 0: the call is a confirm */
+	PayTossRefund refund;		/* of a cancel */
+	bool		is_first_send;	/* no confirm of this event, or cancel with
+								 * this key, went out before */
 	TimestampTz due_at;
 	PayCallState state;
 } PayClaim;
@@ -96,8 +104,9 @@ typedef struct PayCallWanted
  * whatever is not as the caller believes, and of a merchant that may not charge
  * that of which nothing was sent.
  * What would be a confirm is claimed as a query when the payment's window has
- * closed since the first one, when that was sent under a fingerprint that is
- * not there any more, or when its merchant may not charge.
+ * closed since the first one, a cancel when its key has had its time; both when
+ * that was sent under a fingerprint that is not there any more, or when its
+ * merchant may not charge.
  * Claims are made below parent; the array lives in the current context.
  */
 extern int	pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted,

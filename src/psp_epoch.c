@@ -76,7 +76,7 @@ is_one_of(int64 epoch, const int64 *epochs, int n)
 }
 
 /*
- * The confirm may have been executed, so the call is asked about first, and
+ * The call may have been executed, so it is asked about first, and
  * what it would send next is the same key.
  */
 int
@@ -84,7 +84,7 @@ pay_psp_epoch_adopt(PayShard shard, int64 *epochs, int n, TimestampTz due_at)
 {
 	static PayStatement adopt = {
 		"UPDATE payments.psp_call_queue SET state = 'P', next_operation = 'Q', due_at = $1,"
-		" outcome_unknown = outcome_unknown OR next_operation OPERATOR(pg_catalog.=) 'C',"
+		" outcome_unknown = outcome_unknown OR next_operation OPERATOR(pg_catalog.<>) 'Q',"
 		" phase = CASE WHEN phase OPERATOR(pg_catalog.=) 'X' THEN 'R' ELSE phase END"
 		" WHERE state OPERATOR(pg_catalog.=) 'S' AND epoch OPERATOR(pg_catalog.=) ANY ($2)"
 		" AND " PAY_SHARD_HAS("order_id", "$3", "$4"),

@@ -78,7 +78,7 @@ read_candidates(PayExpiry *expiry, TimestampTz now, char ***order_ids,
 {
 	static PayStatement read = {
 		"SELECT q.call_id, q.order_id, e.expires_at FROM payments.psp_call_queue q"
-		" JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
+		" JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id AND c.operation OPERATOR(pg_catalog.=) 'confirm'"
 		" JOIN payments.payment_event e ON e.order_id OPERATOR(pg_catalog.=) q.order_id"
 		" WHERE q.call_id OPERATOR(pg_catalog.>) $1"
 		" AND q.merchant_id OPERATOR(pg_catalog.=) ANY ($2)"

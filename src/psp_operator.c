@@ -20,8 +20,9 @@ bool
 pay_psp_operator_lock(const char *order_id, PayOpenCall *call)
 {
 	static PayStatement lock = {
-		"SELECT call_id, state, phase, first_sent_at FROM payments.psp_call_queue"
-		" WHERE order_id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
+		"SELECT q.call_id, q.state, q.phase, q.first_sent_at, COALESCE(c.refund_id, 0)"
+		" FROM payments.psp_call_queue q JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
+		" WHERE q.order_id OPERATOR(pg_catalog.=) $1 FOR UPDATE OF q",
 		1, {TEXTOID}
 	};
 	Datum		values[1] = {CStringGetTextDatum(order_id)};
@@ -33,6 +34,7 @@ pay_psp_operator_lock(const char *order_id, PayOpenCall *call)
 	call->state = pay_db_char(0, 2);
 	call->phase = (PayCallPhase) pay_db_char(0, 3);
 	call->first_sent_at = pay_db_is_null(0, 4) ? 0 : pay_db_time(0, 4);
+	call->refund_id = pay_db_int64(0, 5);
 	return true;
 }
 
@@ -42,7 +44,7 @@ pay_psp_operator_push(const char *order_id, TimestampTz now)
 	static PayStatement push = {
 		"UPDATE payments.psp_call_queue SET due_at = $2, failures = 0,"
 		" next_operation = CASE WHEN attempt_no OPERATOR(pg_catalog.=) 0 THEN next_operation ELSE 'Q' END,"
-		" phase = CASE WHEN phase OPERATOR(pg_catalog.=) 'X' THEN 'R' ELSE phase END,"
+		" phase = CASE phase WHEN 'X' THEN 'R' WHEN 'F' THEN 'R' WHEN 'U' THEN 'T' ELSE phase END,"
 		" state = 'P' WHERE order_id OPERATOR(pg_catalog.=) $1"
 		" AND state OPERATOR(pg_catalog.<>) 'S' RETURNING call_id, merchant_id",
 		2, {TEXTOID, TIMESTAMPTZOID}

@@ -273,11 +273,12 @@ check_call(const PayOrder *order, bool is_open, const PayOpenCall *call,
 	bool		is_dead = is_open && call->state == 'D';
 	PayOrderState state;
 
-	if (!is_open)
+	if (!is_open || call->refund_id != 0)
 	{
 		(void) pay_order_state(order_id, true, &state, NULL);
-		refuse(order_id, psprintf("It is %s and has no open call.",
-								  pay_order_state_name(state)),
+		refuse(order_id, psprintf("It is %s and has no open %s.",
+								  pay_order_state_name(state),
+								  is_open ? "confirm" : "call"),
 			   pay_order_state_is_final(state) ?
 			   "A final state stays; corrections are new rows." :
 			   "Nothing was sent for it; an order that nobody confirmed expires.");

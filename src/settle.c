@@ -3,7 +3,7 @@
  *		Step 8 of the flow: the settling transaction.
  *
  * Everything that a result of the PSP changes, in one commit: ledger, wallets,
- * orders with both flags, history and is_payment_done (by triggers), events,
+ * refunds, orders with both flags, history and is_payment_done (by triggers), events,
  * the answer, the queue.  Statements work on arrays of all results of a turn;
  * an account or a wallet that occurs in many of them is updated once.
  *
@@ -23,24 +23,27 @@
 #include "ledger.h"
 #include "order.h"
 #include "psp_answer.h"
+#include "refund.h"
 #include "settle.h"
-#include "toss_time.h"
 #include "wallet.h"
-
-#define UNIX_TO_POSTGRES_US \
-	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 static int	lock_orders(PayResult *results, int n, PayOrder *orders);
 static void outcome_of(const PayResult *result, bool counts,
 					   PayOrderOutcome *outcome);
 static char *reason_of(const PayResult *result);
-static TimestampTz time_of(const char *text);
-static void post_sales(const PayOrderOutcome *outcomes, int n,
-					   PayOrderSale *sales, int n_sales, TimestampTz now);
+static void settle(const PayOrder *orders, const PayOrderOutcome *outcomes,
+				   int n, const PayRefundOutcome *refunds, int n_refunds,
+				   TimestampTz now);
+static int	post_sales(const PayOrderOutcome *outcomes,
+					   const PayOrderSale *sales, int n,
+					   PayLedgerPosting *postings, TimestampTz now);
 static void build_posting(PayLedgerPosting *posting, const char *order_id,
 						  TimestampTz at, const PayOrderSale *sales, int n);
-static void credit_wallets(const PayOrderOutcome *outcomes,
-						   const PayOrderSale *sales, int n, TimestampTz now);
+static int	credit_wallets(const PayOrderOutcome *outcomes,
+						   const PayOrderSale *sales, int n,
+						   PayWalletChange *changes);
+static void let_next_go(const PayResult *results, int n, const bool *counts,
+						TimestampTz now);
 static void write_events(const PayOrder *orders,
 						 const PayOrderOutcome *outcomes, int n,
 						 TimestampTz now);
@@ -51,6 +54,8 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 {
 	PayOrderOutcome *outcomes;
 	PayOrder   *orders;
+	PayRefundOutcome *refunds;
+	int			n_refunds;
 	bool	   *counts;
 	int			ended = 0;
 
@@ -70,29 +75,73 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 		{
 			outcome_of(&results[i], counts[i], &outcomes[i]);
 			outcomes[i].order = &orders[i];
-			if (pay_order_state_is_final(outcomes[i].state))
+			if (pay_action_closes(results[i].decision.action) && counts[i])
 				ended++;
 		}
-		pay_settle_outcomes(orders, outcomes, n, now);
+		n_refunds = pay_refund_outcomes(results, orders, counts, n, now,
+										&refunds);
+		settle(orders, outcomes, n, refunds, n_refunds, now);
 		pay_psp_call_move(results, n, counts, now);
+		let_next_go(results, n, counts, now);
 	}
 	pay_db_finish();
 	return ended;
 }
 
-/* The books before the flags that say so; also what a person resolved. */
+/* What a person resolved. */
 void
 pay_settle_outcomes(const PayOrder *orders, const PayOrderOutcome *outcomes,
 					int n, TimestampTz now)
 {
+	settle(orders, outcomes, n, NULL, 0, now);
+}
+
+/*
+ * The books before the flags that say so.  Payments and refunds are booked at
+ * once, since all balances are locked before all wallets.
+ */
+static void
+settle(const PayOrder *orders, const PayOrderOutcome *outcomes, int n,
+	   const PayRefundOutcome *refunds, int n_refunds, TimestampTz now)
+{
 	PayOrderSale *sales;
 	int			n_sales = pay_order_read_sales(outcomes, n, &sales);
+	PayLedgerPosting *postings = palloc0(sizeof(PayLedgerPosting) *
+										 (n + n_refunds));
+	int			n_postings = post_sales(outcomes, sales, n_sales, postings,
+										now);
+	int			n_lines = n_sales;
+	PayWalletChange *changes;
+	int			n_changes;
 
-	post_sales(outcomes, n, sales, n_sales, now);
+	for (int i = 0; i < n_refunds; i++)
+		n_lines += refunds[i].n_lines;
+	changes = palloc0(sizeof(PayWalletChange) * Max(2 * n_lines, 1));
+	n_changes = credit_wallets(outcomes, sales, n_sales, changes);
+
+	n_postings += pay_refund_postings(refunds, n_refunds,
+									  &postings[n_postings]);
+	n_changes += pay_refund_wallet_changes(refunds, n_refunds,
+										   &changes[n_changes]);
+	if (n_postings > 0)
+		pay_ledger_post(postings, n_postings, now);
+	pay_wallet_apply(changes, n_changes, now);
 	PAY_FAULT("result-posted");
 	write_events(orders, outcomes, n, now);
 	pay_order_apply(outcomes, n, now);
+	pay_refund_apply(refunds, n_refunds, now);
 	PAY_FAULT("result-applied");
+}
+
+/* Where a cancel has ended, the next refund of the payment has its turn. */
+static void
+let_next_go(const PayResult *results, int n, const bool *counts,
+			TimestampTz now)
+{
+	for (int i = 0; i < n; i++)
+		if (counts[i] && results[i].claim->refund_id != 0 &&
+			pay_action_closes(results[i].decision.action))
+			pay_refund_next(results[i].claim->order_id, now);
 }
 
 /*
@@ -131,6 +180,7 @@ outcome_of(const PayResult *result, bool counts, PayOrderOutcome *outcome)
 	bool		verified = result->answer.meaning == PAY_MEANS_APPROVED ||
 	result->answer.meaning == PAY_MEANS_WAITING ||
 	result->answer.meaning == PAY_MEANS_CANCELED ||
+	result->answer.meaning == PAY_MEANS_REFUNDED ||
 	result->answer.meaning == PAY_MEANS_ABORTED;
 
 	memset(outcome, 0, sizeof(PayOrderOutcome));
@@ -139,7 +189,10 @@ outcome_of(const PayResult *result, bool counts, PayOrderOutcome *outcome)
 	if (!counts)
 		return;
 
-	if (decision->action == PAY_ACTION_SUCCEED)
+	/* a cancel leaves the orders as they are, whatever it comes to */
+	if (result->claim->refund_id != 0)
+		outcome->state = PAY_ORDER_EXECUTING;
+	else if (decision->action == PAY_ACTION_SUCCEED)
 		outcome->state = PAY_ORDER_SUCCESS;
 	else if (decision->action == PAY_ACTION_FAIL)
 		outcome->state = PAY_ORDER_FAILURE;
@@ -153,7 +206,8 @@ outcome_of(const PayResult *result, bool counts, PayOrderOutcome *outcome)
 		outcome->method = pay_psp_answer_text(result->body.method, 100);
 		outcome->psp_status = pay_psp_answer_text(result->body.status, 100);
 		outcome->response = result->response;
-		outcome->approved_at = time_of(result->body.approved_at);
+		if (result->claim->refund_id == 0)
+			outcome->approved_at = pay_psp_answer_time(result->body.approved_at);
 	}
 }
 
@@ -170,43 +224,29 @@ reason_of(const PayResult *result)
 					code ? " " : "", code ? code : "");
 }
 
-/* 0 when the text is not a time */
-static TimestampTz
-time_of(const char *text)
-{
-	int64_t		unix_us;
-
-	if (text == NULL || !pay_toss_time_read(text, &unix_us))
-		return 0;
-	return (TimestampTz) unix_us - UNIX_TO_POSTGRES_US;
-}
-
 /*
- * The books: one ledger transaction per event, one pair of entries per line,
- * and the wallets.  Sales come ordered by outcome.
+ * The books: one ledger transaction per event, one pair of entries per line.
+ * Sales come ordered by outcome.
  */
-static void
-post_sales(const PayOrderOutcome *outcomes, int n, PayOrderSale *sales,
-		   int n_sales, TimestampTz now)
+static int
+post_sales(const PayOrderOutcome *outcomes, const PayOrderSale *sales, int n,
+		   PayLedgerPosting *postings, TimestampTz now)
 {
-	PayLedgerPosting *postings = palloc0(sizeof(PayLedgerPosting) * n);
 	int			n_postings = 0;
 
-	for (int first = 0; first < n_sales;)
+	for (int first = 0; first < n;)
 	{
 		const PayOrderOutcome *outcome = &outcomes[sales[first].outcome];
 		int			end = first;
 
-		while (end < n_sales && sales[end].outcome == sales[first].outcome)
+		while (end < n && sales[end].outcome == sales[first].outcome)
 			end++;
 		build_posting(&postings[n_postings++], outcome->order_id,
 					  outcome->approved_at ? outcome->approved_at : now,
 					  &sales[first], end - first);
 		first = end;
 	}
-	if (n_postings > 0)
-		pay_ledger_post(postings, n_postings, now);
-	credit_wallets(outcomes, sales, n_sales, now);
+	return n_postings;
 }
 
 /*
@@ -255,11 +295,10 @@ build_posting(PayLedgerPosting *posting, const char *order_id,
 	posting->n_entries = (int) (entry - posting->entries);
 }
 
-static void
+static int
 credit_wallets(const PayOrderOutcome *outcomes, const PayOrderSale *sales,
-			   int n, TimestampTz now)
+			   int n, PayWalletChange *changes)
 {
-	PayWalletChange *changes = palloc0(sizeof(PayWalletChange) * Max(2 * n, 1));
 	int			m = 0;
 
 	for (int i = 0; i < n; i++)
@@ -276,7 +315,7 @@ credit_wallets(const PayOrderOutcome *outcomes, const PayOrderSale *sales,
 		change.amount = -sales[i].commission;
 		changes[m++] = change;
 	}
-	pay_wallet_apply(changes, m, now);
+	return m;
 }
 
 /* confirmed and failed; completed is the trigger's, and comes after them. */

@@ -10,8 +10,9 @@
  * is said here: a balance stays within its bounds, in the version that is
  * replaced; when another one got in between, it is read again.  A journal row
  * points at a wallet that this transaction has changed, and at a payment order
- * whose event it has locked; neither can go before it ends.  That an order is
- * credited once is up to the journal's unique index, as for every writer.
+ * or a line of a refund whose event it has locked; neither can go before it
+ * ends.  That an order is credited once, and gives back once for each refund, is
+ * up to the journal's unique indexes, as for every writer.
  * test/t/037_direct_settling.pl
  */
 #include "postgres.h"
@@ -33,6 +34,8 @@ enum
 	WALLET_SELLER_ID,
 	WALLET_CURRENCY,
 	WALLET_BALANCE,
+	WALLET_PENDING,
+	WALLET_MAY_OWE,
 	WALLET_VERSION,
 	WALLET_UPDATED_AT
 };
@@ -43,6 +46,8 @@ static PayTable wallets = {
 		[WALLET_SELLER_ID] = "seller_id",
 		[WALLET_CURRENCY] = "currency",
 		[WALLET_BALANCE] = "balance",
+		[WALLET_PENDING] = "pending",
+		[WALLET_MAY_OWE] = "may_owe",
 		[WALLET_VERSION] = "version",
 		[WALLET_UPDATED_AT] = "updated_at",
 	}
@@ -57,7 +62,9 @@ enum
 	JOURNAL_AMOUNT,
 	JOURNAL_ORDER_ID,
 	JOURNAL_PAYMENT_ORDER_ID,
-	JOURNAL_CREATED_AT
+	JOURNAL_CREATED_AT,
+	JOURNAL_REFUND_ID,
+	JOURNAL_REFUND_PAYMENT_ORDER_ID
 };
 
 static PayTable journal = {
@@ -71,6 +78,8 @@ static PayTable journal = {
 		[JOURNAL_ORDER_ID] = "order_id",
 		[JOURNAL_PAYMENT_ORDER_ID] = "payment_order_id",
 		[JOURNAL_CREATED_AT] = "created_at",
+		[JOURNAL_REFUND_ID] = "refund_id",
+		[JOURNAL_REFUND_PAYMENT_ORDER_ID] = "refund_payment_order_id",
 	}
 };
 
@@ -80,6 +89,7 @@ typedef struct Net
 	int64		seller_id;
 	const char *currency;
 	int64		amount;
+	int64		pending;
 } Net;
 
 static int	net_changes(const PayWalletChange *changes, int n, Net *nets);
@@ -117,7 +127,7 @@ net_changes(const PayWalletChange *changes, int n, Net *nets)
 		nets[i] = (Net)
 	{
 		changes[i].seller_id, changes[i].currency,
-			changes[i].amount
+			changes[i].amount, changes[i].pending
 	};
 	qsort(nets, n, sizeof(Net), order_of_wallets);
 	for (int i = 0; i < n; i++)
@@ -127,7 +137,9 @@ net_changes(const PayWalletChange *changes, int n, Net *nets)
 		if (n_nets == 0 || order_of_wallets(last, &nets[i]) != 0)
 			nets[n_nets++] = nets[i];
 		else if (pg_add_s64_overflow(last->amount, nets[i].amount,
-									 &last->amount))
+									 &last->amount) ||
+				 pg_add_s64_overflow(last->pending, nets[i].pending,
+									 &last->pending))
 			elog(ERROR, "wallet of seller " INT64_FORMAT " cannot change by so much at once",
 				 last->seller_id);
 	}
@@ -196,21 +208,31 @@ change_balance(const Net *net, TupleTableSlot *row, TimestampTz now)
 {
 	bool		is_null;
 	Datum		before = pay_table_get(&wallets, row, WALLET_BALANCE, &is_null);
+	Datum		reserved = pay_table_get(&wallets, row, WALLET_PENDING, &is_null);
 	Datum		version = pay_table_get(&wallets, row, WALLET_VERSION, &is_null);
+	bool		may_owe = DatumGetBool(pay_table_get(&wallets, row,
+													 WALLET_MAY_OWE, &is_null));
 	int64		balance;
+	int64		pending;
 
 	if (pg_add_s64_overflow(pay_amount_from_balance(before), net->amount,
-							&balance) || balance < 0)
+							&balance) ||
+		pg_add_s64_overflow(pay_amount_from_balance(reserved), net->pending,
+							&pending) ||
+		pending < 0 || (!may_owe && (balance < 0 || balance < pending)))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("wallet of seller " INT64_FORMAT " in %s cannot change by %s",
 						net->seller_id, net->currency,
 						pay_amount_text(net->amount)),
-				 errdetail("A balance is not negative, and below 9.2 * 10^15."),
+				 errdetail("A balance is not negative, not less than what is reserved, and below 9.2 * 10^15."),
 				 errtableconstraint(pay_table_relation(&wallets),
 									"wallet_balance_not_negative")));
 	pay_table_copy_row(&wallets, row);
 	pay_table_set(&wallets, 0, WALLET_BALANCE, pay_amount_to_numeric(balance));
+	if (net->pending != 0)
+		pay_table_set(&wallets, 0, WALLET_PENDING,
+					  pay_amount_to_numeric(pending));
 	pay_table_set(&wallets, 0, WALLET_VERSION,
 				  Int64GetDatum(DatumGetInt64(version) + 1));
 	pay_table_set(&wallets, 0, WALLET_UPDATED_AT, TimestampTzGetDatum(now));
@@ -232,20 +254,26 @@ open_wallet(const Net *net, TimestampTz now)
 	pay_db_run(&insert, values, NULL);
 }
 
+/* Of what changes a balance. */
 static void
 write_journal(const PayWalletChange *changes, int n, TimestampTz now)
 {
 	int64	   *ids = pay_db_draw_ids("wallet_transaction_id_seq", n);
+	int			rows = 0;
 
 	pay_table_open(&journal);
-	for (int first = 0; first < n; first += PAY_TABLE_ROWS)
+	for (int i = 0; i < n; i++)
 	{
-		int			rows = Min(n - first, PAY_TABLE_ROWS);
-
-		for (int i = 0; i < rows; i++)
-			fill_journal(i, &changes[first + i], ids[first + i], now);
-		pay_table_insert_rows(&journal, rows);
+		if (changes[i].amount != 0)
+			fill_journal(rows++, &changes[i], ids[i], now);
+		if (rows == PAY_TABLE_ROWS)
+		{
+			pay_table_insert_rows(&journal, rows);
+			rows = 0;
+		}
 	}
+	if (rows > 0)
+		pay_table_insert_rows(&journal, rows);
 	pay_table_close(&journal);
 }
 
@@ -253,7 +281,7 @@ static void
 fill_journal(int row, const PayWalletChange *change, int64 id,
 			 TimestampTz now)
 {
-	if (change->amount == 0 || !pay_money_in_range(change->amount))
+	if (!pay_money_in_range(change->amount))
 		elog(ERROR, "amount of a change of wallet " INT64_FORMAT " is out of range",
 			 change->seller_id);
 	pay_table_begin_row(&journal, row);
@@ -268,8 +296,16 @@ fill_journal(int row, const PayWalletChange *change, int64 id,
 				  pay_amount_to_numeric(change->amount));
 	pay_table_set(&journal, row, JOURNAL_ORDER_ID,
 				  CStringGetTextDatum(change->order_id));
-	pay_table_set(&journal, row, JOURNAL_PAYMENT_ORDER_ID,
-				  Int64GetDatum(change->payment_order_id));
+	if (change->refund_id == 0)
+		pay_table_set(&journal, row, JOURNAL_PAYMENT_ORDER_ID,
+					  Int64GetDatum(change->payment_order_id));
+	else
+	{
+		pay_table_set(&journal, row, JOURNAL_REFUND_ID,
+					  Int64GetDatum(change->refund_id));
+		pay_table_set(&journal, row, JOURNAL_REFUND_PAYMENT_ORDER_ID,
+					  Int64GetDatum(change->payment_order_id));
+	}
 	pay_table_set(&journal, row, JOURNAL_CREATED_AT,
 				  TimestampTzGetDatum(now));
 }

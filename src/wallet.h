@@ -13,10 +13,13 @@ typedef struct PayWalletChange
 {
 	int64		seller_id;
 	const char *currency;
-	const char *kind;			/* "sale", "commission" */
-	int64		amount;			/* mills; positive to the seller */
+	const char *kind;			/* "sale", "commission", "refund" ... */
+	int64		amount;			/* mills; positive to the seller; 0: only
+								 * pending changes */
 	const char *order_id;
 	int64		payment_order_id;
+	int64		refund_id;		/* 0: none */
+	int64		pending;		/* mills; how much more is reserved */
 } PayWalletChange;
 
 /*

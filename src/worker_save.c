@@ -343,8 +343,7 @@ finish_result(PayWorker *worker, PayResult *result)
 		  PAY_COUNT_ANSWERED : PAY_COUNT_UNANSWERED, 1);
 	pay_worker_count_result(worker, result);
 	pay_worker_was_asked(worker, result->claim->call_id);
-	if (result->decision.action == PAY_ACTION_SUCCEED ||
-		result->decision.action == PAY_ACTION_FAIL ||
+	if (pay_action_closes(result->decision.action) ||
 		result->decision.action == PAY_ACTION_AWAIT_DEPOSIT)
 		pay_wake_settled(result->claim->order_id);
 	pay_worker_queue_return(worker, result);

@@ -180,7 +180,7 @@ pay_worker_send_timeout_ms(void)
 void
 pay_worker_send(PayWorker *worker, PayClaim *claim)
 {
-	bool		is_confirm = claim->request.operation == PAY_TOSS_CONFIRM;
+	bool		moves_money = claim->request.operation != PAY_TOSS_QUERY;
 	const char *authorization;
 	const char *why;
 	char	   *problem;
@@ -197,9 +197,9 @@ pay_worker_send(PayWorker *worker, PayClaim *claim)
 		return;
 	}
 
-	/* a confirm goes out with the key that its claim says, and no other */
+	/* what moves money goes out with the key that its claim says */
 	authorization = pay_secret_authorization(claim->merchant, claim->sent_as,
-											 is_confirm, &problem);
+											 moves_money, &problem);
 	if (authorization == NULL)
 	{
 		note_problem(worker, claim->merchant, problem);
@@ -209,7 +209,7 @@ pay_worker_send(PayWorker *worker, PayClaim *claim)
 	}
 	if (strcmp(worker->problem_merchant, claim->merchant) == 0)
 		note_problem(worker, "", "");
-	if (is_confirm && !pay_worker_may_send(claim->merchant))
+	if (moves_money && !pay_worker_may_send(claim->merchant))
 	{
 		add_result(worker, claim, NULL, "not armed any more");
 		return;
@@ -231,7 +231,6 @@ pay_worker_send(PayWorker *worker, PayClaim *claim)
 static const char *
 start_request(PayClaim *claim, int tag, const char *authorization)
 {
-	bool		is_confirm = claim->request.operation == PAY_TOSS_CONFIRM;
 	char		path[MAX_PATH];
 	char		url[MAX_PATH + 300];
 	char		key[MAX_HEADER];
@@ -249,7 +248,7 @@ start_request(PayClaim *claim, int tag, const char *authorization)
 	request.url = url;
 	request.headers = headers;
 	headers[request.n_headers++] = authorization;
-	if (is_confirm)
+	if (claim->request.operation != PAY_TOSS_QUERY)
 	{
 		headers[request.n_headers++] = "Content-Type: application/json";
 		headers[request.n_headers++] = key;

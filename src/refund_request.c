@@ -1,0 +1,463 @@
+/*
+ * refund_request.c
+ *		payments.refund: what is to go back, and out of which lines.
+ *
+ * All of it happens under the event's lock, so the lines are read as they are,
+ * and two refunds of an order come one after the other; a constraint stands
+ * behind it (refund.c).  Nothing is sent before the caller has committed.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/sha2.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "amount.h"
+#include "args.h"
+#include "db.h"
+#include "errors.h"
+#include "order.h"
+#include "order_status.h"
+#include "refund.h"
+
+#define MAX_KEY			200		/* characters */
+#define TOKEN_BYTES		10
+
+PG_FUNCTION_INFO_V1(payments_refund);
+PG_FUNCTION_INFO_V1(payments_set_refund_policy);
+
+static char *reason_argument(FunctionCallInfo fcinfo);
+static char *key_argument(FunctionCallInfo fcinfo);
+static char *request_text(FunctionCallInfo fcinfo);
+static void check_refundable(const PayOrder *order);
+static char *draw_token(const PayOrder *order, const char *idempotency_key);
+static void choose_lines(FunctionCallInfo fcinfo, const PayOrder *order,
+						 PayRefund *refund);
+static int64 amount_argument(FunctionCallInfo fcinfo, const PayOrder *order,
+							 int64 rest);
+static void split_amount(const PayOrder *order, const PayRefundable *lines,
+						 int n, int64 amount, int64 *parts);
+static void take_one_line(const PayOrder *order, const PayRefundable *lines,
+						  int n, int64 payment_order_id, int64 amount,
+						  int64 *parts);
+static void take_given_lines(const PayOrder *order, Jsonb *json,
+							 const PayRefundable *lines, int n, int64 *parts);
+static void read_line(JsonbContainer *json, const PayOrder *order,
+					  int64 *payment_order_id, int64 *amount);
+pg_noreturn static void lines_error(const char *problem);
+pg_noreturn static void refuse_amount(const PayOrder *order, int64 asked,
+									  int64 left);
+
+/*
+ * payments.refund: see 70_functions.sql.  Locks the event.
+ */
+Datum
+payments_refund(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	PayRefund	refund = {0};
+	PayOrder	order;
+	char	   *order_id;
+	bool		same;
+
+	pay_args_require(fcinfo, 0, "order_id");
+	order_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	refund.reason = reason_argument(fcinfo);
+	refund.idempotency_key = key_argument(fcinfo);
+	refund.request = request_text(fcinfo);
+	refund.requested_by = GetUserNameFromId(GetSessionUserId(), false);
+
+	pay_db_connect();
+	if (!pay_order_lock(order_id, &order))
+		pay_order_unknown(order_id);
+
+	if (refund.idempotency_key != NULL)
+	{
+		refund.id = pay_refund_find(order_id, refund.idempotency_key,
+									refund.reason, refund.request, &same);
+		if (refund.id != 0 && !same)
+			ereport(ERROR,
+					(errcode(ERRCODE_PAY_REFUND_DIFFERS),
+					 errmsg("refund " INT64_FORMAT " of order \"%s\" was requested with this idempotency_key and other arguments",
+							refund.id, order_id),
+					 errhint("Repeat a request as it was; another refund takes another key.")));
+	}
+	if (refund.id == 0)
+	{
+		check_refundable(&order);
+		choose_lines(fcinfo, &order, &refund);
+		refund.token = draw_token(&order, refund.idempotency_key);
+		pay_refund_insert(&order, &refund, now);
+	}
+	pay_db_finish();
+	PG_RETURN_INT64(refund.id);
+}
+
+/*
+ * Arguments
+ */
+
+/* What the PSP shows to the buyer: one line that leaves room for our token. */
+static char *
+reason_argument(FunctionCallInfo fcinfo)
+{
+	char	   *reason;
+	bool		is_line = true;
+
+	pay_args_require(fcinfo, 1, "reason");
+	reason = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	for (char *p = reason; *p != '\0'; p++)
+		if ((unsigned char) *p < 0x20 || *p == 0x7f)
+			is_line = false;
+	if (!is_line || reason[strspn(reason, " ")] == '\0' ||
+		pg_mbstrlen(reason) > PAY_TOSS_MAX_REASON)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("reason is empty, too long, or not one line"),
+				 errhint("Say in 1 to %d characters why; the buyer may see it.",
+						 PAY_TOSS_MAX_REASON)));
+	return reason;
+}
+
+static char *
+key_argument(FunctionCallInfo fcinfo)
+{
+	char	   *key;
+
+	if (PG_ARGISNULL(5))
+		return NULL;
+	key = text_to_cstring(PG_GETARG_TEXT_PP(5));
+	if (key[0] == '\0' || pg_mbstrlen(key) > MAX_KEY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("idempotency_key is empty or too long"),
+				 errhint("It has 1 to %d characters; NULL is none.", MAX_KEY)));
+	return key;
+}
+
+/* What was asked for, in whatever words: two that are equal are the same. */
+static char *
+request_text(FunctionCallInfo fcinfo)
+{
+	StringInfoData json;
+
+	if (!PG_ARGISNULL(4))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("refunds to an account are not supported yet"),
+				 errhint("Leave refund_account NULL; what was paid in another way goes back the way it came.")));
+	if (!PG_ARGISNULL(6) && (!PG_ARGISNULL(2) || !PG_ARGISNULL(3)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lines stand alone"),
+				 errhint("Give lines, or an amount and perhaps a payment_order_id.")));
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	if (!PG_ARGISNULL(2))
+	{
+		Numeric		amount = PG_GETARG_NUMERIC(2);
+
+		if (numeric_is_nan(amount) || numeric_is_inf(amount))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("amount is not a number"),
+					 errhint("Give a positive amount.")));
+		appendStringInfo(&json, "\"amount\": %s",
+						 DatumGetCString(DirectFunctionCall1(numeric_out,
+															 NumericGetDatum(amount))));
+	}
+	if (!PG_ARGISNULL(3))
+		appendStringInfo(&json, "%s\"payment_order_id\": " INT64_FORMAT,
+						 json.len > 1 ? ", " : "", PG_GETARG_INT64(3));
+	if (!PG_ARGISNULL(6))
+		appendStringInfo(&json, "\"lines\": %s",
+						 JsonbToCString(NULL, &PG_GETARG_JSONB_P(6)->root,
+										VARSIZE(PG_GETARG_JSONB_P(6))));
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
+/*
+ * Whether
+ */
+
+/* Only what was certainly paid, and in a way that needs no account. */
+static void
+check_refundable(const PayOrder *order)
+{
+	static PayStatement read = {
+		"SELECT psp_response OPERATOR(pg_catalog.->>) 'virtualAccountBank' IS NOT NULL"
+		" FROM payments.payment_event WHERE order_id OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}
+	};
+	Datum		values[1] = {CStringGetTextDatum(order->order_id)};
+	PayOrderState state;
+
+	if (!pay_order_state(order->order_id, true, &state, NULL))
+		pay_order_unknown(order->order_id);
+	if (state != PAY_ORDER_SUCCESS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_NOT_REFUNDABLE),
+				 errmsg("order \"%s\" cannot be refunded", order->order_id),
+				 errdetail("Its status is %s.", pay_order_state_name(state)),
+				 errhint("Only what is SUCCESS was paid; payments.wait_for tells when it is.")));
+	if (pay_db_run(&read, values, NULL) == 1 && !pay_db_is_null(0, 1) &&
+		pay_db_bool(0, 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("order \"%s\" was paid into a virtual account: its refund is not supported yet",
+						order->order_id),
+				 errhint("Cancel it in the PSP's dashboard.")));
+	if (pay_refund_count(order->order_id) >= PAY_MAX_REFUNDS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_REFUNDS_TOO_MUCH),
+				 errmsg("order \"%s\" has %d refunds already",
+						order->order_id, PAY_MAX_REFUNDS),
+				 errhint("A payment can be refunded in so many parts.")));
+}
+
+/*
+ * With a key of the caller's, a refund whose row was lost in a failover and is
+ * requested again is the same to the PSP; without one, no two are the same.
+ */
+static char *
+draw_token(const PayOrder *order, const char *idempotency_key)
+{
+	uint8		bytes[PG_SHA256_DIGEST_LENGTH];
+	char	   *token = palloc(2 * TOKEN_BYTES + 1);
+
+	if (idempotency_key != NULL)
+	{
+		char	   *text = psprintf("refund\n%s\n%s\n%s", order->order_id,
+									order->payment_key, idempotency_key);
+
+		pay_psp_call_sha256(text, strlen(text), bytes);
+	}
+	else if (!pg_strong_random(bytes, TOKEN_BYTES))
+		elog(ERROR, "could not draw a random token");
+	for (int i = 0; i < TOKEN_BYTES; i++)
+		snprintf(token + 2 * i, 3, "%02x", bytes[i]);
+	return token;
+}
+
+/*
+ * How much of each line
+ */
+
+static void
+choose_lines(FunctionCallInfo fcinfo, const PayOrder *order,
+			 PayRefund *refund)
+{
+	PayRefundable *lines;
+	int			n = pay_refund_lines(order->order_id, &lines);
+	int64	   *parts = palloc0(sizeof(int64) * n);
+	int64		rest = 0;
+
+	for (int i = 0; i < n; i++)
+		rest += lines[i].amount - lines[i].returned;
+	if (rest == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_REFUNDS_TOO_MUCH),
+				 errmsg("nothing of order \"%s\" is left to be refunded",
+						order->order_id),
+				 errhint("See payments.refunds for what was, or is being.")));
+	if (!PG_ARGISNULL(6))
+		take_given_lines(order, PG_GETARG_JSONB_P(6), lines, n, parts);
+	else if (!PG_ARGISNULL(3))
+		take_one_line(order, lines, n, PG_GETARG_INT64(3),
+					  amount_argument(fcinfo, order, 0), parts);
+	else
+		split_amount(order, lines, n, amount_argument(fcinfo, order, rest),
+					 parts);
+
+	refund->lines = palloc(sizeof(PayRefundLine) * n);
+	for (int i = 0; i < n; i++)
+	{
+		PayRefundLine *line = &refund->lines[refund->n_lines];
+
+		if (parts[i] == 0)
+			continue;
+		line->payment_order_id = lines[i].payment_order_id;
+		line->seller_id = lines[i].seller_id;
+		line->amount = parts[i];
+		line->commission =
+			pay_money_commission_back(lines[i].amount, lines[i].commission,
+									  lines[i].returned,
+									  lines[i].commission_returned, parts[i],
+									  order->minor_units);
+		refund->amount += parts[i];
+		refund->n_lines++;
+	}
+}
+
+/* The amount that was given, or else the rest. */
+static int64
+amount_argument(FunctionCallInfo fcinfo, const PayOrder *order, int64 rest)
+{
+	return PG_ARGISNULL(2) ? rest :
+		pay_amount_from_caller(PG_GETARG_DATUM(2), order->minor_units,
+							   order->currency, "amount");
+}
+
+static void
+split_amount(const PayOrder *order, const PayRefundable *lines, int n,
+			 int64 amount, int64 *parts)
+{
+	int64	   *most = palloc(sizeof(int64) * n);
+	int64		left = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		most[i] = lines[i].amount - lines[i].returned;
+		left += most[i];
+	}
+	if (amount > left)
+		refuse_amount(order, amount, left);
+	if (!pay_money_split(amount, most, n, order->minor_units, parts))
+		elog(ERROR, "could not split a refund of order \"%s\"",
+			 order->order_id);
+}
+
+/* amount 0: all that is left of it. */
+static void
+take_one_line(const PayOrder *order, const PayRefundable *lines, int n,
+			  int64 payment_order_id, int64 amount, int64 *parts)
+{
+	int64		left;
+	int			i = 0;
+
+	while (i < n && lines[i].payment_order_id != payment_order_id)
+		i++;
+	if (i == n)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("payment order " INT64_FORMAT " is not of order \"%s\"",
+						payment_order_id, order->order_id),
+				 errhint("payments.payment shows the lines of an order and their ids.")));
+	left = lines[i].amount - lines[i].returned;
+	if (parts[i] != 0)
+		lines_error("names a line twice");
+	if (left == 0 || amount > left)
+		refuse_amount(order, amount, left);
+	parts[i] = amount == 0 ? left : amount;
+}
+
+static void
+take_given_lines(const PayOrder *order, Jsonb *json,
+				 const PayRefundable *lines, int n, int64 *parts)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	int			n_given = 0;
+
+	if (!JB_ROOT_IS_ARRAY(json) || JB_ROOT_IS_SCALAR(json))
+		lines_error("is not a JSON array");
+	it = JsonbIteratorInit(&json->root);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		int64		payment_order_id;
+		int64		amount;
+
+		if (token != WJB_ELEM)
+			continue;
+		if (value.type != jbvBinary ||
+			!JsonContainerIsObject(value.val.binary.data))
+			lines_error("has an element that is not an object");
+		read_line(value.val.binary.data, order, &payment_order_id, &amount);
+		take_one_line(order, lines, n, payment_order_id, amount, parts);
+		n_given++;
+	}
+	if (n_given == 0)
+		lines_error("is empty");
+}
+
+/* An amount of 0 when there is none. */
+static void
+read_line(JsonbContainer *json, const PayOrder *order,
+		  int64 *payment_order_id, int64 *amount)
+{
+	JsonbIterator *it = JsonbIteratorInit(json);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *key = NULL;
+
+	*payment_order_id = 0;
+	*amount = 0;
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = pnstrdup(value.val.string.val, value.val.string.len);
+		if (token != WJB_VALUE || value.type == jbvNull)
+			continue;
+		if (strcmp(key, "payment_order_id") != 0 && strcmp(key, "amount") != 0)
+			lines_error(psprintf("has the unknown key \"%s\"", key));
+		if (value.type != jbvNumeric)
+			lines_error(psprintf("has a %s that is not a number", key));
+		if (strcmp(key, "amount") == 0)
+			*amount = pay_amount_from_caller(NumericGetDatum(value.val.numeric),
+											 order->minor_units,
+											 order->currency, "lines: amount");
+		else
+			*payment_order_id =
+				DatumGetInt64(DirectFunctionCall1(numeric_int8,
+												  NumericGetDatum(value.val.numeric)));
+	}
+	if (*payment_order_id == 0)
+		lines_error("has an element without payment_order_id");
+}
+
+static void
+lines_error(const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("lines %s", problem),
+			 errhint("Give an array of objects with payment_order_id and, unless all that is left of the line, amount.")));
+}
+
+static void
+refuse_amount(const PayOrder *order, int64 asked, int64 left)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PAY_REFUNDS_TOO_MUCH),
+			 errmsg("refund of order \"%s\" is more than there is left",
+					order->order_id),
+			 errdetail("%s %s are left; refunds that are open count.",
+					   pay_amount_text(left), order->currency),
+			 asked == 0 ? 0 :
+			 errhint("%s %s were asked for; see payments.refunds.",
+					 pay_amount_text(asked), order->currency)));
+}
+
+/* payments.set_refund_policy: see 70_functions.sql. */
+Datum
+payments_set_refund_policy(PG_FUNCTION_ARGS)
+{
+	static PayStatement update = {
+		"UPDATE payments.merchant SET sellers_may_owe = $2"
+		" WHERE name OPERATOR(pg_catalog.=) $1",
+		2, {TEXTOID, BOOLOID}
+	};
+	Datum		values[2];
+
+	pay_args_require(fcinfo, 0, "merchant");
+	pay_args_require(fcinfo, 1, "sellers_may_owe");
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+	pay_db_connect();
+	if (pay_db_run(&update, values, NULL) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_UNKNOWN_MERCHANT),
+				 errmsg("merchant \"%s\" does not exist",
+						TextDatumGetCString(values[0])),
+				 errhint("payments.set_merchant adds merchants.")));
+	pay_db_finish();
+	PG_RETURN_VOID();
+}
