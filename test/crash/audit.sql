@@ -11,8 +11,17 @@ CREATE TEMP TABLE charge AS
 	FROM (SELECT line::json FROM charge_line) l
 	WHERE line ->> 'kind' IN ('charge', 'deposit');
 
+-- What was taken back by request; the dashboard's cancels are not in the journal.
+CREATE TEMP TABLE cancel AS
+	SELECT line ->> 'orderId' AS order_id, line ->> 'paymentKey' AS payment_key, (line ->> 'amount')::numeric AS amount,
+		line ->> 'currency' AS currency, line ->> 'idempotencyKey' AS idempotency_key, line ->> 'transactionKey' AS transaction_key,
+		substring(line ->> 'cancelReason' FROM '\[rf:([0-9a-f]+)\]$') AS token
+	FROM (SELECT line::json FROM charge_line) l
+	WHERE line ->> 'kind' = 'cancel';
+
 CREATE TEMP TABLE arrival AS
-	SELECT CASE line ->> 'method' WHEN 'POST' THEN 'confirm' ELSE 'query' END AS operation,
+	SELECT CASE WHEN line ->> 'method' <> 'POST' THEN 'query' WHEN line ->> 'path' LIKE '%/cancel' THEN 'cancel'
+			ELSE 'confirm' END AS operation, line ->> 'path' AS path,
 		CASE line ->> 'method' WHEN 'POST' THEN line ->> 'idempotencyKey'
 			ELSE substring(line ->> 'path' FROM '[^/]+$') END AS id,
 		(line ->> 'timeUs')::bigint AS at_us, line ->> 'bodySha256' AS sha256
@@ -21,7 +30,7 @@ CREATE TEMP TABLE arrival AS
 -- Attempts, by what their requests can be known by.  Not those of which the
 -- answer says that nothing was sent: no request may belong to them.
 CREATE TEMP TABLE attempt AS
-	SELECT t.operation, CASE t.operation WHEN 'confirm' THEN c.idempotency_key ELSE c.payment_key END AS id,
+	SELECT t.operation, CASE t.operation WHEN 'query' THEN c.payment_key ELSE c.idempotency_key END AS id,
 		(extract(epoch FROM pg_xact_commit_timestamp(t.xmin)) * 1000000)::bigint AS committed_us
 	FROM payments.psp_attempt t
 		JOIN payments.psp_call c ON c.id = t.call_id
@@ -45,7 +54,7 @@ CREATE TEMP TABLE capture AS
 		JOIN payments.ledger_account a ON a.id = e.account_id
 	WHERE t.kind = 'payment.captured'
 	GROUP BY t.order_id;
-ANALYZE charge, arrival, attempt, sale, capture;
+ANALYZE charge, cancel, arrival, attempt, sale, capture;
 
 SELECT 'I1 charged more than once', order_id
 	FROM charge GROUP BY order_id HAVING count(*) > 1
@@ -93,12 +102,19 @@ SELECT 'I3 a request before its attempt was committed', concat_ws(' ', r.operati
 UNION ALL
 SELECT 'I4 other bytes than were written down', coalesce(r.id, 'a confirm without a key')
 	FROM arrival r LEFT JOIN payments.psp_call c ON c.idempotency_key = r.id
-	WHERE r.operation = 'confirm'
+	WHERE r.operation <> 'query'
 		AND r.sha256 IS DISTINCT FROM encode(sha256(convert_to(c.request_body, 'UTF8')), 'hex')
 UNION ALL
 SELECT 'I4 a body that is not of its order', c.order_id
 	FROM payments.psp_call c JOIN sale s USING (order_id)
-	WHERE c.request_body::jsonb <> jsonb_build_object('paymentKey', s.payment_key, 'orderId', s.order_id, 'amount', s.amount)
+	WHERE c.operation = 'confirm'
+		AND c.request_body::jsonb <> jsonb_build_object('paymentKey', s.payment_key, 'orderId', s.order_id, 'amount', s.amount)
+UNION ALL
+SELECT 'I4 a body that is not of its refund', format('%s refund %s', c.order_id, c.refund_id)
+	FROM payments.psp_call c LEFT JOIN payments.refund r ON r.id = c.refund_id AND r.order_id = c.order_id
+	WHERE c.operation = 'cancel' AND ((c.request_body::jsonb ->> 'cancelAmount')::numeric IS DISTINCT FROM r.amount
+		OR c.request_body::jsonb ->> 'cancelReason' IS DISTINCT FROM format('%s [rf:%s]', r.reason, r.token)
+		OR c.request_body::jsonb ->> 'refundableAmount' IS NULL)
 UNION ALL
 SELECT 'I4 charged under a key that is not the order''s', c.order_id
 	FROM charge c
@@ -110,11 +126,11 @@ SELECT 'I4 a new key without need', c.order_id
 	-- one of a query that renewed it
 	FROM payments.psp_call c
 	WHERE c.renews_call_id IS NULL AND EXISTS (SELECT FROM payments.psp_call o
-			WHERE o.order_id = c.order_id AND o.id < c.id)
+			WHERE o.order_id = c.order_id AND o.id < c.id AND o.refund_id IS NOT DISTINCT FROM c.refund_id)
 		OR c.renews_call_id IS NOT NULL AND NOT EXISTS (SELECT
 			FROM payments.psp_answer a JOIN payments.psp_answer w USING (call_id)
 			WHERE a.call_id = c.renews_call_id AND w.action = 'renew'
-				AND w.operation = 'query' AND w.meaning = 'open' AND a.operation = 'confirm'
+				AND w.operation = 'query' AND w.meaning = 'open' AND a.operation = c.operation
 				AND a.transport = 'answered' AND a.meaning <> 'busy')
 
 UNION ALL
@@ -175,6 +191,54 @@ SELECT 'books: a wallet is not its journal, or not the seller''s account', coale
 UNION ALL
 SELECT 'books: done, and not so said, or said, and not done', order_id
 	FROM sale WHERE is_payment_done <> (paid = lines) OR booked <> paid
+
+-- Refunds: captured minus refunded, order by order, and each of them once
+UNION ALL
+SELECT 'refunds: given back more than once', c.order_id
+	FROM cancel c GROUP BY c.order_id, c.token HAVING count(*) > 1
+UNION ALL
+SELECT 'refunds: more was given back than was paid', c.order_id
+	FROM cancel c GROUP BY c.order_id
+	HAVING sum(amount) > (SELECT sum(h.amount) FROM charge h WHERE h.order_id = c.order_id)
+UNION ALL
+SELECT 'refunds: given back, and not a refund of ours that is done', concat_ws(' ', c.order_id, c.token, c.amount)
+	FROM cancel c WHERE NOT EXISTS (SELECT FROM payments.refund r
+		WHERE r.order_id = c.order_id AND r.token = c.token AND r.amount = c.amount AND r.currency = c.currency
+			AND r.refund_status = 'SUCCESS' AND r.transaction_key = c.transaction_key)
+UNION ALL
+SELECT 'refunds: done, and not given back', format('%s refund %s', r.order_id, r.id)
+	FROM payments.refund r
+	WHERE r.refund_status = 'SUCCESS' AND NOT EXISTS (SELECT FROM cancel c WHERE c.order_id = r.order_id AND c.token = r.token)
+UNION ALL
+SELECT 'refunds: given back under a key that is not the refund''s', c.order_id
+	FROM cancel c WHERE NOT EXISTS (SELECT FROM payments.psp_call p JOIN payments.refund r ON r.id = p.refund_id
+		WHERE p.order_id = c.order_id AND p.idempotency_key = c.idempotency_key AND r.token = c.token)
+UNION ALL
+SELECT 'refunds: an order''s books are not what was captured minus what was given back', concat_ws(' ', s.order_id,
+		coalesce(h.amount, 0), coalesce(c.amount, 0), coalesce(l.amount, 0), s.refunded)
+	FROM (SELECT order_id, sum(refunded_amount) AS refunded FROM payments.payment_order GROUP BY order_id) s
+		LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM charge GROUP BY order_id) h USING (order_id)
+		LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM cancel GROUP BY order_id) c USING (order_id)
+		LEFT JOIN (SELECT t.order_id, sum(e.amount) AS amount FROM payments.ledger_transaction t
+				JOIN payments.ledger_entry e ON e.transaction_id = t.id JOIN payments.ledger_account a ON a.id = e.account_id
+			WHERE t.kind IN ('payment.captured', 'payment.refunded') AND a.code ~ '^psp:toss(:|$)' GROUP BY 1) l USING (order_id)
+	WHERE coalesce(l.amount, 0) <> coalesce(h.amount, 0) - coalesce(c.amount, 0) OR s.refunded <> coalesce(c.amount, 0)
+UNION ALL
+SELECT 'refunds: two cancels of a payment within a second', concat_ws(' ', path, (at_us - before) / 1000, 'ms')
+	FROM (SELECT path, at_us, lag(at_us) OVER (PARTITION BY path ORDER BY at_us) AS before
+		FROM arrival WHERE operation = 'cancel') a
+	WHERE at_us - before < 1000000
+UNION ALL
+SELECT 'refunds: not exactly one event of the end, or a history that does not lead there', format('%s refund %s', r.order_id, r.id)
+	FROM payments.refund r
+		LEFT JOIN (SELECT payload ->> 'refund_id' AS id, string_agg(kind, ' ' ORDER BY kind) AS kinds FROM payments.event
+			WHERE kind LIKE 'refund.%' GROUP BY 1) e ON e.id = r.id::text
+		LEFT JOIN (SELECT refund_id, (array_agg(to_status ORDER BY id DESC))[1] AS last,
+				bool_or(from_status IN ('SUCCESS', 'FAILURE')) AS undone
+			FROM payments.refund_history GROUP BY 1) h ON h.refund_id = r.id
+	WHERE e.kinds IS DISTINCT FROM CASE r.refund_status WHEN 'SUCCESS' THEN 'refund.requested refund.succeeded'
+			WHEN 'FAILURE' THEN 'refund.failed refund.requested' ELSE 'refund.requested' END
+		OR h.last IS DISTINCT FROM r.refund_status AND r.refund_status <> 'REQUESTED' OR h.undone
 
 -- What others were told
 UNION ALL

@@ -219,13 +219,27 @@ PREPARE TRANSACTION 'regress_two_phase_late';
 \c
 COMMIT PREPARED 'regress_two_phase_late';
 SELECT order_id, status, failure_code FROM payments.payment WHERE order_id ~ '^two-phase-(late|again)' ORDER BY 1;
+
+-- a refund: requested, forgotten, and committed by another session
+BEGIN;
+SELECT payments.refund('two-phase-resolve', 'prepared') > 0 AS requested, payments.set_refund_policy('default', true);
+PREPARE TRANSACTION 'regress_two_phase_refund';
+\c
+ROLLBACK PREPARED 'regress_two_phase_refund';
+SELECT count(*) AS refunds FROM payments.refunds WHERE order_id = 'two-phase-resolve';
+BEGIN;
+SELECT payments.refund('two-phase-resolve', 'prepared') > 0 AS requested;
+PREPARE TRANSACTION 'regress_two_phase_refund';
+\c
+COMMIT PREPARED 'regress_two_phase_refund';
+SELECT payments.wait_for_refund(order_id, refund_id, '0') FROM payments.refunds WHERE order_id = 'two-phase-resolve';
 SELECT invariant, counterexample FROM payments.verify() WHERE NOT holds;
 
 -- every function is in this file, or has a reason not to be
 SELECT p.oid::regprocedure FROM pg_proc p
 	WHERE pronamespace = 'payments'::regnamespace AND prorettype <> 'trigger'::regtype AND prokind = 'f'
 		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'post_entries', 'post_batch', 'reverse', 'balance',
-			'fetch_events', 'ack_events', 'retry', 'resolve', 'reconcile', 'close_finding', 'set_node', 'set_merchant', 'set_merchant_limits', 'merchant_flow', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
+			'fetch_events', 'ack_events', 'retry', 'resolve', 'reconcile', 'close_finding', 'refund', 'wait_for_refund', 'set_refund_policy', 'set_node', 'set_merchant', 'set_merchant_limits', 'merchant_flow', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
 			'worker_counters', 'worker_histograms', 'find_alerts', 'metrics', 'verify', 'explain', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
 			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds', 'expire_checkouts', 'retry_checkout',
 			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at',

@@ -36,10 +36,12 @@ my %indexes = (
 	on_time => 'event USING brin (occurred_at)');
 
 settling_goes_on();
-a_row_changes_meanwhile('payment_order', "UPDATE payments.payment_order SET refunded_amount = 7 WHERE order_id = '%s'",
-	'SELECT count(*) FROM payments.payment_order WHERE refunded_amount = 7', 1);
-a_row_changes_meanwhile('wallet', 'UPDATE payments.wallet SET pending = 7',
-	'SELECT count(*) FROM payments.wallet WHERE pending <> 7', 0);
+a_row_changes_meanwhile('payment_order', "UPDATE payments.payment_order SET payment_order_status = 'UNKNOWN',
+		status_reason = 'meanwhile' WHERE order_id = '%s'",
+	"SELECT count(*) FROM payments.payment_order_history h JOIN payments.payment_order_history l USING (payment_order_id)
+		WHERE h.reason = 'meanwhile' AND l.from_status = 'UNKNOWN' AND l.to_status = 'SUCCESS'", 1);
+a_row_changes_meanwhile('wallet', 'UPDATE payments.wallet SET may_owe = true',
+	'SELECT count(*) FROM payments.wallet WHERE NOT may_owe', 0);
 the_state_machine_is_asked();
 an_answer_is_there_already();
 a_second_approval_is_refused();

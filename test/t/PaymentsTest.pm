@@ -241,6 +241,22 @@ sub confirm
 	return $statuses[-1];
 }
 
+# Refund an order: all that is left, or "amount => 500" and the like; returns
+# the refund's id.
+sub refund
+{
+	my ($self, $order, %more) = @_;
+	my $arguments = join '', map { ", $_ => $more{$_}" } sort keys %more;
+	return $self->sql("SELECT payments.refund('$order->{order_id}', 'test'$arguments)");
+}
+
+sub wait_for_refund
+{
+	my ($self, $order, $refund, $seconds) = @_;
+	$seconds //= $timeout;
+	return $self->sql("SELECT payments.wait_for_refund('$order->{order_id}', $refund, '$seconds s')");
+}
+
 sub status
 {
 	my ($self, $order) = @_;
