@@ -11,7 +11,8 @@ WITH request AS (
 ), ours AS (
 	SELECT (r->>'number')::bigint AS number, r->>'method' AS method,
 		r->>'done' AS done, r->>'status' AS status,
-		CASE WHEN r->>'path' LIKE '%/confirm' THEN 'confirm' ELSE 'query' END AS operation
+		CASE WHEN r->>'path' LIKE '%/confirm' THEN 'confirm' WHEN r->>'path' LIKE '%/cancel' THEN 'cancel'
+			ELSE 'query' END AS operation
 	FROM request
 	WHERE EXISTS (SELECT FROM payments.psp_call c
 		WHERE c.order_id = :'order' AND (c.idempotency_key = r->>'idempotencyKey'
