@@ -132,7 +132,11 @@ digest_of(const PayTossRow *row)
 	return key;
 }
 
-/* Say of all that were read what they are. */
+/*
+ * Say of all that were read what they are.  A cancel is booked when a refund of
+ * ours is it, or a posting of somebody's; while a refund of the order is open
+ * nobody can say, and a later run sees it again.
+ */
 static void
 judge(Movement *movements, int n)
 {
@@ -141,7 +145,10 @@ judge(Movement *movements, int n)
 		" COALESCE(k.order_id OPERATOR(pg_catalog.=) w.order_id, false), o.payment_key IS NOT NULL,"
 		" COALESCE(k.currency OPERATOR(pg_catalog.=) w.currency, false), k.amount, s.status,"
 		" COALESCE(w.at OPERATOR(pg_catalog.>) k.approved_at, false),"
-		" COALESCE(t.order_id OPERATOR(pg_catalog.=) k.order_id, false),"
+		" COALESCE(t.order_id OPERATOR(pg_catalog.=) k.order_id, false)"
+		" OR EXISTS (SELECT FROM payments.refund f WHERE f.order_id OPERATOR(pg_catalog.=) k.order_id"
+		" AND (f.transaction_key OPERATOR(pg_catalog.=) w.transaction_key"
+		" OR f.refund_status::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{REQUESTED,EXECUTING,UNKNOWN}'))),"
 		" COALESCE(k.psp_status OPERATOR(pg_catalog.=) 'WAITING_FOR_DEPOSIT', false)"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
 		" pg_catalog.unnest($4), pg_catalog.unnest($5)) WITH ORDINALITY"

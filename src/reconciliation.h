@@ -30,7 +30,7 @@ typedef struct PayOurs
 	int64_t		amount;			/* mills, of the order with the key */
 	PayOrderState state;		/* of that order, or else of the one known */
 	bool		after_approval; /* it came later than our approval */
-	bool		canceled;		/* and its cancel is booked */
+	bool		canceled;		/* and its cancel is booked, or may be soon */
 	bool		waits;			/* for a deposit */
 } PayOurs;
 

@@ -131,6 +131,18 @@ $shop->sql(qq(SELECT payments.post('cancel:$key', 'psp.canceled',
 reconcile();
 is(findings(), "$orders[0]{order_id}|canceled there|400", 'posted: it agrees');
 
+# A refund of ours is no cancel of somebody's, neither done nor under way.
+$shop->fault($orders[3], kind => 'hang', on => 'cancel', after => 'done');
+$shop->sql("SELECT payments.refund('$orders[$_]{order_id}', 'x', 300)") for 2, 3;
+$shop->poll_sql("SELECT count(*) FROM payments.refund WHERE refund_status = 'SUCCESS'", 1, 'a refund');
+$shop->poll(sub { $shop->toss('GET', '/health')->{waiting} > 0 }, 'another one hangs');
+reconcile();
+is(findings(), "$orders[0]{order_id}|canceled there|400", 'refunds of ours are no findings');
+$shop->release;
+$shop->poll_sql("SELECT count(*) FROM payments.refund WHERE refund_status = 'SUCCESS'", 2, 'and the other refund');
+reconcile();
+is(findings(), "$orders[0]{order_id}|canceled there|400", 'nor is it');
+
 # What differs in other ways.
 my ($open, $failed, $twice, $amount) = $shop->orders(4, 5000);
 $shop->sql("SELECT payments.fail('$failed->{order_id}', 'PAY_PROCESS_CANCELED', 'x')");
