@@ -481,7 +481,7 @@ CREATE FUNCTION payments.verify(
 				GROUP BY l.refund_id) l ON l.refund_id = r.id
 
 		UNION ALL
-		SELECT 41, 'payment orders count what refunds gave back and will give back, and it is no more than was paid',
+		SELECT 41, 'payment orders count what refunds give back, and it is no more than was paid',
 			count(*),
 			min(format('payment order %s of "%s": %s and %s of %s, refunds %s and %s', o.id, o.order_id, o.refunded_amount, o.refunding_amount,
 				o.amount, coalesce(l.done, 0), coalesce(l.open, 0)))
@@ -510,7 +510,7 @@ CREATE FUNCTION payments.verify(
 				GROUP BY refund_id) h ON h.refund_id = r.id
 
 		UNION ALL
-		SELECT 43, 'a refund is in the ledger and the wallets, as the mirror image of its lines, exactly when it is done',
+		SELECT 43, 'a refund is booked, as the mirror image of its lines, exactly when it is done',
 			count(*),
 			min(format('refund %s of "%s": status %s, psp:toss %s, sellers %s, platform %s, wallets %s', r.id, r.order_id, r.refund_status,
 				coalesce(t.psp, 0), coalesce(t.sellers, 0), coalesce(t.platform, 0), coalesce(w.amount, 0)))
@@ -535,7 +535,7 @@ CREATE FUNCTION payments.verify(
 				WHERE refund_id IS NOT NULL GROUP BY refund_id) w ON w.refund_id = r.id
 
 		UNION ALL
-		SELECT 44, 'every refund under way has an open call, and those that wait for their turn stand behind one',
+		SELECT 44, 'every refund under way has an open call, and those behind it wait for it',
 			count(*),
 			min(format('refund %s of "%s": status %s', r.id, r.order_id, r.refund_status))
 				FILTER (WHERE (r.refund_status IN ('EXECUTING', 'UNKNOWN')) <> (q.refund_id IS NOT NULL)
