@@ -28,6 +28,7 @@
 
 #include "args.h"
 #include "db.h"
+#include "fault.h"
 #include "ledger_seal.h"
 #include "ledger_snapshot.h"
 
@@ -99,6 +100,7 @@ seal_ledger(int max_entries)
 	pay_ledger_seal_compute(&seal, newest.digest, true);
 	if (seal.transactions == 0 && seal.entries == 0)
 		return 0;				/* ids that were drawn for nothing */
+	PAY_FAULT("seal-computed");
 
 	values[0] = Int64GetDatum(seal.no);
 	values[1] = Int64GetDatum(seal.upto_id);
@@ -107,6 +109,7 @@ seal_ledger(int max_entries)
 	values[4] = CStringGetTextDatum(seal.digest);
 	values[5] = TimestampTzGetDatum(seal.sealed_at);
 	pay_db_run(&insert, values, NULL);
+	PAY_FAULT("seal-written");
 	return seal.entries;
 }
 

@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "db.h"
+#include "fault.h"
 #include "psp_reconcile.h"
 
 #define ACTOR				"payments worker"
@@ -263,6 +264,7 @@ pay_reconcile_save(const PayReconcilePage *page,
 			transactions = pay_finding_compare(page, answer->list->rows,
 											   answer->list->n, &unreadable,
 											   now);
+			PAY_FAULT("list-compared");
 			advance(page, answer->list, now, &progress);
 			problem = progress.problem;
 		}
@@ -273,6 +275,7 @@ pay_reconcile_save(const PayReconcilePage *page,
 		write_progress(page, &progress, transactions, now);
 	}
 	write_page(page, answer, problem, transactions, unreadable, counted);
+	PAY_FAULT("list-written");
 	pay_db_finish();
 }
 

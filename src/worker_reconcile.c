@@ -28,6 +28,7 @@
 
 #include "clock.h"
 #include "db.h"
+#include "fault.h"
 #include "http.h"
 #include "psp_reconcile.h"
 #include "secret.h"
@@ -110,6 +111,7 @@ pay_worker_reconcile_start(PayWorker *worker, TimestampTz asked_at)
 	n = read_merchants(false, &names);
 	for (int i = 0; i < n; i++)
 		pay_reconcile_after_start(names[i], GetCurrentTimestamp(), asked_at);
+	PAY_FAULT("list-noted");
 	if (!reconciles(worker))
 		pay_wake_look();
 }
@@ -183,6 +185,7 @@ take_turn(PayWorker *worker)
 		failed_turns = 0;
 		if (saved != NULL)
 		{
+			PAY_FAULT("list-saved");
 			MemoryContextDelete(saved->context);
 			pay_worker_books_look(worker);
 		}
@@ -191,6 +194,7 @@ take_turn(PayWorker *worker)
 		if (page != NULL)
 		{
 			MemoryContextSetParent(page->context, worker->context);
+			PAY_FAULT("list-claimed");
 			send_page(worker);
 		}
 		return;
@@ -296,6 +300,8 @@ send_page(PayWorker *worker)
 		problem = start_request();
 	if (problem != NULL)
 		answer_without(problem);
+	else
+		PAY_FAULT("list-asked");
 }
 
 /* Returns NULL, or why nothing was sent. */
@@ -423,4 +429,5 @@ take_answer(const PayHttpResult *result)
 				psprintf("HTTP_%d", result->status);
 	}
 	MemoryContextSwitchTo(old);
+	PAY_FAULT("list-answered");
 }

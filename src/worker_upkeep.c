@@ -26,6 +26,7 @@
 
 #include "clock.h"
 #include "db.h"
+#include "fault.h"
 #include "worker.h"
 
 #define STEPS			3		/* of a round */
@@ -65,6 +66,8 @@ pay_worker_upkeep(PayWorker *worker)
 	if (pay_worker_try_turn(worker, &turn))
 	{
 		worker->upkeep_failed = false;
+		if (turn.sealed > 0)
+			PAY_FAULT("seal-committed");
 		plan_next(worker, &turn);
 		if (turn.seal[0] != '\0' &&
 			pay_worker_may_log(worker, PAY_LOG_SEAL, turn.seal))

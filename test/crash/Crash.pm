@@ -25,8 +25,9 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(%points %strikes %faults all_pairs);
 
 # How to get there: "confirm" orders; let a worker "die" with calls in flight, or
-# tell it to "stop".  Where it is quiet no error can be raised, and where it is
-# free no transaction may be open.
+# tell it to "stop"; let one die when the next has to read Toss's "list"; "seal"
+# what orders have left in the ledger.  Where it is quiet no error can be raised,
+# and where it is free no transaction may be open.
 our %points = (
 	'confirm-locked' => { by => 'confirm', client => 1 },
 	'confirm-queued' => { by => 'confirm', client => 1 },
@@ -48,7 +49,25 @@ our %points = (
 	'result-committed' => { by => 'confirm', free => 1 },
 	'worker-drained' => { by => 'stop', free => 1 },
 	'epoch-drawn' => { by => 'die' },
-	'epoch-begun' => { by => 'die', free => 1 });
+	'epoch-begun' => { by => 'die', free => 1 },
+	'list-noted' => { by => 'list' },
+	'list-claimed' => { by => 'list', free => 1 },
+	'list-asked' => { by => 'list', free => 1 },
+	'list-answered' => { by => 'list', free => 1 },
+	'list-compared' => { by => 'list' },
+	'list-written' => { by => 'list' },
+	'list-saved' => { by => 'list', free => 1 },
+	'seal-computed' => { by => 'seal' },
+	'seal-written' => { by => 'seal' },
+	'seal-committed' => { by => 'seal', free => 1 });
+
+# What the server's settings are for that
+my %settings_for = (
+	list => { 'payments.reconcile_interval' => '1d' },
+	seal => { 'payments.sweep_interval' => '1s' });
+my %settings_else = (
+	'payments.reconcile_interval' => 0,
+	'payments.sweep_interval' => '1min');
 
 # What the process does by itself, or what is done to it while it is stopped
 # there, in which case the sub gets its pid and the sub that lets it go on.
@@ -132,8 +151,11 @@ our %faults = (
 		[ 500, 'FAILED_INTERNAL_SYSTEM_PROCESSING', 'done' ],
 		[ 500, 'FAILED_INTERNAL_SYSTEM_PROCESSING', 'unchanged' ]));
 
+# Those that make sense for a list
+my $of_a_list = qr/^(?:reset-|(?:slow|cut|close|garbage|empty|html502|content-type|401|429|500), unchanged)/;
+
 # Every point with every strike that can be there, and every point with a kill
-# and every fault.
+# and every fault that its requests can meet.
 sub all_pairs
 {
 	my @pairs;
@@ -146,7 +168,9 @@ sub all_pairs
 			next if $strikes{$name}{client} && !$points{$point}{client};
 			push @pairs, { point => $point, strike => $name };
 		}
-		push @pairs, map { { point => $point, strike => 'kill', fault => $_ } } sort keys %faults;
+		push @pairs, map { { point => $point, strike => 'kill', fault => $_ } }
+		  grep { $points{$point}{by} ne 'list' || /$of_a_list/ } sort keys %faults
+		  if $points{$point}{by} ne 'seal';
 	}
 	return @pairs;
 }
@@ -154,7 +178,8 @@ sub all_pairs
 sub new
 {
 	my ($class, %options) = @_;
-	my $self = bless { runs => 0, dir => PostgreSQL::Test::Utils::tempdir }, $class;
+	my $self = bless { runs => 0, dir => PostgreSQL::Test::Utils::tempdir,
+		settings => {%settings_else} }, $class;
 	my $faults = $ENV{FAULTS_LIBRARY}
 	  // die 'FAULTS_LIBRARY does not say where the library with fault points is';
 
@@ -185,23 +210,26 @@ sub run
 	my $strike = $strikes{ $pair{strike} };
 	my ($problem, $client) = ('');
 
+	$self->set(%{ $settings_for{ $point->{by} } // {} });
 	$strike->{prepare}->($self) if $strike->{prepare};
 	my @orders = $shop->orders(3, 1000 + $self->{runs}++);
-	if ($point->{by} ne 'confirm')
+	if ($point->{by} !~ /confirm|seal/)
 	{
 		$shop->fault($_, kind => 'hang', on => 'confirm', after => 'done') for @orders;
 		$client = $self->confirm(@orders);
-		$shop->poll(sub { $shop->toss('GET', '/health')->{waiting} == 3 }, 'three requests hang');
+		$shop->poll(sub { !@{ $shop->toss('GET', '/faults') } }, 'three requests have come');
 	}
-	$shop->fault($orders[0], on => 'any', count => 2, %{ $faults{ $pair{fault} } })
+	$shop->toss('POST', '/fault', { %{ $faults{ $pair{fault} } }, count => 2,
+			$point->{by} eq 'list' ? (on => 'transactions', any => JSON::PP::true)
+			: (on => 'any', orderId => $orders[0]{order_id}) })
 	  if $pair{fault};
 
 	# A signal to whoever is about to read an answer waits until it is there.
 	my $waits = $pair{point} eq 'answer-in-socket' && ($strike->{plan} // '') =~ /kill|term/;
 	$self->plan($pair{point}, $strike->{act} || $waits ? 'stop 1' : $strike->{plan});
-	$client = $self->confirm(@orders) if $point->{by} eq 'confirm';
-	kill $point->{by} eq 'die' ? 'KILL' : 'TERM', $shop->worker('pid')
-	  if $point->{by} ne 'confirm';
+	$client = $self->confirm(@orders) if $point->{by} =~ /confirm|seal/;
+	kill $point->{by} eq 'stop' ? 'TERM' : 'KILL', $shop->worker('pid')
+	  if $point->{by} !~ /confirm|seal/;
 
 	my $pid = $self->taken($pair{point});
 	if (!$pid)
@@ -290,14 +318,23 @@ sub heal
 	  if !$self->await(60, sub { $shop->confirm(@orders); 1 });
 
 	# a fault that was planned happens, unless there is no need to ask any more
+	my $lists = q(SELECT count(*) FROM payments.reconciliation WHERE cause = 'start' AND ended_at IS NULL);
 	$self->await(6, sub {
 			$shop->release;
 			!@{ $shop->toss('GET', '/faults') }
-			  || $shop->sql("SELECT count(*) FROM payments.psp_call_queue
+			  || $shop->sql("SELECT count(*) + ($lists) FROM payments.psp_call_queue
 				WHERE order_id = '$orders[0]{order_id}'") == 0 });
 	$shop->toss('POST', '/faults/clear', {});
 	push @problems, "calls stay open:\n" . $shop->sql('TABLE payments.open_calls')
 	  if !$self->becomes_quiet;
+	push @problems, "Toss's list was not read to its end"
+	  if !$self->await(60, sub { $shop->sql($lists) == 0 });
+	push @problems, 'known to Toss, and not so to us: ' . $shop->sql('TABLE payments.foreign_payments')
+	  if $shop->sql('SELECT count(*) FROM payments.foreign_payments') != 0;
+	push @problems, 'not all is sealed: ' . $shop->sql('SELECT payments.check_seals()')
+	  if $self->{settings}{'payments.sweep_interval'} eq '1s' && !$self->await(60, sub {
+			$shop->sql(q(SELECT problem IS NULL AND checked = (SELECT count(*) FROM payments.ledger_transaction)
+				FROM payments.check_seals())) eq 't' });
 	return join "\n", @problems, $shop->offences if @problems;
 	return $shop->offences;
 }
@@ -330,6 +367,24 @@ sub await
 		sleep 0.05;
 	}
 	return 0;
+}
+
+# Change settings to these, and the others back.
+sub set
+{
+	my ($self, %wanted) = @_;
+	my $shop = $self->{shop};
+	my %settings = (%settings_else, %wanted);
+	my @changed = grep { $settings{$_} ne $self->{settings}{$_} } sort keys %settings;
+
+	return if !@changed;
+	$shop->configure(map { $_ => $settings{$_} } @changed);
+	for my $name (@changed)
+	{
+		$self->await(60, sub { $shop->sql("SHOW $name") eq $settings{$name} })
+		  or die "the server does not take $name\n";
+	}
+	$self->{settings} = \%settings;
 }
 
 #

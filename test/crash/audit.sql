@@ -25,7 +25,8 @@ CREATE TEMP TABLE arrival AS
 		CASE line ->> 'method' WHEN 'POST' THEN line ->> 'idempotencyKey'
 			ELSE substring(line ->> 'path' FROM '[^/]+$') END AS id,
 		(line ->> 'timeUs')::bigint AS at_us, line ->> 'bodySha256' AS sha256
-	FROM (SELECT line::json FROM request_line) l;
+	FROM (SELECT line::json FROM request_line) l
+	WHERE line ->> 'path' NOT LIKE '/v1/transactions%';
 
 -- Attempts, by what their requests can be known by.  Not those of which the
 -- answer says that nothing was sent: no request may belong to them.
@@ -140,6 +141,19 @@ SELECT 'I6 in flight under a run that is over', q.order_id
 		FROM payments.worker_epoch o JOIN payments.worker_epoch n USING (shard, shards)
 		WHERE o.epoch = q.epoch AND n.epoch > o.epoch)
 
+UNION ALL
+SELECT 'I8 charged before the books were compared', c.order_id
+	FROM payments.reconciliation r
+		JOIN payments.psp_call c ON c.merchant = r.merchant
+		JOIN payments.psp_attempt t ON t.call_id = c.id
+	WHERE r.cause = 'start' AND t.operation = 'confirm' AND t.claimed_at > r.requested_at
+		AND (r.ended_at IS NULL OR pg_xact_commit_timestamp(t.xmin) < pg_xact_commit_timestamp(r.xmin))
+UNION ALL
+SELECT 'I3 the list was asked for more often than was written down', format('%s instead of %s', l.n, r.n)
+	FROM (SELECT count(*) AS n FROM request_line WHERE line::json ->> 'path' LIKE '/v1/transactions%') l,
+		(SELECT coalesce(sum(attempt_no), 0) AS n FROM payments.reconciliation) r
+	WHERE l.n > r.n
+
 -- The books, order by order
 UNION ALL
 SELECT 'books: charged, and not so in the ledger', concat_ws(' ', c.order_id, c.amount, l.transactions, l.received)
@@ -156,6 +170,13 @@ SELECT 'books: a ledger transaction is not whole, or does not add up', t.id::tex
 		LEFT JOIN (SELECT transaction_id, count(*) AS n, min(entry_count) AS low, max(entry_count) AS high
 			FROM payments.ledger_entry GROUP BY 1) c ON c.transaction_id = t.id
 	WHERE s.sum IS DISTINCT FROM 0 OR c.n <> c.low OR c.n <> c.high
+UNION ALL
+SELECT 'books: a seal is missing, or covers other rows than it says', s.no::text
+	FROM (SELECT *, row_number() OVER (ORDER BY no) AS n, lag(upto_id, 1, '-9223372036854775808') OVER (ORDER BY no) AS after_id
+			FROM payments.ledger_seal) s
+	WHERE s.no <> s.n OR s.upto_id <= s.after_id
+		OR s.transactions <> (SELECT count(*) FROM payments.ledger_transaction t WHERE t.id > s.after_id AND t.id <= s.upto_id)
+		OR s.entries <> (SELECT count(*) FROM payments.ledger_entry e WHERE e.transaction_id > s.after_id AND e.transaction_id <= s.upto_id)
 UNION ALL
 SELECT 'books: a balance is not the sum of its entries', a.code
 	FROM payments.ledger_account a
