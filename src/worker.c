@@ -297,8 +297,7 @@ reload(PayWorker *worker)
 	worker->problem[0] = '\0';
 	worker->problem_merchant[0] = '\0';
 	pay_worker_queue_reload(worker);
-	worker->upkeep_at = Min(worker->upkeep_at,
-							pay_clock_ms() + pay_guc_sweep_interval * 1000);
+	pay_worker_upkeep_reload(worker);
 	pay_worker_reconcile_look(worker);
 	if (pay_worker_send_reload(worker))
 		build_wait_set();

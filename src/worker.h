@@ -255,6 +255,7 @@ extern void pay_worker_log_left_out(const PayWorker *worker, bool at_once);
 
 /* worker_upkeep.c */
 extern int64 pay_worker_upkeep_at(const PayWorker *worker);
+extern void pay_worker_upkeep_reload(PayWorker *worker);
 extern void pay_worker_upkeep(PayWorker *worker);
 extern void pay_worker_upkeep_work(const PayWorker *worker, PayTurn *turn);
 

@@ -48,6 +48,16 @@ pay_worker_upkeep_at(const PayWorker *worker)
 	return worker->upkeep_at;
 }
 
+/* The interval may be shorter than the one that was planned with. */
+void
+pay_worker_upkeep_reload(PayWorker *worker)
+{
+	int64		next = pay_clock_ms() + pay_guc_sweep_interval * INT64_C(1000);
+
+	worker->upkeep_at = Min(worker->upkeep_at, next);
+	worker->seal_at = Min(worker->seal_at, next);
+}
+
 /* Take a step if it is time. */
 void
 pay_worker_upkeep(PayWorker *worker)
