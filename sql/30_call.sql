@@ -25,7 +25,7 @@ CREATE TABLE payments.psp_call (
 	CONSTRAINT psp_call_payment_event_id_fkey FOREIGN KEY (payment_event_id) REFERENCES payments.payment_event (id),
 	CONSTRAINT psp_call_renews_call_id_fkey FOREIGN KEY (renews_call_id) REFERENCES payments.psp_call (id),
 	CONSTRAINT psp_call_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES payments.refund (id),
-	CONSTRAINT psp_call_operation_known CHECK (operation IN ('confirm', 'cancel')),
+	CONSTRAINT psp_call_operation_known CHECK (operation IN ('confirm', 'cancel', 'look')),
 	CONSTRAINT psp_call_cancel_is_of_a_refund CHECK ((operation = 'cancel') = (refund_id IS NOT NULL)),
 	CONSTRAINT psp_call_amount_in_range CHECK (amount > 0 AND amount < 1e15),
 	CONSTRAINT psp_call_idempotency_key_length CHECK (pg_catalog.length(idempotency_key) BETWEEN 16 AND 300),
@@ -33,10 +33,13 @@ CREATE TABLE payments.psp_call (
 );
 CREATE INDEX psp_call_payment_event_id_idx ON payments.psp_call (payment_event_id);
 CREATE INDEX psp_call_order_id_idx ON payments.psp_call (order_id);
+CREATE INDEX psp_call_look_idx ON payments.psp_call (created_at) WHERE operation = 'look';
 CREATE INDEX psp_call_renews_call_id_idx ON payments.psp_call (renews_call_id) WHERE renews_call_id IS NOT NULL;
 CREATE INDEX psp_call_refund_id_idx ON payments.psp_call (refund_id) WHERE refund_id IS NOT NULL;
 COMMENT ON TABLE payments.psp_call IS
 'A request to the PSP: its bytes and its idempotency key, for life';
+COMMENT ON COLUMN payments.psp_call.operation IS
+'confirm; cancel, of a refund; look: it only asks, about an order that nothing else is open of';
 COMMENT ON COLUMN payments.psp_call.request_body IS 'The very bytes that every attempt sends';
 COMMENT ON COLUMN payments.psp_call.amount IS 'What is to be paid, or to be given back';
 COMMENT ON COLUMN payments.psp_call.renews_call_id IS
@@ -149,7 +152,7 @@ CREATE UNIQUE INDEX psp_answer_one_approval ON payments.psp_answer (order_id) WH
 COMMENT ON TABLE payments.psp_answer IS
 'What came back, what it means, and what was done because of it';
 COMMENT ON COLUMN payments.psp_answer.action IS
-'succeed, fail, refund, fail refund and renew closed the call; late: another run owned the call by then, and the answer is kept as evidence';
+'succeed, fail, refund, fail refund, learn, give up and renew closed the call; late: another run owned the call by then, and the answer is kept as evidence';
 COMMENT ON COLUMN payments.psp_answer.response IS 'The fields of an allow-list; personal data is dropped before it gets here';
 COMMENT ON INDEX payments.psp_answer_one_approval IS 'At most one approval can ever settle an order';
 

@@ -10,10 +10,11 @@ CREATE FUNCTION payments.explain(order_id text,
 	LANGUAGE sql STABLE SECURITY DEFINER ROWS 30 SET search_path = pg_catalog, pg_temp
 	AS $$
 	WITH call AS MATERIALIZED (
-		SELECT c.id, c.created_at, c.payment_key, c.renews_call_id, c.refund_id, c.amount, c.currency,
-			concat('refund ' || c.refund_id || ', ', CASE WHEN row_number() OVER w > 1 THEN format('renewal %s, ', row_number() OVER w - 1) END) AS name
+		SELECT c.id, c.created_at, c.payment_key, c.renews_call_id, c.refund_id, c.amount, c.currency, c.operation,
+			CASE c.operation WHEN 'look' THEN 'look, ' ELSE
+				concat('refund ' || c.refund_id || ', ', CASE WHEN row_number() OVER w > 1 THEN format('renewal %s, ', row_number() OVER w - 1) END) END AS name
 		FROM ONLY payments.psp_call c WHERE c.order_id = explain.order_id
-		WINDOW w AS (PARTITION BY c.refund_id ORDER BY c.id)),
+		WINDOW w AS (PARTITION BY c.refund_id, c.operation = 'look' ORDER BY c.id)),
 	told (at, place, n, sub, story) AS (
 		SELECT e.created_at, 1, 0::bigint, 0, format('checked out by buyer %s: %s %s, merchant "%s"%s', e.buyer_id, e.amount, e.currency, e.merchant,
 			CASE WHEN e.payment_key IS NULL THEN format(', to be confirmed before %s', to_char(e.expires_at, 'YYYY-MM-DD HH24:MI:SSOF')) END)
@@ -26,7 +27,8 @@ CREATE FUNCTION payments.explain(order_id text,
 		FROM ONLY payments.payment_order o WHERE o.order_id = explain.order_id
 
 		UNION ALL
-		SELECT c.created_at, 3, c.id, 0, CASE WHEN c.renews_call_id IS NULL AND c.refund_id IS NOT NULL
+		SELECT c.created_at, 3, c.id, 0, CASE WHEN c.operation = 'look' THEN 'call queued: look at the payment'
+			WHEN c.renews_call_id IS NULL AND c.refund_id IS NOT NULL
 			THEN format('%scall queued: cancel %s %s of the payment', c.name, c.amount, c.currency)
 			WHEN c.renews_call_id IS NULL
 			THEN format('call queued: confirm payment %s', CASE WHEN length(c.payment_key) > 16

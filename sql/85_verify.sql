@@ -158,7 +158,7 @@ CREATE FUNCTION payments.verify(
 			LEFT JOIN (SELECT order_id, count(*) AS n, string_agg(call_id::text, ', call ' ORDER BY call_id) AS calls
 				FROM (SELECT order_id, call_id FROM ONLY payments.psp_call_queue
 					UNION ALL SELECT order_id, call_id FROM ONLY payments.psp_call_deposit) c
-				WHERE NOT EXISTS (SELECT FROM ONLY payments.psp_call x WHERE x.id = c.call_id AND x.operation = 'cancel')
+				WHERE NOT EXISTS (SELECT FROM ONLY payments.psp_call x WHERE x.id = c.call_id AND x.operation IN ('cancel', 'look'))
 				GROUP BY order_id) q ON q.order_id = p.order_id
 
 		UNION ALL

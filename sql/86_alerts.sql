@@ -108,6 +108,21 @@ CREATE FUNCTION payments.find_alerts(
 		WHERE e.payment_key IS NULL AND e.abandoned_at IS NULL AND e.expires_at < now.now - interval '10 min') c
 	WHERE c.n > 0
 
+	-- looks of the last month at payments whose orders are final; what they show of cancels is booked
+	UNION ALL
+	SELECT 'payment_contradicted', 'critical', l.received_at, l.order_id,
+		format('the order is %s, and the PSP says of the payment: %s', s.status, concat_ws(' ', l.meaning, l.code)),
+		'Settle it with the PSP, and post the correction with this order_id; then payments.retry: the alert ends with the answer, or with the correction.'
+	FROM (SELECT DISTINCT ON (c.order_id) c.order_id, a.meaning, a.code, a.received_at
+			FROM now CROSS JOIN ONLY payments.psp_call c
+				JOIN ONLY payments.psp_answer a ON a.call_id = c.id AND a.action = 'learn'
+			WHERE c.operation = 'look' AND c.created_at > now.now - interval '30 days'
+			ORDER BY c.order_id, c.id DESC) l
+		CROSS JOIN LATERAL (SELECT payments.status(l.order_id) WHERE l.meaning IN ('aborted', 'approved')) s (status)
+	WHERE CASE s.status WHEN 'SUCCESS' THEN l.meaning = 'aborted' WHEN 'FAILURE' THEN l.meaning = 'approved' END
+		AND NOT EXISTS (SELECT FROM ONLY payments.ledger_transaction t
+			WHERE t.order_id = l.order_id AND t.recorded_at > l.received_at)
+
 	-- the schema and the books
 	UNION ALL
 	SELECT 'schema_changed', 'critical', NULL::timestamptz, min(p.problem),

@@ -4,14 +4,15 @@
 CREATE VIEW payments.open_call_counts WITH (security_barrier) AS
 	SELECT k.kind, pg_catalog.count(q.kind) AS calls, pg_catalog.min(q.first_sent_at) AS first_sent_at,
 		pg_catalog.min(q.due_at) FILTER (WHERE q.state = 'P') AS due_at
-	FROM (VALUES ('trying'), ('unsent'), ('unknown'), ('deposit'), ('dead'), ('quarantined')) k (kind)
+	FROM (VALUES ('trying'), ('unsent'), ('look'), ('unknown'), ('deposit'), ('dead'), ('quarantined')) k (kind)
 		LEFT JOIN (SELECT q.state, q.first_sent_at, q.due_at,
 				CASE
 					WHEN q.state = 'D' AND 'quarantine' = (SELECT a.action FROM ONLY payments.psp_answer a
 						WHERE a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1) THEN 'quarantined'
 					WHEN q.state = 'D' THEN 'dead'
 					WHEN q.phase = 'D' THEN 'deposit'
-					WHEN q.first_sent_at IS NULL THEN 'unsent'
+					WHEN q.first_sent_at IS NULL THEN CASE WHEN EXISTS (SELECT FROM ONLY payments.psp_call c
+						WHERE c.id = q.call_id AND c.operation = 'look') THEN 'look' ELSE 'unsent' END
 					WHEN q.outcome_unknown THEN 'unknown'
 					ELSE 'trying'
 				END AS kind

@@ -43,6 +43,13 @@ pay_psp_call_cancel_key(const char *order_id, const char *token, int renewal)
 	return key_of(psprintf("cancel\n%s\n%s\n%d", order_id, token, renewal));
 }
 
+/* Of a look, which sends none. */
+char *
+pay_psp_call_look_key(const char *order_id, int64 call_id)
+{
+	return key_of(psprintf("look\n%s\n" INT64_FORMAT, order_id, call_id));
+}
+
 static char *
 key_of(const char *text)
 {
@@ -170,7 +177,7 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 		" c.idempotency_key, c.request_body, c.payment_key, c.currency, COALESCE(r.total, c.amount),"
 		" y.minor_units::pg_catalog.int4, q.next_operation, q.outcome_unknown, q.key_answered,"
 		" q.failures, q.first_sent_at, q.phase, q.key_changed, q.due_at, q.sent_as, q.merchant_id,"
-		" c.refund_id, r.token, c.amount"
+		" c.refund_id, r.token, c.amount, c.operation OPERATOR(pg_catalog.=) 'look'"
 		" FROM claimed q JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
 		" AND c.order_id OPERATOR(pg_catalog.=) q.order_id"
 		" JOIN payments.currency y ON y.code OPERATOR(pg_catalog.=) c.currency"
@@ -259,7 +266,9 @@ make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 		claim->refund.amount = pay_db_mills(row, 24);
 		claim->request.refund = &claim->refund;
 	}
+	claim->is_look = pay_db_bool(row, 25);
 	claim->state.operation = claim->request.operation;
+	claim->state.is_look = claim->is_look;
 	claim->state.is_refund = claim->refund_id != 0;
 	claim->state.outcome_unknown = pay_db_bool(row, 13);
 	claim->state.key_answered = pay_db_bool(row, 14);

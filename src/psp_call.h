@@ -2,8 +2,8 @@
  * psp_call.h
  *		Calls to the PSP: the immutable payload, the queue, the attempts.
  *
- * psp_call.c, psp_answer.c, psp_answer_row.c and psp_deposit.c alone write the
- * call tables; psp_queue.c reads what waits.  The functions of the worker
+ * psp_call.c, psp_look.c, psp_answer.c, psp_answer_row.c and psp_deposit.c alone
+ * write the call tables; psp_queue.c reads what waits.  The functions of the worker
  * (claim, those of psp_queue.c, recall, quarantine) connect by
  * themselves and run inside a transaction of the caller; the others need
  * pay_db_connect.
@@ -42,11 +42,12 @@ typedef struct PayCallRequest
 extern int64 pay_psp_call_enqueue(const PayCallRequest *request,
 								  TimestampTz now);
 
-/* For psp_answer.c, which renews keys and keeps digests. */
+/* For psp_answer.c and psp_look.c, which renew keys, make them, keep digests. */
 extern char *pay_psp_call_key(const char *order_id, const char *payment_key,
 							  int renewal);
 extern char *pay_psp_call_cancel_key(const char *order_id, const char *token,
 									 int renewal);
+extern char *pay_psp_call_look_key(const char *order_id, int64 call_id);
 extern void pay_psp_call_sha256(const char *bytes, size_t len, uint8 *digest);
 
 /*
@@ -69,7 +70,8 @@ typedef struct PayClaim
 	char	   *currency;
 	char	   *sent_as;		/* fingerprint of the first confirm, or NULL */
 	PayTossRequest request;		/* points at the strings above */
-	int64		refund_id;		/* 0: the call is a confirm */
+	bool		is_look;		/* the call only asks (psp_look.h) */
+	int64		refund_id;		/* 0: the call is no cancel */
 	PayTossRefund refund;		/* of a cancel */
 	bool		is_first_send;	/* no confirm of this event, or cancel with
 								 * this key, went out before */

@@ -20,7 +20,7 @@ bool
 pay_psp_operator_lock(const char *order_id, PayOpenCall *call)
 {
 	static PayStatement lock = {
-		"SELECT q.call_id, q.state, q.phase, q.first_sent_at, COALESCE(c.refund_id, 0)"
+		"SELECT q.call_id, q.state, q.phase, q.first_sent_at, c.operation OPERATOR(pg_catalog.=) 'confirm'"
 		" FROM payments.psp_call_queue q JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
 		" WHERE q.order_id OPERATOR(pg_catalog.=) $1 FOR UPDATE OF q",
 		1, {TEXTOID}
@@ -34,7 +34,7 @@ pay_psp_operator_lock(const char *order_id, PayOpenCall *call)
 	call->state = pay_db_char(0, 2);
 	call->phase = (PayCallPhase) pay_db_char(0, 3);
 	call->first_sent_at = pay_db_is_null(0, 4) ? 0 : pay_db_time(0, 4);
-	call->refund_id = pay_db_int64(0, 5);
+	call->is_confirm = pay_db_bool(0, 5);
 	return true;
 }
 

@@ -19,7 +19,7 @@ typedef struct PayOpenCall
 	char		state;			/* P, S, D, as in psp_call_queue */
 	PayCallPhase phase;
 	TimestampTz first_sent_at;	/* 0: no confirm of the order was ever sent */
-	int64		refund_id;		/* 0: the call is a confirm */
+	bool		is_confirm;
 } PayOpenCall;
 
 /*

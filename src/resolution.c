@@ -41,6 +41,8 @@ static const char *const action_names[] = {
 	[PAY_ACTION_ESCALATE] = "escalate",
 	[PAY_ACTION_REFUND] = "refund",
 	[PAY_ACTION_REFUND_FAIL] = "fail refund",
+	[PAY_ACTION_LEARN] = "learn",
+	[PAY_ACTION_GIVE_UP] = "give up",
 };
 
 static void resolve_confirm(const PayCallState *state, PayTossMeaning meaning,
@@ -84,7 +86,9 @@ pay_resolve(const PayCallState *state, PayTossMeaning meaning, PayTime now,
 	decision->phase = known_phase(state->phase);
 	decision->failures = state->failures < 0 ? 0 : state->failures;
 
-	if (state->is_refund)
+	if (state->is_look)
+		pay_resolve_look(meaning, decision);
+	else if (state->is_refund)
 		pay_resolve_refund(state, meaning, age, decision);
 	else if (state->operation == PAY_TOSS_CONFIRM)
 		resolve_confirm(state, meaning, age, decision);
@@ -327,5 +331,6 @@ bool
 pay_action_closes(PayAction action)
 {
 	return action == PAY_ACTION_SUCCEED || action == PAY_ACTION_FAIL ||
-		action == PAY_ACTION_REFUND || action == PAY_ACTION_REFUND_FAIL;
+		action == PAY_ACTION_REFUND || action == PAY_ACTION_REFUND_FAIL ||
+		action == PAY_ACTION_LEARN || action == PAY_ACTION_GIVE_UP;
 }

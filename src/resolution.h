@@ -44,6 +44,7 @@ typedef struct PayCallState
 {
 	PayTossOperation operation; /* what was just answered */
 	bool		is_refund;		/* the call is a cancel, not a confirm */
+	bool		is_look;		/* nor that: it only asks */
 	bool		outcome_unknown;	/* an earlier attempt may have executed */
 	bool		key_answered;	/* the key got an error: it can only repeat it */
 	bool		reached_psp;	/* some confirm of this event was sent, or a
@@ -64,7 +65,9 @@ typedef enum PayAction
 	PAY_ACTION_AWAIT_DEPOSIT,	/* as QUERY; the orders stay as they are */
 	PAY_ACTION_ESCALATE,		/* stop: a person must decide */
 	PAY_ACTION_REFUND,			/* close the call, the refund to SUCCESS */
-	PAY_ACTION_REFUND_FAIL		/* close the call, the refund to FAILURE */
+	PAY_ACTION_REFUND_FAIL,		/* close the call, the refund to FAILURE */
+	PAY_ACTION_LEARN,			/* close the call; what it shows is booked */
+	PAY_ACTION_GIVE_UP			/* close the call; it shows nothing */
 } PayAction;
 
 typedef struct PayDecision
@@ -95,5 +98,8 @@ extern bool pay_action_closes(PayAction action);
 extern void pay_resolve_refund(const PayCallState *state,
 							   PayTossMeaning meaning, PayTime age,
 							   PayDecision *decision);
+
+/* resolution_look.c, for resolution.c: the same for a look. */
+extern void pay_resolve_look(PayTossMeaning meaning, PayDecision *decision);
 
 #endif							/* PAY_RESOLUTION_H */

@@ -27,6 +27,7 @@
 #include "operator_action.h"
 #include "order.h"
 #include "order_status.h"
+#include "psp_look.h"
 #include "psp_operator.h"
 #include "settle.h"
 #include "wake.h"
@@ -42,6 +43,7 @@
 PG_FUNCTION_INFO_V1(payments_retry);
 PG_FUNCTION_INFO_V1(payments_resolve);
 
+static int64 look(const char *order_id, TimestampTz now);
 static void check_sees_evidence(void);
 static char *note_argument(FunctionCallInfo fcinfo, int n);
 static bool outcome_argument(FunctionCallInfo fcinfo, int n);
@@ -61,6 +63,7 @@ static void settle(const PayOrder *order, const PayOperatorAction *action,
 /*
  * payments.retry: an operator's push.  It only ever asks the PSP: the next
  * attempt is a query, whatever it would have been, unless nothing was sent.
+ * When the order has ended it opens a call that looks at the payment.
  */
 Datum
 payments_retry(PG_FUNCTION_ARGS)
@@ -77,17 +80,32 @@ payments_retry(PG_FUNCTION_ARGS)
 	pay_db_connect();
 	if (!pay_order_lock(action.order_id, &order))
 		pay_order_unknown(action.order_id);
-	if (!pay_psp_operator_lock(action.order_id, &call) || call.state == 'S')
+	if (!pay_psp_operator_lock(action.order_id, &call))
+		action.call_id = look(action.order_id, now);
+	else if (call.state != 'S')
+	{
+		pay_psp_operator_push(action.order_id, now);
+		action.call_id = call.call_id;
+	}
+	if (action.call_id == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PAY_NO_OPEN_CALL),
 				 errmsg("order \"%s\" has no call that could be retried",
 						action.order_id),
-				 errhint("A call is open while the order is EXECUTING or UNKNOWN, and cannot be pushed while it is in flight; see payments.open_calls.")));
-	pay_psp_operator_push(action.order_id, now);
-	action.call_id = call.call_id;
+				 errhint("A call cannot be pushed while it is in flight, and the PSP knows nothing of an order that nobody confirmed; see payments.open_calls.")));
 	pay_operator_action_record(&action, now);
 	pay_db_finish();
 	PG_RETURN_VOID();
+}
+
+/* The call that looks at the payment; 0 when there is no payment. */
+static int64
+look(const char *order_id, TimestampTz now)
+{
+	PayLook		wanted = {order_id};
+
+	pay_psp_look(&wanted, 1, false, now);
+	return wanted.call_id;
 }
 
 /* payments.resolve: see 70_functions.sql. */
@@ -273,7 +291,7 @@ check_call(const PayOrder *order, bool is_open, const PayOpenCall *call,
 	bool		is_dead = is_open && call->state == 'D';
 	PayOrderState state;
 
-	if (!is_open || call->refund_id != 0)
+	if (!is_open || !call->is_confirm)
 	{
 		(void) pay_order_state(order_id, true, &state, NULL);
 		refuse(order_id, psprintf("It is %s and has no open %s.",

@@ -75,7 +75,8 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 		{
 			outcome_of(&results[i], counts[i], &outcomes[i]);
 			outcomes[i].order = &orders[i];
-			if (pay_action_closes(results[i].decision.action) && counts[i])
+			if (pay_action_closes(results[i].decision.action) && counts[i] &&
+				!results[i].claim->is_look)
 				ended++;
 		}
 		n_refunds = pay_refund_outcomes(results, orders, counts, n, now,
@@ -133,13 +134,17 @@ settle(const PayOrder *orders, const PayOrderOutcome *outcomes, int n,
 	PAY_FAULT("result-applied");
 }
 
-/* Where a cancel has ended, the next refund of the payment has its turn. */
+/*
+ * Where a cancel, or a look, has ended, the next refund of the payment has its
+ * turn.  None waits behind a confirm.
+ */
 static void
 let_next_go(const PayResult *results, int n, const bool *counts,
 			TimestampTz now)
 {
 	for (int i = 0; i < n; i++)
-		if (counts[i] && results[i].claim->refund_id != 0 &&
+		if (counts[i] &&
+			(results[i].claim->refund_id != 0 || results[i].claim->is_look) &&
 			pay_action_closes(results[i].decision.action))
 			pay_refund_next(results[i].claim->order_id, now);
 }
@@ -189,8 +194,8 @@ outcome_of(const PayResult *result, bool counts, PayOrderOutcome *outcome)
 	if (!counts)
 		return;
 
-	/* a cancel leaves the orders as they are, whatever it comes to */
-	if (result->claim->refund_id != 0)
+	/* a cancel, or a look, leaves the orders as they are */
+	if (result->claim->refund_id != 0 || result->claim->is_look)
 		outcome->state = PAY_ORDER_EXECUTING;
 	else if (decision->action == PAY_ACTION_SUCCEED)
 		outcome->state = PAY_ORDER_SUCCESS;
@@ -206,7 +211,7 @@ outcome_of(const PayResult *result, bool counts, PayOrderOutcome *outcome)
 		outcome->method = pay_psp_answer_text(result->body.method, 100);
 		outcome->psp_status = pay_psp_answer_text(result->body.status, 100);
 		outcome->response = result->response;
-		if (result->claim->refund_id == 0)
+		if (result->claim->refund_id == 0 && !result->claim->is_look)
 			outcome->approved_at = pay_psp_answer_time(result->body.approved_at);
 	}
 }

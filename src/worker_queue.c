@@ -387,6 +387,8 @@ pay_worker_queue_return(PayWorker *worker, const PayResult *result)
 		case PAY_ACTION_FAIL:
 		case PAY_ACTION_REFUND:
 		case PAY_ACTION_REFUND_FAIL:
+		case PAY_ACTION_LEARN:
+		case PAY_ACTION_GIVE_UP:
 		case PAY_ACTION_ESCALATE:
 			return;
 		case PAY_ACTION_RENEW:

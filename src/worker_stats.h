@@ -24,7 +24,7 @@ typedef enum PayStat
 	PAY_STAT_MEANING,			/* and on: results by PayTossMeaning */
 	PAY_STAT_ACTION = PAY_STAT_MEANING + PAY_MEANS_REFUNDED + 1,
 	/* and on: results by PayAction; those that were not followed: */
-	PAY_STAT_LATE = PAY_STAT_ACTION + PAY_ACTION_REFUND_FAIL + 1,
+	PAY_STAT_LATE = PAY_STAT_ACTION + PAY_ACTION_GIVE_UP + 1,
 	PAY_STAT_QUARANTINE,
 	PAY_STAT_SUSPECT,			/* a 2xx that is not what we asked for */
 	PAY_STAT_CONNECTED,			/* answers on a new connection */

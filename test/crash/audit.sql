@@ -126,13 +126,18 @@ SELECT 'I4 a new key without need', c.order_id
 	-- it needs an answer to the old one, no success and not "in process", and
 	-- one of a query that renewed it
 	FROM payments.psp_call c
-	WHERE c.renews_call_id IS NULL AND EXISTS (SELECT FROM payments.psp_call o
-			WHERE o.order_id = c.order_id AND o.id < c.id AND o.refund_id IS NOT DISTINCT FROM c.refund_id)
+	WHERE c.renews_call_id IS NULL AND c.operation <> 'look' AND EXISTS (SELECT FROM payments.psp_call o
+			WHERE o.order_id = c.order_id AND o.id < c.id AND o.operation = c.operation AND o.refund_id IS NOT DISTINCT FROM c.refund_id)
 		OR c.renews_call_id IS NOT NULL AND NOT EXISTS (SELECT
 			FROM payments.psp_answer a JOIN payments.psp_answer w USING (call_id)
 			WHERE a.call_id = c.renews_call_id AND w.action = 'renew'
 				AND w.operation = 'query' AND w.meaning = 'open' AND a.operation = c.operation
 				AND a.transport = 'answered' AND a.meaning <> 'busy')
+
+UNION ALL
+SELECT 'I4 a look that did more than ask', c.order_id
+	FROM payments.psp_call c JOIN payments.psp_attempt a ON a.call_id = c.id
+	WHERE c.operation = 'look' AND a.operation <> 'query'
 
 UNION ALL
 SELECT 'I6 in flight under a run that is over', q.order_id

@@ -62,6 +62,23 @@ SELECT payments.post('alert-correction-' || n, 'correction', '[{"account": "expe
 	FROM unnest(ARRAY['failed', 'succeeded']) n;
 SELECT * FROM pg_temp.news;
 
+-- the order is final, and a look at its payment says what cannot be
+CREATE FUNCTION pg_temp.look(o text, m text) RETURNS void LANGUAGE sql AS $$
+	WITH c AS (INSERT INTO payments.psp_call (id, order_id, payment_event_id, merchant, operation, payment_key, currency, amount, idempotency_key, request_body, created_at)
+		SELECT nextval('payments.psp_call_id_seq'), order_id, id, merchant, 'look', payment_key, currency, amount, concat('look of ', o, ' ', m, ' ', clock_timestamp()), '{}', clock_timestamp()
+			FROM payments.payment_event WHERE order_id = o RETURNING *),
+	s AS (INSERT INTO payments.psp_attempt SELECT id, 1, order_id, 'query', 1, created_at FROM c)
+	INSERT INTO payments.psp_answer (call_id, attempt_no, order_id, operation, transport, meaning, suspect, action, body_size, received_at)
+		SELECT id, 1, order_id, 'query', 'answered', m, false, 'learn', 0, clock_timestamp() FROM c $$;
+SELECT pg_temp.look('alert-failed', 'canceled'), pg_temp.look('alert-succeeded', 'approved'), pg_temp.look('alert-succeeded', 'canceled');
+SELECT * FROM pg_temp.news;
+SELECT pg_temp.look('alert-failed', 'approved'), pg_temp.look('alert-succeeded', 'aborted');
+SELECT * FROM pg_temp.news ORDER BY subject;
+SELECT pg_temp.look('alert-failed', 'canceled');
+SELECT * FROM pg_temp.news;
+SELECT payments.post('alert-correction-3', 'correction', '[{"account": "expense:alert", "amount": 10}, {"account": "asset:alert_other", "amount": -10}]', order_id => 'alert-succeeded') > 0 AS posted;
+SELECT * FROM pg_temp.news;
+
 -- books: the newest assertion counts; clearing
 SELECT payments.assert_balance('asset:alert', now() + interval '1 hour', -21, 'the bank') > 0 AS asserted;
 SELECT * FROM pg_temp.news;

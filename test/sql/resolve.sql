@@ -102,7 +102,7 @@ SELECT test.image() = :'before' AS nothing_written;
 -- what the PSP's answer settled is not for a person
 SELECT test.settle('resolve-7');
 SELECT code, detail, hint FROM pg_temp.resolve($$'resolve-7', 'failed', 'note'$$) r;
--- a resolved order has no call to be retried
+-- of a resolved order the PSP can be asked again
 SELECT code FROM test.try($$SELECT payments.retry('resolve-6')$$);
 
 -- the table keeps it

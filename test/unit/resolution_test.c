@@ -759,9 +759,47 @@ test_model(void)
 	free(todo);
 }
 
+/*
+ * A look asks, and ends: with what Toss shows, or after so many answers that
+ * show nothing.  It says nothing about the order, and needs no person.
+ */
+static void
+test_look(void)
+{
+	for (int i = 0; i < N_MEANINGS; i++)
+	{
+		PayTossMeaning meaning = all_meanings[i];
+		bool		shows = meaning == PAY_MEANS_APPROVED || meaning == PAY_MEANS_WAITING ||
+		meaning == PAY_MEANS_CANCELED || meaning == PAY_MEANS_ABORTED;
+		PayCallState state = {.operation = PAY_TOSS_QUERY,.is_look = true,.phase = PAY_PHASE_TRYING};
+		PayTime		all = 0;
+		PayDecision d;
+		int			n = 0;
+
+		do
+		{
+			d = resolve(state, meaning, 365 * 24 * 60 * MINUTE);
+			tap_check(!d.orders_unknown && !d.outcome_unknown, "it doubts");
+			tap_check(d.action == PAY_ACTION_QUERY || pay_action_closes(d.action), "it sends");
+			tap_check(d.action != PAY_ACTION_QUERY || d.delay >= SECOND, "it asks at once");
+			state.failures = d.failures;
+			all += d.delay;
+		} while (d.action == PAY_ACTION_QUERY && ++n < 100);
+
+		tap_check(!shows || (d.action == PAY_ACTION_LEARN && n == 0), "news does not end it");
+		tap_check(shows || meaning == PAY_MEANS_NOT_SENT ||
+				  (d.action == PAY_ACTION_GIVE_UP && n == 7 && all < 5 * MINUTE),
+				  "meaning %d: it ends as %s after %d", meaning, pay_action_name(d.action), n);
+		tap_check(meaning != PAY_MEANS_NOT_SENT || (n == 100 && d.delay == MINUTE),
+				  "what could not be sent is given up");
+	}
+	tap_checked("a look asks and ends, and says nothing about the order");
+}
+
 int
 main(void)
 {
+	test_look();
 	test_confirm_rules();
 	test_query_rules();
 	test_back_off();
