@@ -59,7 +59,7 @@ CREATE VIEW payments.open_calls WITH (security_barrier) AS
 		c.created_at, pg_catalog.clock_timestamp() - c.created_at AS age,
 		l.meaning AS last_meaning, l.code AS last_code, l.received_at AS last_answer_at,
 		CASE
-			WHEN q.state = 'D' AND l.action = 'quarantine' THEN 'quarantined'
+			WHEN q.state = 'D' AND COALESCE(l.action, 'quarantine') = 'quarantine' THEN 'quarantined'
 			WHEN q.state = 'D' THEN 'dead'
 			WHEN q.phase = 'D' THEN 'deposit'
 			WHEN c.operation = 'look' THEN 'look'
@@ -91,7 +91,7 @@ CREATE VIEW payments.stuck_orders WITH (security_barrier) AS
 	SELECT c.order_id, p.status, c.state, c.next_operation, c.attempts, c.last_meaning, c.last_code, c.age,
 		CASE
 			WHEN c.state = 'waits for arming' THEN 'nothing was sent: is this the server that is meant to charge? then payments.arm; see payments.worker_status'
-			WHEN c.kind = 'quarantined' THEN 'an answer could not be applied: the server''s log says why; remove the cause, then payments.retry'
+			WHEN c.kind = 'quarantined' THEN 'it could not be claimed, or an answer not applied: the server''s log says why; remove the cause, then payments.retry'
 			WHEN c.kind = 'dead' AND c.operation = 'cancel' THEN 'the evidence does not decide whether the refund happened: look at payments.explain and the PSP''s dashboard, then payments.retry'
 			WHEN c.kind = 'dead' THEN 'the evidence does not decide: look at payments.explain and the PSP''s dashboard, then payments.retry or payments.resolve'
 			WHEN c.kind = 'deposit' THEN 'the buyer has not paid into the virtual account yet'

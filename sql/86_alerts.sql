@@ -47,10 +47,10 @@ CREATE FUNCTION payments.find_alerts(
 
 	-- calls, from the queue itself: there may be a million
 	UNION ALL
-	SELECT CASE l.action WHEN 'quarantine' THEN 'call_quarantined' ELSE 'call_dead' END, 'critical',
+	SELECT CASE coalesce(l.action, 'quarantine') WHEN 'quarantine' THEN 'call_quarantined' ELSE 'call_dead' END, 'critical',
 		coalesce(l.received_at, q.due_at), q.order_id,
-		format('the call waits for a person%s', '; last answer: ' || concat_ws(' ', l.meaning, l.code)),
-		CASE l.action WHEN 'quarantine' THEN 'The server''s log has the error; remove the cause, then payments.retry.'
+		format('the call waits for a person%s', '; last answer: ' || nullif(concat_ws(' ', l.meaning, l.code), '')),
+		CASE coalesce(l.action, 'quarantine') WHEN 'quarantine' THEN 'The server''s log has the error; remove the cause, then payments.retry.'
 			ELSE 'See payments.explain and the PSP''s dashboard; then payments.retry or payments.resolve.' END
 	FROM ONLY payments.psp_call_queue q
 		LEFT JOIN LATERAL (SELECT a.meaning, a.code, a.action, a.received_at FROM ONLY payments.psp_answer a

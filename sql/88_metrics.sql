@@ -7,8 +7,8 @@ CREATE VIEW payments.open_call_counts WITH (security_barrier) AS
 	FROM (VALUES ('trying'), ('unsent'), ('look'), ('unknown'), ('deposit'), ('dead'), ('quarantined')) k (kind)
 		LEFT JOIN (SELECT q.state, q.first_sent_at, q.due_at,
 				CASE
-					WHEN q.state = 'D' AND 'quarantine' = (SELECT a.action FROM ONLY payments.psp_answer a
-						WHERE a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1) THEN 'quarantined'
+					WHEN q.state = 'D' AND 'quarantine' = COALESCE((SELECT a.action FROM ONLY payments.psp_answer a
+						WHERE a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1), 'quarantine') THEN 'quarantined'
 					WHEN q.state = 'D' THEN 'dead'
 					WHEN q.phase = 'D' THEN 'deposit'
 					WHEN q.first_sent_at IS NULL THEN CASE WHEN EXISTS (SELECT FROM ONLY payments.psp_call c

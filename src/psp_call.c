@@ -231,6 +231,23 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 	return n;
 }
 
+bool
+pay_psp_call_put_aside(int64 call_id, TimestampTz now)
+{
+	static PayStatement put_aside = {
+		"UPDATE payments.psp_call_queue SET state = 'D', due_at = $2"
+		" WHERE call_id OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) 'P'",
+		2, {INT8OID, TIMESTAMPTZOID}
+	};
+	Datum		values[2] = {Int64GetDatum(call_id), TimestampTzGetDatum(now)};
+	bool		done;
+
+	pay_db_connect();
+	done = pay_db_run(&put_aside, values, NULL) > 0;
+	pay_db_finish();
+	return done;
+}
+
 static PayClaim *
 make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 {

@@ -116,6 +116,12 @@ extern int	pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted,
 							   MemoryContext parent, PayClaim ***claims);
 
 /*
+ * A call that cannot be claimed: it waits for a person, if it is still pending.
+ * Connects by itself, in a transaction of the caller.
+ */
+extern bool pay_psp_call_put_aside(int64 call_id, TimestampTz now);
+
+/*
  * What waits (psp_queue.c).  The rows of a shard and merchant behind an id, in
  * order, at most max; and those of some ids that are pending, and may be claimed
  * if they are due.  palloc'ed.

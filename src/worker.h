@@ -9,6 +9,7 @@
  *		worker_flow.c	how much may be sent for a merchant
  *		worker_merchant.c	whose calls those are, and their keys
  *		worker_save.c	turns that fail
+ *		worker_sift.c	because of a call that cannot be claimed
  *		worker_guard.c	whether the schema allows to send at all
  *		worker_arming.c	for which merchants charges may be sent
  *		worker_send.c	claims to requests, answers to results
@@ -99,6 +100,7 @@ typedef enum PayTurnKind
 {
 	PAY_TURN_ORDINARY,
 	PAY_TURN_QUARANTINE,		/* of the one result, because of failure */
+	PAY_TURN_SIFT,				/* what cannot be claimed: worker_sift.c */
 	PAY_TURN_UPKEEP,			/* nothing of the queue: worker_upkeep.c */
 	PAY_TURN_RECONCILE,			/* nor here: worker_reconcile.c */
 	PAY_TURN_EXPIRE,			/* what was never sent: worker_expire.c */
@@ -158,6 +160,7 @@ extern int64 pay_worker_queue_next_at(PayWorker *worker);
 extern void pay_worker_queue_reload(PayWorker *worker);
 extern void pay_worker_queue_sweep(PayWorker *worker);
 extern void pay_worker_queue_forget(PayWorker *worker);
+extern int	pay_worker_queue_picked(PayCallWanted **wanted);
 extern int	pay_worker_queue_claim(PayWorker *worker, int limit,
 								   TimestampTz now, PayClaim ***claims);
 extern void pay_worker_queue_return(PayWorker *worker,
@@ -206,6 +209,11 @@ extern void pay_worker_flow_result(PayWorker *worker, const PayResult *result,
 extern void pay_worker_turn(PayWorker *worker);
 extern void pay_worker_final_turn(PayWorker *worker);
 extern int	pay_worker_room(const PayWorker *worker);
+extern bool pay_worker_is_of_a_row(int sqlstate);
+
+/* worker_sift.c */
+extern bool pay_worker_sift(PayWorker *worker);
+extern void pay_worker_sift_work(PayWorker *worker, TimestampTz now);
 
 /* worker_send.c */
 extern void pay_worker_send_open(PayWorker *worker);

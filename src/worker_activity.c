@@ -102,6 +102,9 @@ pay_worker_show_turn(const PayTurn *turn)
 		case PAY_TURN_QUARANTINE:
 			snprintf(text, sizeof(text), "payments: put an answer into quarantine");
 			break;
+		case PAY_TURN_SIFT:
+			snprintf(text, sizeof(text), "payments: find the call that cannot be claimed");
+			break;
 		case PAY_TURN_FINAL:
 			snprintf(text, sizeof(text), "payments: save the last results: %d",
 					 turn->n);

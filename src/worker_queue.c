@@ -37,7 +37,10 @@ static int64 prepared_at = 0;	/* when to look at prepared transactions */
 static uint32 prepared = 0;		/* those that were there */
 static int64 recall_at = 0;		/* when a deposit is to be asked about */
 static bool inherited = false;	/* in this turn */
+static PayPick picks[PAY_MAX_IN_FLIGHT];	/* the last turn's */
+static int	n_picks = 0;
 
+static int	get_wanted(PayCallWanted **wanted);
 static void add(int64 merchant_id, int64 call_id, TimestampTz due_at,
 				TimestampTz now);
 static int64 clock_of(TimestampTz due_at, TimestampTz now);
@@ -172,13 +175,13 @@ int
 pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 					   PayClaim ***claims)
 {
-	PayPick    *picks = palloc(sizeof(PayPick) * Max(limit, 1));
-	PayCallWanted *wanted = palloc(sizeof(PayCallWanted) * Max(limit, 1));
+	PayCallWanted *wanted;
 	int64		clock = pay_clock_ms();
 	int			n;
 	int			n_claims;
 
 	inherited = false;
+	n_picks = 0;
 	pay_worker_merchant_turn();
 	if (pay_worker_flow_turn(worker))
 		pay_schedule_release_all(schedule);
@@ -194,16 +197,13 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 		recall_deposits(worker, now, clock);
 	read_table(worker, now);
 
-	n = pay_schedule_pick(schedule, clock, limit, picks, may_go, worker);
-	for (int i = 0; i < n; i++)
-	{
-		wanted[i].call_id = picks[i].call_id;
-		wanted[i].merchant_id = picks[i].merchant_id;
-		wanted[i].keys = pay_worker_merchant_keys(picks[i].merchant_id);
-	}
+	n_picks = pay_schedule_pick(schedule, clock,
+								Min(limit, PAY_MAX_IN_FLIGHT), picks, may_go,
+								worker);
 	*claims = NULL;
-	if (n == 0)
+	if (n_picks == 0)
 		return 0;
+	n = get_wanted(&wanted);
 	pay_worker_flow_before_claim(worker);
 	n_claims = pay_psp_call_claim(wanted, n, worker->epoch, now,
 								  worker->turn_context, claims);
@@ -211,6 +211,30 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 	if (n_claims < n)
 		look_after(wanted, n, now);
 	return n_claims;
+}
+
+static int
+get_wanted(PayCallWanted **wanted)
+{
+	*wanted = palloc(sizeof(PayCallWanted) * Max(n_picks, 1));
+	for (int i = 0; i < n_picks; i++)
+	{
+		(*wanted)[i].call_id = picks[i].call_id;
+		(*wanted)[i].merchant_id = picks[i].merchant_id;
+		(*wanted)[i].keys = pay_worker_merchant_keys(picks[i].merchant_id);
+	}
+	return n_picks;
+}
+
+/*
+ * What the last turn was to claim, in another one.  palloc'ed; none, when it did
+ * not come to that.
+ */
+int
+pay_worker_queue_picked(PayCallWanted **wanted)
+{
+	pay_worker_merchant_turn();
+	return get_wanted(wanted);
 }
 
 /*

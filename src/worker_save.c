@@ -11,6 +11,7 @@
  *	  own, where people see it;
  *	- an order that somebody has locked is not waited for: its result is put
  *	  off and tried again by itself, while everything else goes on;
+ *	- a call that cannot be claimed is found and put aside (worker_sift.c);
  *	- anything else (a full disk, a missing table) has nothing to do with the
  *	  results: the worker holds.  It claims nothing, so that nothing is sent
  *	  whose answer it could not save, and tries again every second.
@@ -70,7 +71,6 @@ static void close_ranks(PayWorker *worker, const Fate *fates);
 static void put_off(PayWorker *worker, const PayResult *result);
 static void finish_result(PayWorker *worker, PayResult *result);
 static bool helps_to_halve(const PayTurnFailure *failure, int n);
-static bool is_of_a_row(int sqlstate);
 static void hold(PayWorker *worker, const PayTurnFailure *failure);
 static void count(PayWorker *worker, PayWorkerCounter counter, int n);
 
@@ -110,6 +110,9 @@ pay_worker_turn(PayWorker *worker)
 			failure = saving->failure;
 			pfree(saving);
 		}
+		else if (limit > 0 && pay_worker_is_of_a_row(failure.sqlstate) &&
+				 pay_worker_sift(worker))
+			failure.sqlstate = 0;
 		if (failure.sqlstate != 0)
 		{
 			hold(worker, &failure);
@@ -190,7 +193,7 @@ tries_for(int sqlstate)
 	if (sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE ||
 		sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED)
 		return CONFLICT_TRIES;
-	return is_of_a_row(sqlstate) ? TRIES : 1;
+	return pay_worker_is_of_a_row(sqlstate) ? TRIES : 1;
 }
 
 /*
@@ -251,7 +254,7 @@ save_alone(PayWorker *worker, Saving *saving, int i,
 				 errhidestmt(true)));
 	turn.failure = *failure;
 	if (!pay_worker_try_turn(worker, &turn) &&
-		is_of_a_row(turn.failure.sqlstate))
+		pay_worker_is_of_a_row(turn.failure.sqlstate))
 	{
 		/* not even as evidence: once more, with nothing of the answer in it */
 		result->body.verdict = PAY_TOSS_JSON_GARBAGE;
@@ -265,7 +268,7 @@ save_alone(PayWorker *worker, Saving *saving, int i,
 		result->is_quarantined = true;
 		count(worker, PAY_COUNT_QUARANTINED, 1);
 	}
-	else if (is_of_a_row(turn.failure.sqlstate))
+	else if (pay_worker_is_of_a_row(turn.failure.sqlstate))
 		saving->fates[i] = FATE_PUT_OFF;
 	else
 		saving->failure = turn.failure;
@@ -290,7 +293,7 @@ retry_put_off(PayWorker *worker)
 			finish_result(worker, &worker->put_off[0]);
 		}
 		else if (!done && worker->gone[0] == '\0' &&
-				 is_of_a_row(turn.failure.sqlstate))
+				 pay_worker_is_of_a_row(turn.failure.sqlstate))
 			worker->results[worker->n_results++] = worker->put_off[0];
 		else
 		{
@@ -354,14 +357,14 @@ finish_result(PayWorker *worker, PayResult *result)
 static bool
 helps_to_halve(const PayTurnFailure *failure, int n)
 {
-	return is_of_a_row(failure->sqlstate) ||
+	return pay_worker_is_of_a_row(failure->sqlstate) ||
 		failure->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ||
 		(failure->sqlstate == ERRCODE_QUERY_CANCELED && n > 1);
 }
 
-/* May this error be the fault of a result? */
-static bool
-is_of_a_row(int sqlstate)
+/* May this error be the fault of a row? */
+bool
+pay_worker_is_of_a_row(int sqlstate)
 {
 	const char *text = unpack_sql_state(sqlstate);
 

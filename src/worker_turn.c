@@ -131,6 +131,11 @@ work(PayWorker *worker, PayTurn *turn)
 	TimestampTz now = GetCurrentTimestamp();
 
 	MemoryContextSwitchTo(worker->turn_context);
+	if (turn->kind == PAY_TURN_SIFT)
+	{
+		pay_worker_sift_work(worker, now);
+		return;
+	}
 	if (turn->kind == PAY_TURN_UPKEEP)
 	{
 		pay_worker_upkeep_work(worker, turn);
