@@ -26,7 +26,8 @@
 #include "worker.h"
 
 #define BATCH			500		/* calls looked at in a transaction */
-#define STEP_DELAY		50		/* ms between those of a round */
+#define STEP_DELAY		50		/* ms between those of a round, at least */
+#define STEP_SHARE		25		/* one part in so many of the time, at most */
 #define ROUND_DELAY		1000	/* and between rounds */
 
 static int64 step_at = 0;		/* pay_clock_ms */
@@ -123,7 +124,8 @@ plan_next(int64 now)
 	{
 		after = expiry.last;
 		batch = Min(batch * 2, BATCH);
-		step_at = now + STEP_DELAY;
+		step_at = now + Max(STEP_DELAY,
+							(pay_clock_ms() - now) * STEP_SHARE);
 		return;
 	}
 	after = 0;
