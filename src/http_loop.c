@@ -37,6 +37,9 @@ typedef enum SocketState
 
 static int	on_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
 					  void *known);
+static void watch_foreign(PayHttpLoop *loop, int fd, int what,
+						  uint32_t wanted, bool known);
+static bool watch(PayHttpLoop *loop, int fd, uint32_t wanted, bool known);
 static int	on_timer(CURLM *multi, long timeout_ms, void *arg);
 static SocketState state_of(const PayHttpLoop *loop, int fd);
 static void serve(PayHttpLoop *loop, int fd, uint32_t events);
@@ -74,9 +77,9 @@ pay_http_loop_destroy(PayHttpLoop *loop)
 	if (loop->epoll_fd >= 0)
 		close(loop->epoll_fd);
 	loop->epoll_fd = -1;
-	free(loop->states);
-	loop->states = NULL;
-	loop->n_states = 0;
+	free(loop->sockets);
+	loop->sockets = NULL;
+	loop->n_sockets = 0;
 }
 
 /* A socket that no program started by the server inherits. */
@@ -91,22 +94,24 @@ pay_http_loop_open(void *arg, curlsocktype purpose,
 
 	(void) purpose;
 
-	if (fd >= loop->n_states)
+	if (fd >= loop->n_sockets)
 	{
 		int			n = 2 * fd + 64;
-		unsigned char *longer = realloc(loop->states, n);
+		PayHttpSocket *longer = realloc(loop->sockets,
+										sizeof(PayHttpSocket) * n);
 
 		if (longer == NULL)
 		{
 			close(fd);
 			return CURL_SOCKET_BAD;
 		}
-		memset(longer + loop->n_states, NOT_OURS, n - loop->n_states);
-		loop->states = longer;
-		loop->n_states = n;
+		memset(longer + loop->n_sockets, 0,
+			   sizeof(PayHttpSocket) * (n - loop->n_sockets));
+		loop->sockets = longer;
+		loop->n_sockets = n;
 	}
 	if (fd >= 0)
-		loop->states[fd] = IN_USE;
+		loop->sockets[fd] = (PayHttpSocket) {IN_USE, 0};
 	return fd >= 0 ? fd : CURL_SOCKET_BAD;
 }
 
@@ -116,14 +121,15 @@ pay_http_loop_close(void *arg, curl_socket_t fd)
 	PayHttpLoop *loop = arg;
 
 	if (state_of(loop, fd) != NOT_OURS)
-		loop->states[fd] = NOT_OURS;
+		loop->sockets[fd] = (PayHttpSocket) {NOT_OURS, 0};
 	return close(fd);
 }
 
 static SocketState
 state_of(const PayHttpLoop *loop, int fd)
 {
-	return fd >= 0 && fd < loop->n_states ? loop->states[fd] : NOT_OURS;
+	return fd >= 0 && fd < loop->n_sockets ?
+		(SocketState) loop->sockets[fd].state : NOT_OURS;
 }
 
 /*
@@ -188,6 +194,7 @@ give_up(PayHttpLoop *loop, int fd)
 			break;
 	}
 	(void) epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, &event);
+	loop->sockets[fd].watched = 0;
 }
 
 static bool
@@ -217,56 +224,67 @@ on_timer(CURLM *multi, long timeout_ms, void *arg)
 
 /*
  * libcurl wants to hear of a socket, or no longer.  A connection that it stops
- * asking about goes into its pool, or is about to be closed: we listen on.
- *
- * The pointer that libcurl keeps for us per socket says whether it asked
- * before.  It may have closed the descriptor, and even opened another under
- * its number, before it tells us.  If epoll is out of room the exchange hears
- * nothing more and ends at its deadline; an error returned from here would end
- * all the others as well.
+ * asking about goes into its pool, or is about to be closed: we listen on.  So
+ * most of the time nothing changes for epoll, and it is not called.
  */
 static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
 	PayHttpLoop *loop = arg;
-	struct epoll_event event = {.data.fd = fd};
-	SocketState state = state_of(loop, fd);
-	int			first = EPOLL_CTL_MOD;
-	int			second = EPOLL_CTL_ADD;
+	PayHttpSocket *socket;
+	uint32_t	wanted = 0;
 
 	(void) easy;
 
-	if (what == CURL_POLL_REMOVE && state == NOT_OURS)
+	if (what == CURL_POLL_REMOVE || (what & CURL_POLL_IN))
+		wanted |= EPOLLIN;
+	if (what != CURL_POLL_REMOVE && (what & CURL_POLL_OUT))
+		wanted |= EPOLLOUT;
+
+	if (state_of(loop, fd) == NOT_OURS)
 	{
-		(void) epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, &event);
-		curl_multi_assign(loop->multi, fd, NULL);
+		watch_foreign(loop, fd, what, wanted, known != NULL);
 		return 0;
 	}
+	socket = &loop->sockets[fd];
+	socket->state = what == CURL_POLL_REMOVE ? IDLE : IN_USE;
+	if (socket->watched != wanted)
+		socket->watched = watch(loop, fd, wanted, socket->watched != 0) ?
+			wanted : 0;
+	return 0;
+}
+
+/*
+ * A resolver's socket.  The pointer that libcurl keeps for us per socket says
+ * whether it asked before.  It may have closed the descriptor, and even opened
+ * another under its number, before it tells us.
+ */
+static void
+watch_foreign(PayHttpLoop *loop, int fd, int what, uint32_t wanted,
+			  bool known)
+{
+	struct epoll_event event = {.data.fd = fd};
 
 	if (what == CURL_POLL_REMOVE)
-	{
-		loop->states[fd] = IDLE;
-		event.events = EPOLLIN;
-		curl_multi_assign(loop->multi, fd, NULL);
-	}
+		(void) epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, &event);
 	else
-	{
-		if (state != NOT_OURS)
-			loop->states[fd] = IN_USE;
-		else if (known == NULL)
-		{
-			first = EPOLL_CTL_ADD;
-			second = EPOLL_CTL_MOD;
-		}
-		if (what & CURL_POLL_IN)
-			event.events |= EPOLLIN;
-		if (what & CURL_POLL_OUT)
-			event.events |= EPOLLOUT;
-		if (known == NULL)
-			curl_multi_assign(loop->multi, fd, loop);
-	}
+		(void) watch(loop, fd, wanted, known);
+	if (known != (what != CURL_POLL_REMOVE))
+		curl_multi_assign(loop->multi, fd, known ? NULL : loop);
+}
 
-	if (epoll_ctl(loop->epoll_fd, first, fd, &event) != 0)
-		(void) epoll_ctl(loop->epoll_fd, second, fd, &event);
-	return 0;
+/*
+ * Let epoll look for these events.  If it is out of room the exchange hears
+ * nothing more and ends at its deadline; an error returned to libcurl would end
+ * all the others as well.
+ */
+static bool
+watch(PayHttpLoop *loop, int fd, uint32_t wanted, bool known)
+{
+	struct epoll_event event = {.events = wanted, .data.fd = fd};
+	int			first = known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	int			second = known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+
+	return epoll_ctl(loop->epoll_fd, first, fd, &event) == 0 ||
+		epoll_ctl(loop->epoll_fd, second, fd, &event) == 0;
 }

@@ -9,13 +9,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* One of our sockets */
+typedef struct PayHttpSocket
+{
+	unsigned char state;
+	unsigned char watched;		/* what the epoll descriptor looks for, or 0 */
+} PayHttpSocket;
+
 typedef struct PayHttpLoop
 {
 	CURLM	   *multi;
 	int			epoll_fd;		/* or -1 */
 	int64_t		timer_us;		/* when libcurl wants to be called, or -1 */
-	unsigned char *states;		/* of our sockets, by descriptor */
-	int			n_states;
+	PayHttpSocket *sockets;		/* by descriptor */
+	int			n_sockets;
 } PayHttpLoop;
 
 extern bool pay_http_loop_create(PayHttpLoop *loop, CURLM *multi);
