@@ -39,7 +39,7 @@ CREATE TABLE payments.payment_event (
 	CONSTRAINT payment_event_amount_in_range CHECK (amount > 0 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3)),
 	CONSTRAINT payment_event_abandoned_unpaid CHECK (abandoned_at IS NULL OR payment_key IS NULL),
 	CONSTRAINT payment_event_retry_of_root CHECK (retry_of IS NULL OR retried_as IS NULL)
-) WITH (fillfactor = 60);
+) WITH (fillfactor = 30);
 CREATE INDEX payment_event_buyer_id_idx ON payments.payment_event (buyer_id);
 -- What may expire.  confirm takes a row out of it, in an update that is not HOT
 -- anyway, and nothing that comes later touches it.
