@@ -281,7 +281,7 @@ watch_foreign(PayHttpLoop *loop, int fd, int what, uint32_t wanted,
 static bool
 watch(PayHttpLoop *loop, int fd, uint32_t wanted, bool known)
 {
-	struct epoll_event event = {.events = wanted, .data.fd = fd};
+	struct epoll_event event = {.events = wanted,.data.fd = fd};
 	int			first = known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 	int			second = known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 

@@ -46,6 +46,14 @@ extern void pay_ledger_account_resolve(PayLedgerAccount *accounts, int n,
 									   TimestampTz now);
 
 /*
+ * Open those that have no id yet, with their balances; they are to be found
+ * afterwards.  Errors as above, and 40001 when somebody else has opened one of
+ * them since this transaction's snapshot, at REPEATABLE READ and above.
+ */
+extern void pay_ledger_account_open_missing(const PayLedgerAccount *accounts,
+											int n, TimestampTz now);
+
+/*
  * Kind and number of stripes of an account by the first part of its code;
  * false when that is unknown.
  */

@@ -35,7 +35,7 @@
 #include "table.h"
 #include "table_state.h"
 
-#define MAX_TABLES 16
+#define MAX_TABLES 24
 
 static PayTable *tables[MAX_TABLES];
 static uint64 n_invalidations = 0;
