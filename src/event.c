@@ -24,7 +24,8 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
@@ -67,6 +68,11 @@ PG_FUNCTION_INFO_V1(payments_ack_events);
 
 static void fill_row(int row, const PayEvent *event, int64 id,
 					 int generation, TimestampTz now);
+static void put_text(JsonbParseState **state, const char *key,
+					 const char *value);
+static void put_number(JsonbParseState **state, const char *key, Datum value);
+static void put_string(JsonbParseState **state, JsonbIteratorToken token,
+					   const char *text);
 static int	current_generation(TimestampTz now);
 static int	newest_generation(bool *is_ours);
 static void lock_consumer(const char *consumer, TimestampTz now);
@@ -111,7 +117,7 @@ fill_row(int row, const PayEvent *event, int64 id, int generation,
 	if (event->order_id != NULL)
 		pay_table_set(&outbox, row, ORDER_ID,
 					  CStringGetTextDatum(event->order_id));
-	pay_table_set(&outbox, row, PAYLOAD,
+	pay_table_set(&outbox, row, PAYLOAD, event->payload == NULL ? event->json :
 				  DirectFunctionCall1(jsonb_in,
 									  CStringGetDatum(event->payload)));
 	pay_table_set(&outbox, row, OCCURRED_AT, TimestampTzGetDatum(now));
@@ -124,37 +130,63 @@ void
 pay_event_write_payment(const char *kind, const PayOrder *order,
 						const char *code, TimestampTz now)
 {
-	PayEvent	event = {kind, order->order_id,
-	pay_event_payment_payload(order, code)};
+	PayEvent	event = {kind, order->order_id, NULL,
+	pay_event_payment_json(order, code)};
 
 	pay_event_write(&event, 1, now);
 }
 
-char *
-pay_event_payment_payload(const PayOrder *order, const char *code)
+Datum
+pay_event_payment_json(const PayOrder *order, const char *code)
 {
-	StringInfoData json;
+	JsonbParseState *state = NULL;
+	JsonbValue *object;
 
-	initStringInfo(&json);
-	appendStringInfoString(&json, "{\"order_id\": ");
-	escape_json(&json, order->order_id);
-	if (order->payment_key)
-	{
-		appendStringInfoString(&json, ", \"payment_key\": ");
-		escape_json(&json, order->payment_key);
-	}
-	appendStringInfo(&json, ", \"amount\": %s, \"currency\": \"%s\", \"buyer_id\": " INT64_FORMAT,
-					 pay_amount_text(order->amount), order->currency,
-					 order->buyer_id);
-	appendStringInfoString(&json, ", \"merchant\": ");
-	escape_json(&json, order->merchant);
-	if (code)
-	{
-		appendStringInfoString(&json, ", \"code\": ");
-		escape_json(&json, code);
-	}
-	appendStringInfoChar(&json, '}');
-	return json.data;
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	put_text(&state, "order_id", order->order_id);
+	put_text(&state, "payment_key", order->payment_key);
+	put_number(&state, "amount",
+			   DirectFunctionCall3(numeric_in,
+								   CStringGetDatum(pay_amount_text(order->amount)),
+								   ObjectIdGetDatum(InvalidOid),
+								   Int32GetDatum(-1)));
+	put_text(&state, "currency", order->currency);
+	put_number(&state, "buyer_id",
+			   NumericGetDatum(int64_to_numeric(order->buyer_id)));
+	put_text(&state, "merchant", order->merchant);
+	put_text(&state, "code", code);
+	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return JsonbPGetDatum(JsonbValueToJsonb(object));
+}
+
+/* NULL: not at all */
+static void
+put_text(JsonbParseState **state, const char *key, const char *value)
+{
+	if (value == NULL)
+		return;
+	put_string(state, WJB_KEY, key);
+	put_string(state, WJB_VALUE, value);
+}
+
+static void
+put_number(JsonbParseState **state, const char *key, Datum value)
+{
+	JsonbValue	number = {.type = jbvNumeric};
+
+	put_string(state, WJB_KEY, key);
+	number.val.numeric = DatumGetNumeric(value);
+	pushJsonbValue(state, WJB_VALUE, &number);
+}
+
+static void
+put_string(JsonbParseState **state, JsonbIteratorToken token, const char *text)
+{
+	JsonbValue	string = {.type = jbvString};
+
+	string.val.string.val = unconstify(char *, text);
+	string.val.string.len = (int) strlen(text);
+	pushJsonbValue(state, token, &string);
 }
 
 /* The newest generation and whether it began in this cluster; 0 for none. */

@@ -307,8 +307,9 @@ pay_order_apply(const PayOrderOutcome *outcomes, int n, TimestampTz now)
 			continue;
 		completed[n_completed].kind = "payment.completed";
 		completed[n_completed].order_id = outcomes[i].order_id;
-		completed[n_completed].payload =
-			pay_event_payment_payload(outcomes[i].order, NULL);
+		completed[n_completed].payload = NULL;
+		completed[n_completed].json =
+			pay_event_payment_json(outcomes[i].order, NULL);
 		n_completed++;
 	}
 	ExecDropSingleTupleTableSlot(row);

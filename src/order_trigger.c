@@ -168,7 +168,8 @@ payments_payment_order_complete(PG_FUNCTION_ARGS)
 		pay_order_fill(i, &order);
 		events[i].kind = "payment.completed";
 		events[i].order_id = order.order_id;
-		events[i].payload = pay_event_payment_payload(&order, NULL);
+		events[i].payload = NULL;
+		events[i].json = pay_event_payment_json(&order, NULL);
 	}
 	pay_event_write(events, n, GetCurrentTimestamp());
 

@@ -143,11 +143,14 @@ char *
 pay_psp_answer_text(const char *text, int max)
 {
 	char	   *copy;
+	int			len;
 
 	if (text == NULL)
 		return NULL;
-	copy = pnstrdup(text, pg_encoding_mbcliplen(PG_UTF8, text, strlen(text),
-												max));
+	len = (int) strlen(text);
+	if (len > max)
+		len = pg_encoding_mbcliplen(PG_UTF8, text, len, max);
+	copy = pnstrdup(text, len);
 	if (GetDatabaseEncoding() != PG_UTF8)
 		for (char *p = copy; *p; p++)
 			if (IS_HIGHBIT_SET(*p))

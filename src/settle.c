@@ -338,8 +338,8 @@ write_events(const PayOrder *orders, const PayOrderOutcome *outcomes, int n,
 		events[m].kind = outcomes[i].state == PAY_ORDER_SUCCESS ?
 			"payment.confirmed" : "payment.failed";
 		events[m].order_id = outcomes[i].order_id;
-		events[m].payload = pay_event_payment_payload(&orders[i],
-													  outcomes[i].code);
+		events[m].json = pay_event_payment_json(&orders[i],
+												outcomes[i].code);
 		m++;
 	}
 	pay_event_write(events, m, now);
