@@ -88,6 +88,12 @@ CREATE FUNCTION payments.explain(order_id text,
 		FROM ONLY payments.refund_history h WHERE h.order_id = explain.order_id
 
 		UNION ALL
+		SELECT w.received_at, 10, w.id, 0, format('webhook %s %s: %s%s', w.event_type, w.status, w.verdict, ', ' || o.outcome)
+		FROM ONLY payments.webhook w
+			LEFT JOIN ONLY payments.webhook_outcome o ON o.webhook_id = w.id
+		WHERE w.order_id = explain.order_id
+
+		UNION ALL
 		SELECT o.acted_at, 0, o.id, 0, format('%s by "%s"%s', CASE o.action WHEN 'retry' THEN 'pushed'
 			ELSE format('resolved as %s', o.outcome) END, o.actor, ': ' || o.note)
 		FROM ONLY payments.operator_action o WHERE o.order_id = explain.order_id

@@ -584,6 +584,27 @@ CREATE FUNCTION payments.verify(
 					count(*) FILTER (WHERE kind = 'refund.failed') AS failed
 				FROM ONLY payments.event WHERE kind IN ('refund.requested', 'refund.succeeded', 'refund.failed')
 				GROUP BY 1) v ON v.refund_id = r.id::text
+
+		UNION ALL
+		SELECT 50, 'webhooks that are believed wait, or have an outcome, and no others do',
+			count(*),
+			min(format('webhook %s: %s, %s', w.id, w.verdict, CASE WHEN q.webhook_id IS NOT NULL AND o.webhook_id IS NOT NULL THEN 'waits, and has an outcome'
+					WHEN q.webhook_id IS NOT NULL THEN 'waits' WHEN o.webhook_id IS NOT NULL THEN 'has an outcome' ELSE 'has no outcome, and does not wait' END))
+				FILTER (WHERE (q.webhook_id IS NOT NULL)::integer + (o.webhook_id IS NOT NULL)::integer
+					<> CASE WHEN w.verdict IN ('hint', 'proved', 'unverified') THEN 1 ELSE 0 END)
+		FROM ONLY payments.webhook w
+			LEFT JOIN ONLY payments.webhook_queue q ON q.webhook_id = w.id
+			LEFT JOIN ONLY payments.webhook_outcome o ON o.webhook_id = w.id
+
+		UNION ALL
+		SELECT 51, 'looks at payments only ask, and are open or have ended once',
+			count(*),
+			min(format('look %s at order "%s"', c.id, c.order_id))
+				FILTER (WHERE EXISTS (SELECT FROM ONLY payments.psp_attempt a WHERE a.call_id = c.id AND a.operation <> 'query')
+					OR (SELECT count(*) FROM ONLY payments.psp_call_queue q WHERE q.call_id = c.id)
+						+ (SELECT count(*) FROM ONLY payments.psp_answer a WHERE a.call_id = c.id AND a.action IN ('learn', 'give up')) <> 1)
+		FROM ONLY payments.psp_call c
+		WHERE c.operation = 'look'
 	) v
 	ORDER BY v.n
 	$$;

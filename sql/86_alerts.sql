@@ -123,6 +123,27 @@ CREATE FUNCTION payments.find_alerts(
 		AND NOT EXISTS (SELECT FROM ONLY payments.ledger_transaction t
 			WHERE t.order_id = l.order_id AND t.recorded_at > l.received_at)
 
+	-- webhooks
+	UNION ALL
+	SELECT 'webhooks_waiting', 'warning', c.since, c.subject,
+		format('webhooks came more than 10 minutes ago, and the worker has not looked at them: %s', c.n),
+		'See the worker''s state. Those of an order whose call is in flight, or that somebody has locked, wait for that: payments.webhooks.'
+	FROM now CROSS JOIN LATERAL (SELECT count(*) AS n, min(w.received_at) AS since, min(q.order_id) AS subject
+		FROM ONLY payments.webhook_queue q JOIN ONLY payments.webhook w ON w.id = q.webhook_id
+		WHERE w.received_at < now.now - interval '10 min') c
+	WHERE c.n > 0
+
+	UNION ALL
+	SELECT 'security_key_missing', 'warning', min(o.decided_at), min(w.event_type),
+		format('webhooks about payouts or sellers whose signature nobody could check: %s', count(*)),
+		'Put the merchant''s security key into the file NAME.security beside its secret key. Without it anybody can have sent them.'
+	FROM ONLY payments.webhook_outcome o
+		JOIN ONLY payments.webhook w ON w.id = o.webhook_id, now
+	WHERE o.outcome = 'no security key' AND o.decided_at > now.now - interval '1 day'
+		AND NOT EXISTS (SELECT FROM ONLY payments.webhook_outcome l
+			WHERE l.outcome IN ('signature valid', 'signature wrong') AND l.decided_at > o.decided_at)
+	HAVING count(*) > 0
+
 	-- the schema and the books
 	UNION ALL
 	SELECT 'schema_changed', 'critical', NULL::timestamptz, min(p.problem),

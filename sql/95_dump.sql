@@ -43,6 +43,11 @@ SELECT pg_catalog.pg_extension_config_dump('payments.wallet', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet_transaction', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event_consumer', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.webhook', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.webhook_body', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.webhook_queue', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.webhook_outcome', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.payment_secret', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.maintenance_log', '');
 
 SELECT pg_catalog.pg_extension_config_dump('payments.merchant_id_seq', '');
@@ -64,4 +69,5 @@ SELECT pg_catalog.pg_extension_config_dump('payments.ledger_clearing_id_seq', ''
 SELECT pg_catalog.pg_extension_config_dump('payments.balance_assertion_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.wallet_transaction_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.event_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.webhook_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.maintenance_log_id_seq', '');

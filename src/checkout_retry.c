@@ -6,6 +6,9 @@
  * only when the others are over.  Whoever makes one holds the lock of the first
  * of them, so two who press at the same time get the same retry.
  * test/specs/race_retry_checkout.spec
+ *
+ * The end of an order whose time is over and the retry of it are one transaction,
+ * the caller's: who dies on the way has done neither, and asks again.
  */
 #include "postgres.h"
 

@@ -39,6 +39,7 @@ int			pay_guc_sweep_interval = 60;
 bool		pay_guc_notify = false;
 int			pay_guc_reconcile_interval = 86400;
 int			pay_guc_reconcile_wait = 120;
+bool		pay_guc_webhook_text_key = false;
 char	   *pay_guc_maintenance = NULL;
 
 static const struct config_enum_entry environments[] = {
@@ -193,6 +194,12 @@ define_numbers(void)
 							 "Sends NOTIFY payments_event when payments were settled.",
 							 "One notification per settling transaction, however many payments.",
 							 &pay_guc_notify,
+							 false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("payments.webhook_text_key",
+							 "Takes webhooks for signed that the text of a security key signs.",
+							 "Otherwise the bytes do that it stands for in hexadecimal digits.",
+							 &pay_guc_webhook_text_key,
 							 false,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 }

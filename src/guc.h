@@ -34,6 +34,7 @@ extern int	pay_guc_sweep_interval; /* payments.sweep_interval, s */
 extern bool pay_guc_notify;		/* payments.notify */
 extern int	pay_guc_reconcile_interval; /* payments.reconcile_interval, s */
 extern int	pay_guc_reconcile_wait; /* payments.reconcile_wait, s */
+extern bool pay_guc_webhook_text_key;	/* payments.webhook_text_key */
 extern char *pay_guc_maintenance;	/* payments.maintenance; NULL: not
 									 * preloaded */
 

@@ -144,12 +144,14 @@ extern int	pay_psp_queue_rows(MemoryContext caller, uint64 n,
 /*
  * Calls that wait for a deposit (psp_deposit.c).  Bring up to max of a shard's
  * that are due back into the queue; say when the next one is (DT_NOEND: none);
- * and, for psp_operator.c, bring back that of an order.
+ * and, for psp_operator.c and psp_hint.c, bring back those of orders.
  */
 extern int	pay_psp_deposit_recall(PayShard shard, TimestampTz now, int max,
 								   PayQueueRow **rows);
 extern TimestampTz pay_psp_deposit_next(PayShard shard);
 extern bool pay_psp_deposit_recall_order(const char *order_id);
+extern void pay_psp_deposit_recall_orders(Datum order_ids,
+										  TimestampTz not_after);
 
 /* Every merchant.  palloc'ed. */
 typedef struct PayMerchant

@@ -101,6 +101,27 @@ pay_psp_deposit_recall_order(const char *order_id)
 	return pay_db_run(&recall, values, NULL) > 0;
 }
 
+/*
+ * For a hint: those of these orders that were not asked about after this time.
+ * What somebody has locked stays.
+ */
+void
+pay_psp_deposit_recall_orders(Datum order_ids, TimestampTz not_after)
+{
+	static PayStatement recall = {
+		RECALL("order_id OPERATOR(pg_catalog.=) ANY ($1)"
+			   " AND EXISTS (SELECT FROM payments.psp_attempt a"
+			   " WHERE a.call_id OPERATOR(pg_catalog.=) psp_call_deposit.call_id"
+			   " AND a.attempt_no OPERATOR(pg_catalog.=) psp_call_deposit.attempt_no"
+			   " AND a.claimed_at OPERATOR(pg_catalog.<=) $2)"
+			   " FOR UPDATE SKIP LOCKED"),
+		2, {TEXTARRAYOID, TIMESTAMPTZOID}
+	};
+	Datum		values[2] = {order_ids, TimestampTzGetDatum(not_after)};
+
+	(void) pay_db_run(&recall, values, NULL);
+}
+
 TimestampTz
 pay_psp_deposit_next(PayShard shard)
 {

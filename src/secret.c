@@ -34,9 +34,8 @@
 #include "guc.h"
 #include "secret.h"
 
-#define MAX_SECRET		200
 #define MAX_MERCHANT	63
-#define MAX_HEADER		(32 + (MAX_SECRET + 1 + 2) / 3 * 4)
+#define MAX_HEADER		(32 + (PAY_MAX_SECRET + 1 + 2) / 3 * 4)
 #define MAX_PATH		(MAXPGPATH + MAX_MERCHANT + sizeof(PREVIOUS) + 1)
 
 /* No merchant's name has a dot in it. */
@@ -60,7 +59,6 @@ static Secret *find(const char *merchant, bool is_previous);
 static bool is_merchant_name(const char *merchant);
 static Secret *load(const char *merchant, bool is_previous, const char *path,
 					const char **why);
-static const char *read_secret(const char *path, char *secret);
 static const char *check_key(const char *secret);
 static bool has_host(const char *url, const char *host);
 static Secret *remember(const char *merchant, bool is_previous,
@@ -239,10 +237,10 @@ static Secret *
 load(const char *merchant, bool is_previous, const char *path,
 	 const char **why)
 {
-	char		secret[MAX_SECRET + 2];
+	char		secret[PAY_MAX_SECRET + 2];
 	Secret	   *key = NULL;
 
-	*why = read_secret(path, secret);
+	*why = pay_secret_read_file(path, secret);
 	if (*why == NULL)
 		*why = check_key(secret);
 	if (*why == NULL)
@@ -255,12 +253,8 @@ load(const char *merchant, bool is_previous, const char *path,
 	return key;
 }
 
-/*
- * Read a file into secret (MAX_SECRET + 2 bytes), without the end of its line.
- * Returns NULL, or what is wrong.
- */
-static const char *
-read_secret(const char *path, char *secret)
+const char *
+pay_secret_read_file(const char *path, char *secret)
 {
 	int			fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
@@ -277,10 +271,10 @@ read_secret(const char *path, char *secret)
 		why = pay_secret_check_file(&st);
 	if (why == NULL)
 	{
-		len = read(fd, secret, MAX_SECRET + 1);
+		len = read(fd, secret, PAY_MAX_SECRET + 1);
 		if (len < 0)
 			why = "cannot be read";
-		else if (len > MAX_SECRET)
+		else if (len > PAY_MAX_SECRET)
 			why = "is too long";
 	}
 	close(fd);
@@ -304,7 +298,7 @@ pay_secret_check_file(const struct stat *st)
 	if (st->st_uid == geteuid() ? (st->st_mode & 077) != 0 :
 		(st->st_mode & 037) != 0)
 		return "can be read by others: its mode must be 0600 or less, or 0640 or less if root owns it";
-	if (st->st_size > MAX_SECRET)
+	if (st->st_size > PAY_MAX_SECRET)
 		return "is too long";
 	return NULL;
 }
@@ -386,7 +380,7 @@ static bool
 write_header(Secret *key, const char *secret)
 {
 	static const char prefix[] = "Authorization: Basic ";
-	char		user[MAX_SECRET + 2];
+	char		user[PAY_MAX_SECRET + 2];
 	int			len;
 
 	snprintf(user, sizeof(user), "%s:", secret);

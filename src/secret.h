@@ -42,11 +42,15 @@ extern const char *pay_secret_authorization(const char *merchant,
 
 /*
  * For files beside the keys.  payments.secret_dir without links (MAXPGPATH
- * bytes), and whether a file there is safe: NULL, or what is wrong.
+ * bytes), and whether a file there is safe: NULL, or what is wrong.  And read a
+ * file into secret (PAY_MAX_SECRET + 2 bytes), without the end of its line.
  */
+#define PAY_MAX_SECRET	200
+
 struct stat;
 extern const char *pay_secret_folder(char *folder);
 extern const char *pay_secret_check_file(const struct stat *st);
+extern const char *pay_secret_read_file(const char *path, char *secret);
 
 /* Wipe all keys; they are read again when they are needed. */
 extern void pay_secret_forget(void);

@@ -20,6 +20,7 @@
 #include "db.h"
 #include "event.h"
 #include "fault.h"
+#include "inbox.h"
 #include "ledger.h"
 #include "order.h"
 #include "psp_answer.h"
@@ -82,6 +83,7 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 		n_refunds = pay_refund_outcomes(results, orders, counts, n, now,
 										&refunds);
 		settle(orders, outcomes, n, refunds, n_refunds, now);
+		pay_inbox_learn_secrets(results, n, now);
 		pay_psp_call_move(results, n, counts, now);
 		let_next_go(results, n, counts, now);
 	}

@@ -75,6 +75,7 @@ payments_worker_main(Datum main_arg)
 			build_wait_set();
 		pay_worker_expire(&worker);
 		pay_worker_lapse(&worker);
+		pay_worker_inbox(&worker);
 		show_state(&worker);
 		pay_worker_log_left_out(&worker, false);
 	}
@@ -242,6 +243,7 @@ time_to_wait(PayWorker *worker)
 		next = Min(next, pay_worker_reconcile_at(worker));
 		next = Min(next, pay_worker_expire_at(worker));
 		next = Min(next, pay_worker_lapse_at(worker));
+		next = Min(next, pay_worker_inbox_at(worker));
 	}
 	if (next == PAY_NEVER)
 		return network;

@@ -18,6 +18,7 @@
  *		worker_books.c	charges wait for that, after some starts
  *		worker_expire.c	calls that were never sent
  *		worker_lapse.c	orders that nobody confirmed
+ *		worker_inbox.c	webhooks that came in
  *		worker_status.c	what people see of it
  *		worker_count.c	what it counts
  *		worker_activity.c	what pg_stat_activity says of it
@@ -105,6 +106,7 @@ typedef enum PayTurnKind
 	PAY_TURN_RECONCILE,			/* nor here: worker_reconcile.c */
 	PAY_TURN_EXPIRE,			/* what was never sent: worker_expire.c */
 	PAY_TURN_LAPSE,				/* nor of this one: worker_lapse.c */
+	PAY_TURN_INBOX,				/* nor of this one: worker_inbox.c */
 	PAY_TURN_FINAL				/* the process ends after it */
 } PayTurnKind;
 
@@ -254,6 +256,7 @@ typedef enum PayLogClass
 	PAY_LOG_SETTINGS,
 	PAY_LOG_BREAKER,
 	PAY_LOG_LAPSE,
+	PAY_LOG_INBOX,
 	PAY_LOG_CLASSES
 } PayLogClass;
 
@@ -294,5 +297,11 @@ extern int	pay_worker_expire_work(PayWorker *worker, TimestampTz now);
 extern int64 pay_worker_lapse_at(const PayWorker *worker);
 extern void pay_worker_lapse(PayWorker *worker);
 extern int	pay_worker_lapse_work(PayWorker *worker, TimestampTz now);
+
+/* worker_inbox.c */
+extern void pay_worker_inbox_look(void);
+extern int64 pay_worker_inbox_at(const PayWorker *worker);
+extern void pay_worker_inbox(PayWorker *worker);
+extern void pay_worker_inbox_work(PayWorker *worker, TimestampTz now);
 
 #endif							/* PAY_WORKER_H */

@@ -99,6 +99,9 @@ pay_worker_show_turn(const PayTurn *turn)
 		case PAY_TURN_LAPSE:
 			snprintf(text, sizeof(text), "payments: end what nobody confirmed in time");
 			break;
+		case PAY_TURN_INBOX:
+			snprintf(text, sizeof(text), "payments: look at webhooks");
+			break;
 		case PAY_TURN_QUARANTINE:
 			snprintf(text, sizeof(text), "payments: put an answer into quarantine");
 			break;

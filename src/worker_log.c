@@ -36,6 +36,7 @@ static const char *const names[] = {
 	[PAY_LOG_SEAL] = "seals of the ledger",
 	[PAY_LOG_SETTINGS] = "settings",
 	[PAY_LOG_LAPSE] = "orders that expire",
+	[PAY_LOG_INBOX] = "webhooks",
 };
 
 static LogClass classes[PAY_LOG_CLASSES];

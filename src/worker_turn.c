@@ -81,7 +81,8 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	MemoryContextSwitchTo(worker->turn_context);
 	if (turn->done && turn->kind != PAY_TURN_UPKEEP &&
 		turn->kind != PAY_TURN_RECONCILE &&
-		turn->kind != PAY_TURN_EXPIRE && turn->kind != PAY_TURN_LAPSE)
+		turn->kind != PAY_TURN_EXPIRE && turn->kind != PAY_TURN_LAPSE &&
+		turn->kind != PAY_TURN_INBOX)
 	{
 		count_turn(worker->slot);
 		pay_worker_count_turn(worker, turn->commit_us);
@@ -156,6 +157,11 @@ work(PayWorker *worker, PayTurn *turn)
 		turn->settled = pay_worker_lapse_work(worker, now);
 		return;
 	}
+	if (turn->kind == PAY_TURN_INBOX)
+	{
+		pay_worker_inbox_work(worker, now);
+		return;
+	}
 
 	if (turn->limit > 0 && !pay_worker_may_claim(worker))
 		turn->limit = 0;
@@ -168,6 +174,7 @@ work(PayWorker *worker, PayTurn *turn)
 		{
 			clear_look(worker->slot);
 			pay_worker_reconcile_look(worker);
+			pay_worker_inbox_look();
 		}
 	}
 

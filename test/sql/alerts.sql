@@ -79,6 +79,17 @@ SELECT * FROM pg_temp.news;
 SELECT payments.post('alert-correction-3', 'correction', '[{"account": "expense:alert", "amount": 10}, {"account": "asset:alert_other", "amount": -10}]', order_id => 'alert-succeeded') > 0 AS posted;
 SELECT * FROM pg_temp.news;
 
+-- webhooks that nobody looks at, or can check
+INSERT INTO payments.webhook (id, order_id, received_at, event_type, kind, verdict, body_size, body_sha256)
+	SELECT -n, CASE n WHEN 1 THEN 'alert-failed' END, now() - make_interval(mins => 11 * n), 'payout.changed', CASE n WHEN 1 THEN 'payment' ELSE 'signed' END, CASE n WHEN 1 THEN 'hint' ELSE 'unverified' END, 0, sha256(n::text::bytea)
+	FROM generate_series(1, 3) n;
+INSERT INTO payments.webhook_queue VALUES (-1, 'alert-failed', now());
+INSERT INTO payments.webhook_outcome VALUES (-2, NULL, 'no security key', NULL, now() - interval '2 min');
+SELECT * FROM pg_temp.news ORDER BY alert;
+INSERT INTO payments.webhook_outcome VALUES (-3, NULL, 'signature wrong', NULL, now() - interval '1 min');
+SELECT * FROM pg_temp.news;
+DELETE FROM payments.webhook_queue;
+
 -- books: the newest assertion counts; clearing
 SELECT payments.assert_balance('asset:alert', now() + interval '1 hour', -21, 'the bank') > 0 AS asserted;
 SELECT * FROM pg_temp.news;

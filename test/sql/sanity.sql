@@ -122,7 +122,8 @@ SELECT c.oid::regclass AS can_be_deleted_from FROM pg_class c
 	WHERE relnamespace = 'payments'::regnamespace AND relkind = 'r'
 		AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & (2 | 8) = (2 | 8))
 		AND relname NOT IN ('merchant', 'buyer', 'seller', 'node', 'event_consumer',	-- reference, and offsets
-			'psp_call_queue', 'psp_call_deposit', 'ledger_hold_open',	-- hot: rows come and go
+			'psp_call_queue', 'psp_call_deposit', 'ledger_hold_open', 'webhook_queue',	-- hot: rows come and go
+			'webhook_body',	-- goes after a month
 			'ledger_balance', 'ledger_snapshot', 'ledger_stray', 'ledger_horizon', 'wallet')	-- sums that can be built anew
 	ORDER BY 1::text;
 SELECT c.oid::regclass AS can_be_truncated FROM pg_class c

@@ -235,13 +235,21 @@ COMMIT PREPARED 'regress_two_phase_refund';
 SELECT payments.wait_for_refund(order_id, refund_id, '0') FROM payments.refunds WHERE order_id = 'two-phase-resolve';
 SELECT invariant, counterexample FROM payments.verify() WHERE NOT holds;
 
+-- a webhook
+BEGIN;
+SELECT payments.receive_webhook('{"eventType":"PAYMENT_STATUS_CHANGED","data":{"paymentKey":"pay_two_kept","orderId":"two-phase-kept","status":"DONE"}}');
+PREPARE TRANSACTION 'regress_two_phase_webhook';
+\c
+COMMIT PREPARED 'regress_two_phase_webhook';
+SELECT payments.receive_webhook('{"eventType":"PAYMENT_STATUS_CHANGED","data":{"paymentKey":"pay_two_kept","orderId":"two-phase-kept","status":"DONE"}}');
+
 -- every function is in this file, or has a reason not to be
 SELECT p.oid::regprocedure FROM pg_proc p
 	WHERE pronamespace = 'payments'::regnamespace AND prorettype <> 'trigger'::regtype AND prokind = 'f'
 		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'post_entries', 'post_batch', 'reverse', 'balance',
 			'fetch_events', 'ack_events', 'retry', 'resolve', 'reconcile', 'close_finding', 'refund', 'wait_for_refund', 'set_refund_policy', 'set_node', 'set_merchant', 'set_merchant_limits', 'merchant_flow', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
 			'worker_counters', 'worker_histograms', 'find_alerts', 'metrics', 'verify', 'explain', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
-			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds', 'expire_checkouts', 'retry_checkout',
+			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds', 'expire_checkouts', 'retry_checkout', 'receive_webhook',
 			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at',
 			'rearm', 'record_schema', 'schema_objects', 'schema_fingerprint', 'schema_problems',
 			'seal_ledger', 'check_seals', 'oldest_uncleared')

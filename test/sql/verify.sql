@@ -292,6 +292,19 @@ SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET retry_of = '
 SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET retried_as = 'verify-new' WHERE order_id = 'verify-failed';
 	UPDATE payments.payment_event SET retry_of = 'verify-failed' WHERE order_id IN ('verify-new', 'verify-open')$$);
 
+-- 50: a webhook that nobody looks at, and one of a stranger that has an outcome
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.webhook (id, received_at, kind, verdict, body_size, body_sha256) VALUES (-1, now(), 'payment', 'hint', 0, '')$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.webhook (id, received_at, kind, verdict, body_size, body_sha256) VALUES (-1, now(), 'garbage', 'garbage', 0, '');
+	INSERT INTO payments.webhook_outcome VALUES (-1, NULL, 'known', NULL, now())$$);
+-- 51: a look that is not open and has not ended; one that did more than ask
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call (id, order_id, payment_event_id, merchant, operation, payment_key, currency, amount, idempotency_key, request_body, created_at)
+	SELECT -1000, order_id, id, merchant, 'look', 'key', currency, amount, 'a look that did not end', '{}', now() FROM payments.payment_event WHERE order_id = 'verify-failed'$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call (id, order_id, payment_event_id, merchant, operation, payment_key, currency, amount, idempotency_key, request_body, created_at)
+	SELECT -1000, order_id, id, merchant, 'look', 'key', currency, amount, 'a look that confirmed', '{}', now() FROM payments.payment_event WHERE order_id = 'verify-failed';
+	INSERT INTO payments.psp_attempt VALUES (-1000, 1, 'verify-failed', 'confirm', 1, now());
+	INSERT INTO payments.psp_answer (call_id, attempt_no, order_id, operation, transport, meaning, suspect, action, body_size, received_at)
+		VALUES (-1000, 1, 'verify-failed', 'confirm', 'answered', 'approved', false, 'learn', 0, now())$$);
+
 -- all of it is forgotten
 SELECT count(*) AS broken FROM payments.verify() WHERE NOT holds;
 SELECT count(DISTINCT tgenabled) AS kinds, min(tgenabled) AS enabled FROM pg_trigger g JOIN pg_class c ON c.oid = tgrelid

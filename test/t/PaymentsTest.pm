@@ -148,7 +148,7 @@ sub toss
 
 	die "simulator: $method $path: $answer->{status} $answer->{content}"
 	  if $answer->{status} != 200;
-	return $answer->{content} if $path =~ m{^/(requests|journal)};
+	return $answer->{content} if $path =~ m{^/(requests|journal|webhooks$)};
 	return $json->decode($answer->{content});
 }
 
