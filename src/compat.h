@@ -10,8 +10,35 @@
 #define PAY_COMPAT_H
 
 #ifndef FRONTEND
-
 #include "access/tableam.h"
+#endif
+#include "common/jsonapi.h"
+#include "mb/pg_wchar.h"
+
+/*
+ * The JSON parser's actions return an error code since 16, and nothing before.
+ * An action is declared with PAY_JSON_ACTION and ends with
+ * "return PAY_JSON_CONTINUE;", which is a plain return where it must be.
+ */
+#if PG_VERSION_NUM >= 160000
+#define PAY_JSON_ACTION		JsonParseErrorType
+#define PAY_JSON_CONTINUE	JSON_SUCCESS
+#else
+#define PAY_JSON_ACTION		void
+#define PAY_JSON_CONTINUE
+#endif
+
+/* A lexer over UTF-8 text that hands out strings with escapes resolved. */
+#if PG_VERSION_NUM >= 170000
+#define pay_json_lexer(json, len) \
+	makeJsonLexContextCstringLen(NULL, json, len, PG_UTF8, true)
+#else
+#define pay_json_lexer(json, len) \
+	makeJsonLexContextCstringLen(json, len, PG_UTF8, true)
+#endif
+
+#ifndef FRONTEND
+
 #include "nodes/parsenodes.h"
 
 /* Processes are known by a number; 17 gave it a type and a variable. */

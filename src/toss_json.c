@@ -166,7 +166,7 @@ find_field(const Reader *reader, const char *key)
 
 	for (size_t i = 0; i < lengthof(fields); i++)
 	{
-		if (fields[i].container == container && fields[i].key[0] == key[0] &&
+		if (fields[i].container == container &&
 			strcmp(fields[i].key, key) == 0)
 			return &fields[i];
 	}

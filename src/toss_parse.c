@@ -1,19 +1,16 @@
 /*
  * toss_parse.c
- *		Bytes from outside: a parser of JSON that tells what it finds.
+ *		Bytes from outside into the server's JSON parser, and what it finds.
  *
- * What it takes is what RFC 8259 allows, in UTF-8, without a NUL character and
- * not deeper than PAY_TOSS_MAX_DEPTH: what the server's own parser takes, which
- * raises errors, converts what is beyond ASCII into the database's encoding, and
- * takes five times as long, because it forms every string character by
- * character.  Numbers are told as text.
+ * A body is first made safe by a scan of our own, and then parsed by the server's
+ * parser, which keeps numbers as text and calls back for each key and value.
  *
- * Tokens are written one behind the other into one piece of memory, with a zero
- * byte behind each.  That fits into one byte more than the body has: a string is
- * written without its quotes, an escape is never shorter than what it stands
- * for, and something stands between any two other tokens.
+ * The scan is there because the parser may raise errors in a server: it
+ * recurses until the stack is full, and in a database whose encoding is not
+ * UTF-8 it converts every \u escape beyond ASCII.  So the scan limits the
+ * depth, and writes such escapes out as the characters they mean.
  *
- * test/unit/toss_parse_test.c; test/fuzz/answer_fuzz.c
+ * test/unit/toss_json_test.c; test/fuzz/answer_fuzz.c
  */
 #ifdef FRONTEND
 #include "postgres_fe.h"
@@ -21,211 +18,183 @@
 #include "postgres.h"
 #endif
 
-#include "mb/pg_wchar.h"
-
+#include "compat.h"
 #include "toss_parse.h"
 
-typedef struct Parser
+/* Who is told */
+typedef struct Listener
 {
-	const char *p;				/* what comes next */
-	const char *end;
-	char	   *to;				/* where the next token goes */
-	int			depth;
-	const char *reason;			/* why it is garbage, once that is known */
 	const PayTossHandler *handler;
 	void	   *reader;
-} Parser;
+} Listener;
 
-static bool parse_value(Parser *parser);
-static bool parse_container(Parser *parser, bool is_object);
-static bool parse_key(Parser *parser);
-static char *parse_string(Parser *parser);
-static bool parse_escape(Parser *parser);
-static bool parse_unicode(Parser *parser);
+static const char *make_safe(const char *body, size_t len, char *copy,
+							 size_t *copy_len);
+static size_t copy_escape(const char *escape, const char *end, char **to,
+						  const char **reason);
 static int	read_hex(const char *p, const char *end);
-static char *parse_number(Parser *parser);
-static bool skip_digits(Parser *parser);
-static char *parse_word(Parser *parser);
-static char *copy_token(Parser *parser, const char *start);
-static void skip_space(Parser *parser);
-static bool next_is(const Parser *parser, char c);
-static bool take(Parser *parser, char c);
-static bool fail(Parser *parser, const char *reason);
+static void write_character(pg_wchar c, char **to);
+
+/* The parser's callbacks */
+
+static PAY_JSON_ACTION
+start_object(void *state)
+{
+	Listener   *listener = state;
+
+	listener->handler->open(listener->reader, true);
+	return PAY_JSON_CONTINUE;
+}
+
+static PAY_JSON_ACTION
+start_array(void *state)
+{
+	Listener   *listener = state;
+
+	listener->handler->open(listener->reader, false);
+	return PAY_JSON_CONTINUE;
+}
+
+static PAY_JSON_ACTION
+end_container(void *state)
+{
+	Listener   *listener = state;
+
+	listener->handler->close(listener->reader);
+	return PAY_JSON_CONTINUE;
+}
+
+static PAY_JSON_ACTION
+start_field(void *state, char *key, bool is_null)
+{
+	Listener   *listener = state;
+
+	listener->handler->key(listener->reader, key, is_null);
+	return PAY_JSON_CONTINUE;
+}
+
+static PAY_JSON_ACTION
+read_scalar(void *state, char *token, JsonTokenType type)
+{
+	Listener   *listener = state;
+
+	listener->handler->scalar(listener->reader, token,
+							  type == JSON_TOKEN_STRING ? PAY_TOSS_STRING :
+							  type == JSON_TOKEN_NUMBER ? PAY_TOSS_NUMBER :
+							  PAY_TOSS_WORD);
+	return PAY_JSON_CONTINUE;
+}
 
 const char *
 pay_toss_parse(const char *body, size_t len, const PayTossHandler *handler,
 			   void *reader)
 {
-	Parser		parser = {body, body + len};
+	Listener	listener = {handler, reader};
+	JsonSemAction actions = {
+		.semstate = &listener,
+		.object_start = start_object,
+		.object_end = end_container,
+		.array_start = start_array,
+		.array_end = end_container,
+		.object_field_start = start_field,
+		.scalar = read_scalar,
+	};
+	char	   *copy = palloc(len + 1);
+	size_t		copy_len;
+	const char *reason = make_safe(body, len, copy, &copy_len);
+
+	if (reason == NULL &&
+		pg_parse_json(pay_json_lexer(copy, copy_len), &actions) != JSON_SUCCESS)
+		reason = "the body is not JSON";
+	pfree(copy);
+	return reason;
+}
+
+/*
+ * Copy a body into as many bytes and one so that the parser cannot raise an
+ * error on it; the result is never longer.  Returns why it is garbage, or NULL.
+ */
+static const char *
+make_safe(const char *body, size_t len, char *copy, size_t *copy_len)
+{
+	const char *end = body + len;
+	const char *p = body;
+	const char *reason = NULL;
+	char	   *to = copy;
+	bool		in_string = false;
+	int			depth = 0;
 
 	if (memchr(body, '\0', len) != NULL)
 		return "the body has a NUL character";
 	if (pg_encoding_verifymbstr(PG_UTF8, body, (int) len) != (int) len)
 		return "the body is not UTF-8";
 
-	parser.to = palloc(len + 1);
-	parser.handler = handler;
-	parser.reader = reader;
-	if (parse_value(&parser))
+	while (p < end && reason == NULL)
 	{
-		skip_space(&parser);
-		if (parser.p < parser.end)
-			fail(&parser, "the body is not JSON");
-	}
-	return parser.reason;
-}
-
-/* Each of these returns false, with a reason, when it is garbage. */
-static bool
-parse_value(Parser *parser)
-{
-	const PayTossHandler *handler = parser->handler;
-	PayTossScalar type = PAY_TOSS_NUMBER;
-	char	   *token;
-
-	skip_space(parser);
-	if (next_is(parser, '{') || next_is(parser, '['))
-		return parse_container(parser, *parser->p == '{');
-
-	if (next_is(parser, '"'))
-	{
-		type = PAY_TOSS_STRING;
-		token = parse_string(parser);
-	}
-	else if (next_is(parser, 't') || next_is(parser, 'f') ||
-			 next_is(parser, 'n'))
-	{
-		type = PAY_TOSS_WORD;
-		token = parse_word(parser);
-	}
-	else
-		token = parse_number(parser);
-	if (token == NULL)
-		return false;
-	handler->scalar(parser->reader, token, type);
-	return true;
-}
-
-static bool
-parse_container(Parser *parser, bool is_object)
-{
-	char		close = is_object ? '}' : ']';
-
-	if (++parser->depth > PAY_TOSS_MAX_DEPTH)
-		return fail(parser, "the body is nested too deeply");
-	parser->p++;
-	parser->handler->open(parser->reader, is_object);
-	skip_space(parser);
-	if (!take(parser, close))
-	{
-		do
+		if (in_string && *p == '\\')
 		{
-			if ((is_object && !parse_key(parser)) || !parse_value(parser))
-				return false;
-			skip_space(parser);
-		} while (take(parser, ','));
-		if (!take(parser, close))
-			return fail(parser, "the body is not JSON");
-	}
-	parser->depth--;
-	parser->handler->close(parser->reader);
-	return true;
-}
-
-static bool
-parse_key(Parser *parser)
-{
-	char	   *key = NULL;
-
-	skip_space(parser);
-	if (!next_is(parser, '"'))
-		return fail(parser, "the body is not JSON");
-	key = parse_string(parser);
-	if (key == NULL)
-		return false;
-	skip_space(parser);
-	if (!take(parser, ':'))
-		return fail(parser, "the body is not JSON");
-	skip_space(parser);
-	parser->handler->key(parser->reader, key, next_is(parser, 'n'));
-	return true;
-}
-
-/* At a quote.  The token, or NULL. */
-static char *
-parse_string(Parser *parser)
-{
-	char	   *token = parser->to;
-
-	parser->p++;
-	for (;;)
-	{
-		const char *run = parser->p;
-
-		while (parser->p < parser->end && *parser->p != '"' &&
-			   *parser->p != '\\' && (unsigned char) *parser->p >= ' ')
-			parser->p++;
-		memcpy(parser->to, run, parser->p - run);
-		parser->to += parser->p - run;
-
-		if (take(parser, '"'))
-			break;
-		if (!take(parser, '\\'))
-		{
-			fail(parser, "the body is not JSON");
-			return NULL;
+			p += copy_escape(p, end, &to, &reason);
+			continue;
 		}
-		if (!parse_escape(parser))
-			return NULL;
+
+		if (*p == '"')
+			in_string = !in_string;
+		else if (!in_string && (*p == '{' || *p == '['))
+		{
+			if (++depth > PAY_TOSS_MAX_DEPTH)
+				reason = "the body is nested too deeply";
+		}
+		else if (!in_string && (*p == '}' || *p == ']'))
+			depth--;
+
+		*to++ = *p++;
 	}
-	*parser->to++ = '\0';
-	return token;
+
+	*to = '\0';
+	*copy_len = to - copy;
+	return reason;
 }
 
-/* Behind a backslash */
-static bool
-parse_escape(Parser *parser)
+/*
+ * Copy the escape sequence at the backslash, written out as a character if it
+ * stands for one beyond ASCII.  Returns how many bytes were used.  A malformed
+ * sequence is copied as it is, for the parser to refuse.
+ */
+static size_t
+copy_escape(const char *escape, const char *end, char **to,
+			const char **reason)
 {
-	static const char letters[] = "\"\\/bfnrt";
-	static const char meanings[] = "\"\\/\b\f\n\r\t";
-	const char *letter;
+	size_t		used = end - escape >= 2 ? 2 : 1;
+	int			unit = -1;
 
-	if (take(parser, 'u'))
-		return parse_unicode(parser);
-	letter = parser->p < parser->end ? strchr(letters, *parser->p) : NULL;
-	if (letter == NULL)
-		return fail(parser, "the body is not JSON");
-	*parser->to++ = meanings[letter - letters];
-	parser->p++;
-	return true;
-}
+	if (used == 2 && escape[1] == 'u')
+		unit = read_hex(escape + 2, end);
 
-/* Behind a backslash and a "u"; one beyond 16 bits stands there as a pair. */
-static bool
-parse_unicode(Parser *parser)
-{
-	int			unit = read_hex(parser->p, parser->end);
-	int			low = -1;
-	pg_wchar	c = unit;
-
-	if (unit < 0)
-		return fail(parser, "the body is not JSON");
 	if (unit == 0)
-		return fail(parser, "the body has a NUL character");
-	parser->p += 4;
-	if (unit >= 0xD800 && unit <= 0xDFFF)
+		*reason = "the body has a NUL character";
+	else if (unit >= 0xD800 && unit <= 0xDFFF)
 	{
-		if (unit <= 0xDBFF && parser->end - parser->p >= 6 &&
-			parser->p[0] == '\\' && parser->p[1] == 'u')
-			low = read_hex(parser->p + 2, parser->end);
-		if (low < 0xDC00 || low > 0xDFFF)
-			return fail(parser, "the body has half a surrogate pair");
-		c = 0x10000 + ((unit & 0x3FF) << 10) + (low & 0x3FF);
-		parser->p += 6;
+		int			low = -1;
+
+		if (end - escape >= 12 && escape[6] == '\\' && escape[7] == 'u')
+			low = read_hex(escape + 8, end);
+		if (unit > 0xDBFF || low < 0xDC00 || low > 0xDFFF)
+			*reason = "the body has half a surrogate pair";
+		else
+		{
+			write_character(0x10000 + ((unit & 0x3FF) << 10) + (low & 0x3FF), to);
+			return 12;
+		}
 	}
-	unicode_to_utf8(c, (unsigned char *) parser->to);
-	parser->to += c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	return true;
+	else if (unit >= 0x80)
+	{
+		write_character(unit, to);
+		return 6;
+	}
+
+	memcpy(*to, escape, used);
+	*to += used;
+	return used;
 }
 
 /* Four hexadecimal digits, or -1. */
@@ -252,101 +221,10 @@ read_hex(const char *p, const char *end)
 	return value;
 }
 
-static char *
-parse_number(Parser *parser)
-{
-	const char *start = parser->p;
-	bool		good;
-
-	(void) take(parser, '-');
-	good = take(parser, '0') || skip_digits(parser);
-	if (good && take(parser, '.'))
-		good = skip_digits(parser);
-	if (good && (take(parser, 'e') || take(parser, 'E')))
-	{
-		if (!take(parser, '+'))
-			(void) take(parser, '-');
-		good = skip_digits(parser);
-	}
-	if (good)
-		return copy_token(parser, start);
-	fail(parser, "the body is not JSON");
-	return NULL;
-}
-
-/* One at least */
-static bool
-skip_digits(Parser *parser)
-{
-	const char *start = parser->p;
-
-	while (parser->p < parser->end && *parser->p >= '0' && *parser->p <= '9')
-		parser->p++;
-	return parser->p > start;
-}
-
-static char *
-parse_word(Parser *parser)
-{
-	static const char *const words[] = {"true", "false", "null"};
-
-	for (size_t i = 0; i < lengthof(words); i++)
-	{
-		size_t		len = strlen(words[i]);
-
-		if ((size_t) (parser->end - parser->p) >= len &&
-			memcmp(parser->p, words[i], len) == 0)
-		{
-			parser->p += len;
-			return copy_token(parser, parser->p - len);
-		}
-	}
-	fail(parser, "the body is not JSON");
-	return NULL;
-}
-
-/* What was passed since start */
-static char *
-copy_token(Parser *parser, const char *start)
-{
-	size_t		len = parser->p - start;
-	char	   *token = parser->to;
-
-	memcpy(token, start, len);
-	token[len] = '\0';
-	parser->to += len + 1;
-	return token;
-}
-
+/* Write a character, not a surrogate, as UTF-8: never more than its escape. */
 static void
-skip_space(Parser *parser)
+write_character(pg_wchar c, char **to)
 {
-	while (parser->p < parser->end &&
-		   (*parser->p == ' ' || *parser->p == '\t' || *parser->p == '\n' ||
-			*parser->p == '\r'))
-		parser->p++;
-}
-
-static bool
-next_is(const Parser *parser, char c)
-{
-	return parser->p < parser->end && *parser->p == c;
-}
-
-static bool
-take(Parser *parser, char c)
-{
-	if (!next_is(parser, c))
-		return false;
-	parser->p++;
-	return true;
-}
-
-/* The first reason is the one that counts. */
-static bool
-fail(Parser *parser, const char *reason)
-{
-	if (parser->reason == NULL)
-		parser->reason = reason;
-	return false;
+	unicode_to_utf8(c, (unsigned char *) *to);
+	*to += c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
 }

@@ -1,8 +1,8 @@
 /*
  * toss_parse.h
- *		Bytes from outside: a parser of JSON that tells what it finds.
+ *		Bytes from outside into the server's JSON parser, and what it finds.
  *
- * Uses the server's functions of UTF-8.  No SQL; with FRONTEND defined it links
+ * Uses the server's own JSON parser.  No SQL; with FRONTEND defined it links
  * against libpgcommon and needs no server.
  */
 #ifndef PAY_TOSS_PARSE_H

@@ -24,7 +24,7 @@ my %height = (pure => 0, base => 1, domain => 2, entry => 3);
 # The parser of JSON and the hash are the server's, but work in a program as well.
 my %pure_may = (
 	shard => qr{^(?:postgres|postgres_fe|common/hashfn)\.h$},
-	map { $_ => qr{^(?:postgres|postgres_fe|compat|mb/pg_wchar)\.h$} } qw(toss_parse toss_json toss_list));
+	map { $_ => qr{^(?:postgres|postgres_fe|compat|common/jsonapi|mb/pg_wchar)\.h$} } qw(toss_parse toss_json toss_list));
 
 my @banned = qw(strcpy strcat sprintf vsprintf gets strtok alloca system popen
   atoi atol atoll atof strtod strtof);
