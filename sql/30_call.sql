@@ -68,7 +68,7 @@ CREATE TABLE payments.psp_call_queue (
 	CONSTRAINT psp_call_queue_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
 	CONSTRAINT psp_call_queue_state_known CHECK (state IN ('P', 'S', 'D')),
 	CONSTRAINT psp_call_queue_next_operation_known CHECK (next_operation IN ('C', 'Q', 'X')),
-	CONSTRAINT psp_call_queue_phase_known CHECK (phase IN ('T', 'R', 'X', 'D', 'U', 'F'))
+	CONSTRAINT psp_call_queue_phase_known CHECK (phase IN ('T', 'R', 'X', 'D', 'L', 'U', 'F'))
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
 	autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX psp_call_queue_merchant_id_idx ON payments.psp_call_queue (merchant_id, call_id);
@@ -79,7 +79,7 @@ COMMENT ON COLUMN payments.psp_call_queue.next_operation IS 'What the next attem
 COMMENT ON COLUMN payments.psp_call_queue.epoch IS 'The run of a worker that owns the attempt in flight: its fencing token';
 COMMENT ON COLUMN payments.psp_call_queue.outcome_unknown IS 'An attempt may have been executed without our knowing';
 COMMENT ON COLUMN payments.psp_call_queue.key_answered IS 'The key got an error for an answer and can only repeat it';
-COMMENT ON COLUMN payments.psp_call_queue.phase IS 'T trying, R refused behind doubt, X found unprocessed after its window, D asked whether the deposit has come; of a cancel: R refused, U not among the payment''s cancels, F refused and not among them';
+COMMENT ON COLUMN payments.psp_call_queue.phase IS 'T trying, R refused behind doubt, X found unprocessed after its window, D asked whether the deposit has come, L found closed before a deposit; of a cancel: R refused, U not among the payment''s cancels, F refused and not among them';
 COMMENT ON COLUMN payments.psp_call_queue.sent_as IS
 'Fingerprint of the secret key and the PSP''s address under which it was first sent; under another one it is never sent again, and "not found" proves nothing';
 COMMENT ON COLUMN payments.psp_call_queue.first_sent_at IS 'When the first confirm of this order, or the first cancel with this key, was claimed for sending';

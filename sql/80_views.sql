@@ -8,8 +8,20 @@ CREATE VIEW payments.payment WITH (security_barrier) AS
 		e.created_at, e.expires_at, e.approved_at,
 		o.status = 'NOT_STARTED' AND e.expires_at <= pg_catalog.clock_timestamp() AS is_expired,
 		e.metadata, o.refunded_amount, o.refunding_amount,
-		o.refunded_amount = e.amount AS is_refunded
+		o.refunded_amount = e.amount AS is_refunded,
+		a.bank_code AS account_bank, a.account_number, a.due_at AS account_due_at,
+		CASE
+			WHEN a.order_id IS NULL THEN NULL
+			WHEN d.movements % 2 = 1 THEN 'received'
+			WHEN d.movements > 0 THEN 'reversed'
+			WHEN a.expired_at IS NOT NULL THEN 'expired'
+			WHEN o.status = 'FAILURE' THEN 'canceled'
+			ELSE 'awaited'
+		END AS deposit_status
 	FROM ONLY payments.payment_event e
+		LEFT JOIN ONLY payments.virtual_account a ON a.order_id = e.order_id
+		LEFT JOIN LATERAL (SELECT COALESCE(pg_catalog.max(m.movement_no), 0) AS movements
+			FROM ONLY payments.deposit_movement m WHERE m.order_id = a.order_id) d ON true
 		CROSS JOIN LATERAL (
 			SELECT CASE
 					WHEN pg_catalog.min(l.payment_order_status) = pg_catalog.max(l.payment_order_status)
@@ -61,13 +73,13 @@ CREATE VIEW payments.open_calls WITH (security_barrier) AS
 		CASE
 			WHEN q.state = 'D' AND COALESCE(l.action, 'quarantine') = 'quarantine' THEN 'quarantined'
 			WHEN q.state = 'D' THEN 'dead'
-			WHEN q.phase = 'D' THEN 'deposit'
+			WHEN q.phase IN ('D', 'L') THEN 'deposit'
 			WHEN c.operation = 'look' THEN 'look'
 			WHEN q.first_sent_at IS NULL THEN 'unsent'
 			WHEN q.outcome_unknown THEN 'unknown'
 			ELSE 'trying'
 		END AS kind,
-		CASE WHEN c.operation = 'confirm' AND (q.state = 'D' OR q.state = 'P' AND q.phase <> 'D')
+		CASE WHEN c.operation = 'confirm' AND (q.state = 'D' OR q.state = 'P' AND q.phase NOT IN ('D', 'L'))
 			THEN q.first_sent_at + '15 min' END AS resolvable_at
 	FROM (SELECT order_id, call_id, state, next_operation, attempt_no, failures, outcome_unknown, phase, due_at, first_sent_at
 			FROM ONLY payments.psp_call_queue
@@ -94,6 +106,8 @@ CREATE VIEW payments.stuck_orders WITH (security_barrier) AS
 			WHEN c.kind = 'quarantined' THEN 'it could not be claimed, or an answer not applied: the server''s log says why; remove the cause, then payments.retry'
 			WHEN c.kind = 'dead' AND c.operation = 'cancel' THEN 'the evidence does not decide whether the refund happened: look at payments.explain and the PSP''s dashboard, then payments.retry'
 			WHEN c.kind = 'dead' THEN 'the evidence does not decide: look at payments.explain and the PSP''s dashboard, then payments.retry or payments.resolve'
+			WHEN c.kind = 'deposit' AND p.account_due_at < pg_catalog.clock_timestamp() - interval '1 day'
+				THEN 'the virtual account''s due date has passed, and the PSP does not say that it is closed: cancel the payment in the PSP''s dashboard, and the worker learns it'
 			WHEN c.kind = 'deposit' THEN 'the buyer has not paid into the virtual account yet'
 			WHEN c.kind = 'look' THEN 'the worker asks the PSP for news of the payment: see payments.explain'
 			WHEN c.kind = 'unsent' THEN 'nothing was sent: is the worker running? see payments.worker_status'

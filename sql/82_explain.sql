@@ -94,6 +94,19 @@ CREATE FUNCTION payments.explain(order_id text,
 		WHERE w.order_id = explain.order_id
 
 		UNION ALL
+		SELECT v.issued_at, 6, 0, 0, format('account issued to pay into, at bank %s%s', v.bank_code, ', until ' || to_char(v.due_at, 'YYYY-MM-DD HH24:MI:SSOF'))
+		FROM ONLY payments.virtual_account v WHERE v.order_id = explain.order_id
+
+		UNION ALL
+		SELECT v.expired_at, 6, 0, 1, 'the account is closed: nobody paid into it in time'
+		FROM ONLY payments.virtual_account v WHERE v.order_id = explain.order_id AND v.expired_at IS NOT NULL
+
+		UNION ALL
+		SELECT m.recorded_at, 6, 0, m.movement_no, format('%s %s: %s, effective %s%s', m.kind, m.movement_no, m.amount,
+			to_char(m.effective_at, 'YYYY-MM-DD HH24:MI:SSOF'), ', transaction ' || m.transaction_key)
+		FROM ONLY payments.deposit_movement m WHERE m.order_id = explain.order_id
+
+		UNION ALL
 		SELECT o.acted_at, 0, o.id, 0, format('%s by "%s"%s', CASE o.action WHEN 'retry' THEN 'pushed'
 			ELSE format('resolved as %s', o.outcome) END, o.actor, ': ' || o.note)
 		FROM ONLY payments.operator_action o WHERE o.order_id = explain.order_id
@@ -114,7 +127,7 @@ CREATE FUNCTION payments.explain(order_id text,
 			WHEN now.status IN ('SUCCESS', 'FAILURE') AND q.state IS NULL THEN 'final'
 			WHEN q.state = 'S' THEN format('attempt %s is in flight', q.attempt_no)
 			WHEN q.state = 'D' THEN 'waits for a person: payments.retry, or payments.resolve'
-			WHEN q.state = 'P' THEN format('%s%s', CASE WHEN q.phase = 'D' THEN 'waits for the buyer''s deposit; ' END,
+			WHEN q.state = 'P' THEN format('%s%s', CASE WHEN q.phase IN ('D', 'L') THEN 'waits for the buyer''s deposit; ' END,
 				CASE WHEN q.due_at <= now.now THEN format('a %s is due since %s', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF'))
 					ELSE format('a %s comes at %s, after %s failures', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF'), q.failures) END)
 			WHEN now.is_late THEN 'nobody confirmed it in time'

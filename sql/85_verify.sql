@@ -435,6 +435,45 @@ CREATE FUNCTION payments.verify(
 				WHERE s.order_id = e.order_id ORDER BY s.call_id, s.attempt_no LIMIT 1) s ON true
 
 		UNION ALL
+		SELECT 55, 'what came into an account is numbered, and its order is what it says',
+			count(*),
+			min(format('order "%s": %s movements up to %s, status %s, paid %s', v.order_id, m.n, m.last, p.status, p.flagged))
+				FILTER (WHERE m.n <> m.last OR (m.n > 0) <> p.flagged
+					OR v.expired_at IS NOT NULL AND m.n = 0 AND p.status <> 'FAILURE')
+		FROM ONLY payments.virtual_account v
+			CROSS JOIN LATERAL (SELECT count(*) AS n, coalesce(max(x.movement_no), 0) AS last
+				FROM ONLY payments.deposit_movement x WHERE x.order_id = v.order_id) m
+			CROSS JOIN LATERAL (SELECT bool_and(o.ledger_updated AND o.wallet_updated) AS flagged,
+					CASE WHEN min(o.payment_order_status) = max(o.payment_order_status) THEN min(o.payment_order_status) ELSE 'UNKNOWN' END AS status
+				FROM ONLY payments.payment_order o WHERE o.order_id = v.order_id) p
+
+		UNION ALL
+		SELECT 56, 'orders whose accounts expired had no deposit when Toss was asked, twice',
+			count(*),
+			min(format('order "%s": %s answers say so, %s that it was paid', e.order_id, a.lapsed, a.approved))
+				FILTER (WHERE a.lapsed < 2 OR a.approved > 0 OR v.expired_at IS NULL)
+		FROM (SELECT DISTINCT order_id FROM ONLY payments.payment_order WHERE failure_code = 'DEPOSIT_EXPIRED') e
+			LEFT JOIN ONLY payments.virtual_account v ON v.order_id = e.order_id
+			CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE x.meaning = 'lapsed' AND x.action <> 'late') AS lapsed,
+					count(*) FILTER (WHERE x.meaning = 'approved' AND x.received_at < v.expired_at) AS approved
+				FROM ONLY payments.psp_answer x WHERE x.order_id = e.order_id) a
+
+		UNION ALL
+		SELECT 57, 'deposits and their reversals are in the ledger, as of when they happened',
+			count(*),
+			min(format('order "%s": movement %s of %s, ledger transaction "%s" of %s', m.order_id, m.movement_no, m.amount, m.ledger_key,
+				coalesce(l.amount, 0)))
+				FILTER (WHERE l.amount IS DISTINCT FROM CASE m.kind WHEN 'deposit' THEN m.amount ELSE - m.amount END
+					OR l.effective_at <> m.effective_at OR l.order_id IS DISTINCT FROM m.order_id)
+		FROM ONLY payments.deposit_movement m
+			LEFT JOIN LATERAL (SELECT t.order_id, t.effective_at, sum(e.amount) AS amount
+				FROM ONLY payments.ledger_transaction t
+					JOIN ONLY payments.ledger_entry e ON e.transaction_id = t.id
+					JOIN ONLY payments.ledger_account a ON a.id = e.account_id
+				WHERE t.transaction_key = m.ledger_key AND a.code LIKE 'psp:%'
+				GROUP BY t.id) l ON true
+
+		UNION ALL
 		SELECT 31, 'ledger transactions are what they were when they were sealed', s.checked, s.problem
 		FROM payments.check_seals() s
 

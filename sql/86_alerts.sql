@@ -68,13 +68,20 @@ CREATE FUNCTION payments.find_alerts(
 
 	UNION ALL
 	SELECT 'calls_unknown', CASE WHEN c.since < now.now - interval '1 hour' THEN 'critical' ELSE 'warning' END, c.since,
-		(SELECT q.order_id FROM ONLY payments.psp_call_queue q WHERE q.outcome_unknown AND q.state <> 'D' AND q.phase <> 'D'
+		(SELECT q.order_id FROM ONLY payments.psp_call_queue q WHERE q.outcome_unknown AND q.state <> 'D' AND q.phase NOT IN ('D', 'L')
 			AND q.first_sent_at = c.since LIMIT 1),
 		format('may have been executed, and nobody knows after 15 minutes: %s', c.n),
 		'The worker keeps asking. When the PSP cannot be asked: payments.resolve; see payments.stuck_orders.'
 	FROM now CROSS JOIN LATERAL (SELECT count(*) AS n, min(q.first_sent_at) AS since FROM ONLY payments.psp_call_queue q
-		WHERE q.outcome_unknown AND q.state <> 'D' AND q.phase <> 'D' AND q.first_sent_at < now.now - interval '15 min') c
+		WHERE q.outcome_unknown AND q.state <> 'D' AND q.phase NOT IN ('D', 'L') AND q.first_sent_at < now.now - interval '15 min') c
 	WHERE c.n > 0
+
+	UNION ALL
+	SELECT 'deposit_overdue', 'warning', v.due_at, d.order_id,
+		'the virtual account''s due date passed a day ago, and the PSP does not say that it is closed',
+		'The worker keeps asking. Cancel the payment in the PSP''s dashboard, and the order ends.'
+	FROM ONLY payments.psp_call_deposit d JOIN ONLY payments.virtual_account v ON v.order_id = d.order_id, now
+	WHERE v.due_at < now.now - interval '1 day' AND v.expired_at IS NULL
 
 	UNION ALL
 	SELECT 'answer_suspect', 'warning', min(a.received_at), a.order_id,

@@ -12,6 +12,9 @@
 /* Text from outside, cut and in the database's encoding; NULL stays NULL. */
 extern char *pay_psp_answer_text(const char *text, int max);
 
+/* A time of Toss's; 0 when the text is none, or NULL. */
+extern TimestampTz pay_psp_answer_time(const char *text);
+
 /*
  * Write the answers, with what was done because of them; what is kept of a
  * Payment goes into results as well.

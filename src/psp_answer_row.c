@@ -116,6 +116,7 @@ static const struct
 	{"failureCode", offsetof(PayTossBody, failure_code)},
 	{"virtualAccountBank", offsetof(PayTossBody, virtual_account_bank)},
 	{"virtualAccountDueDate", offsetof(PayTossBody, virtual_account_due_date)},
+	{"virtualAccountExpired", offsetof(PayTossBody, virtual_account_expired)},
 };
 
 static const char *const transport_names[] = {

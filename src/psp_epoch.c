@@ -85,7 +85,7 @@ pay_psp_epoch_adopt(PayShard shard, int64 *epochs, int n, TimestampTz due_at)
 	static PayStatement adopt = {
 		"UPDATE payments.psp_call_queue SET state = 'P', next_operation = 'Q', due_at = $1,"
 		" outcome_unknown = outcome_unknown OR next_operation OPERATOR(pg_catalog.<>) 'Q',"
-		" phase = CASE WHEN phase OPERATOR(pg_catalog.=) 'X' THEN 'R' ELSE phase END"
+		" phase = CASE phase WHEN 'X' THEN 'R' WHEN 'L' THEN 'D' ELSE phase END"
 		" WHERE state OPERATOR(pg_catalog.=) 'S' AND epoch OPERATOR(pg_catalog.=) ANY ($2)"
 		" AND " PAY_SHARD_HAS("order_id", "$3", "$4"),
 		4, {TIMESTAMPTZOID, INT8ARRAYOID, INT4OID, INT4OID}

@@ -65,7 +65,8 @@ push(PayHint *hints, int n, Datum orders, TimestampTz not_after,
 		" AND q.state OPERATOR(pg_catalog.=) 'P' AND q.phase OPERATOR(pg_catalog.=) ANY ('{T,R,D}')"
 		" AND a.claimed_at OPERATOR(pg_catalog.<=) $2"
 		" FOR NO KEY UPDATE OF q SKIP LOCKED)"
-		" UPDATE payments.psp_call_queue q SET due_at = LEAST(q.due_at, $3), next_operation = 'Q'"
+		" UPDATE payments.psp_call_queue q SET due_at = LEAST(q.due_at, $3), next_operation = 'Q',"
+		" phase = CASE q.phase WHEN 'L' THEN 'D' ELSE q.phase END"
 		" FROM free WHERE q.call_id OPERATOR(pg_catalog.=) free.call_id"
 		" RETURNING q.order_id, q.call_id, q.merchant_id",
 		3, {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}

@@ -24,11 +24,10 @@
 
 #include <stddef.h>
 
+#include "deposit_plan.h"
+
 #define LATER_DELAY			(30 * SECOND)
 #define WINDOW_DELAY		(30 * SECOND)	/* between queries as it closes */
-#define DEPOSIT_DELAY		(300 * SECOND)	/* at first */
-#define DEPOSIT_CAP			(1800 * SECOND)
-#define DEPOSIT_SHARE		12	/* of its age, between the two */
 #define BUSY_ASKS			4	/* every so many times a query instead */
 
 static const char *const action_names[] = {
@@ -46,22 +45,25 @@ static const char *const action_names[] = {
 };
 
 static void resolve_confirm(const PayCallState *state, PayTossMeaning meaning,
-							PayTime age, PayDecision *decision);
+							PayTime age, PayTime now, PayDecision *decision);
 static void resolve_query(const PayCallState *state, PayTossMeaning meaning,
-						  PayTime age, PayDecision *decision);
+						  PayTime age, PayTime now, PayDecision *decision);
 static void resolve_refusal(const PayCallState *state, PayDecision *decision);
 static void resolve_open(const PayCallState *state, PayTime age,
 						 PayDecision *decision);
 static void resend(PayDecision *decision, PayTime age, PayTime delay);
-static void await_deposit(PayDecision *decision, PayTime age);
+static void await_deposit(const PayCallState *state, PayTime age,
+						  PayTime now, PayDecision *decision);
+static void resolve_lapse(PayDecision *decision);
 
 /* A caller's zero, or a letter from the future, is the ordinary phase. */
 static PayCallPhase
 known_phase(PayCallPhase phase)
 {
 	return phase == PAY_PHASE_REFUSED || phase == PAY_PHASE_EXPIRED ||
-		phase == PAY_PHASE_DEPOSIT || phase == PAY_PHASE_UNSEEN ||
-		phase == PAY_PHASE_REFUSED_UNSEEN ? phase : PAY_PHASE_TRYING;
+		phase == PAY_PHASE_DEPOSIT || phase == PAY_PHASE_LAPSED ||
+		phase == PAY_PHASE_UNSEEN || phase == PAY_PHASE_REFUSED_UNSEEN ?
+		phase : PAY_PHASE_TRYING;
 }
 
 /*
@@ -91,14 +93,14 @@ pay_resolve(const PayCallState *state, PayTossMeaning meaning, PayTime now,
 	else if (state->is_refund)
 		pay_resolve_refund(state, meaning, age, decision);
 	else if (state->operation == PAY_TOSS_CONFIRM)
-		resolve_confirm(state, meaning, age, decision);
+		resolve_confirm(state, meaning, age, now, decision);
 	else
-		resolve_query(state, meaning, age, decision);
+		resolve_query(state, meaning, age, now, decision);
 }
 
 static void
 resolve_confirm(const PayCallState *state, PayTossMeaning meaning, PayTime age,
-				PayDecision *decision)
+				PayTime now, PayDecision *decision)
 {
 	int			failures = decision->failures;
 
@@ -109,7 +111,7 @@ resolve_confirm(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			return;
 
 		case PAY_MEANS_WAITING:
-			await_deposit(decision, age);
+			await_deposit(state, age, now, decision);
 			return;
 
 		case PAY_MEANS_REFUSED:
@@ -155,6 +157,7 @@ resolve_confirm(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 		case PAY_MEANS_OPEN:
 		case PAY_MEANS_LOOKUP_FAILED:
 		case PAY_MEANS_REFUNDED:
+		case PAY_MEANS_LAPSED:
 			break;
 	}
 
@@ -167,7 +170,7 @@ resolve_confirm(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 
 static void
 resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
-			  PayDecision *decision)
+			  PayTime now, PayDecision *decision)
 {
 	int			failures = decision->failures;
 
@@ -178,7 +181,11 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			return;
 
 		case PAY_MEANS_WAITING:
-			await_deposit(decision, age);
+			await_deposit(state, age, now, decision);
+			return;
+
+		case PAY_MEANS_LAPSED:
+			resolve_lapse(decision);
 			return;
 
 		case PAY_MEANS_ABORTED:
@@ -252,7 +259,8 @@ resolve_open(const PayCallState *state, PayTime age, PayDecision *decision)
 {
 	int			failures = decision->failures;
 
-	if (decision->phase == PAY_PHASE_DEPOSIT || state->key_changed)
+	if (decision->phase == PAY_PHASE_DEPOSIT ||
+		decision->phase == PAY_PHASE_LAPSED || state->key_changed)
 	{
 		contradiction(decision);
 		return;
@@ -302,20 +310,38 @@ resend(PayDecision *decision, PayTime age, PayTime delay)
 /*
  * Confirmed, and an account to pay into exists.  The outcome of the confirm is
  * known; orders that became UNKNOWN on the way stay so until the deposit,
- * because no transition leads back to EXECUTING.  Most who pay do so soon, the
- * others within days: it is asked for ever more rarely.
+ * because no transition leads back to EXECUTING.
  */
 static void
-await_deposit(PayDecision *decision, PayTime age)
+await_deposit(const PayCallState *state, PayTime age, PayTime now,
+			  PayDecision *decision)
 {
 	finish(decision, PAY_ACTION_AWAIT_DEPOSIT);
-	decision->delay = age / DEPOSIT_SHARE;
-	if (decision->delay < DEPOSIT_DELAY)
-		decision->delay = DEPOSIT_DELAY;
-	if (decision->delay > DEPOSIT_CAP)
-		decision->delay = DEPOSIT_CAP;
+	decision->delay = pay_deposit_plan_wait(age, state->deposit_due_at == 0 ?
+											INT64_MAX :
+											state->deposit_due_at - now);
 	decision->key_answered = true;
 	decision->phase = PAY_PHASE_DEPOSIT;
+}
+
+/*
+ * The account is closed, and nobody had paid into it when Toss was asked.  That
+ * is asked twice, as behind a payment's window: a deposit of its last moment may
+ * not have reached the copy that answered.
+ */
+static void
+resolve_lapse(PayDecision *decision)
+{
+	if (decision->phase == PAY_PHASE_LAPSED)
+	{
+		finish(decision, PAY_ACTION_FAIL);
+		return;
+	}
+	decision->orders_unknown = false;
+	decision->outcome_unknown = false;
+	decision->key_answered = true;
+	decision->phase = PAY_PHASE_LAPSED;
+	again(decision, PAY_ACTION_QUERY, WINDOW_DELAY);
 }
 
 /* The name of an action, as it stands in the table of answers. */

@@ -19,9 +19,9 @@ typedef int64_t PayTime;
 
 /*
  * How far a call has come.  Only in the first phase may a confirm be sent; a
- * refused call may still expire, and any may come to wait for a deposit.  It
- * is kept with the call like the flags below: a caller that forgets it never
- * fails an expired payment, and may try a refused one again.
+ * refused call may still expire, and any may come to wait for a deposit, which
+ * may lapse.  It is kept with the call like the flags below: a caller that
+ * forgets it never fails an expired payment, and may try a refused one again.
  */
 typedef enum PayCallPhase
 {
@@ -29,6 +29,7 @@ typedef enum PayCallPhase
 	PAY_PHASE_REFUSED = 'R',	/* refused, but an earlier attempt is in doubt */
 	PAY_PHASE_EXPIRED = 'X',	/* found unprocessed after its window, once */
 	PAY_PHASE_DEPOSIT = 'D',	/* Toss issued an account to pay into */
+	PAY_PHASE_LAPSED = 'L',		/* whose due date has passed, seen once */
 
 	/* of a cancel, which has no window, and so is asked about twice */
 	PAY_PHASE_UNSEEN = 'U',		/* not among the payment's, once */
@@ -53,6 +54,7 @@ typedef struct PayCallState
 	PayCallPhase phase;
 	int			failures;		/* fruitless attempts in a row, for back-off */
 	PayTime		first_sent_at;	/* of those, when the first was sent */
+	PayTime		deposit_due_at; /* of the account in the answer; 0: none */
 } PayCallState;
 
 typedef enum PayAction

@@ -25,6 +25,7 @@ pay_resolve_look(PayTossMeaning meaning, PayDecision *decision)
 	{
 		case PAY_MEANS_APPROVED:
 		case PAY_MEANS_WAITING:
+		case PAY_MEANS_LAPSED:
 		case PAY_MEANS_CANCELED:
 		case PAY_MEANS_ABORTED:
 			finish(decision, PAY_ACTION_LEARN);

@@ -100,6 +100,7 @@ resolve_cancel(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 
 		case PAY_MEANS_APPROVED:
 		case PAY_MEANS_WAITING:
+		case PAY_MEANS_LAPSED:
 		case PAY_MEANS_CANCELED:
 		case PAY_MEANS_OPEN:
 		case PAY_MEANS_UNCERTAIN:
@@ -139,6 +140,7 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 
 		case PAY_MEANS_APPROVED:
 		case PAY_MEANS_WAITING:
+		case PAY_MEANS_LAPSED:
 		case PAY_MEANS_CANCELED:
 		case PAY_MEANS_REFUSED:
 		case PAY_MEANS_MISCONFIGURED:

@@ -23,6 +23,7 @@
 #include "amount.h"
 #include "args.h"
 #include "db.h"
+#include "deposit.h"
 #include "errors.h"
 #include "operator_action.h"
 #include "order.h"
@@ -354,4 +355,6 @@ settle(const PayOrder *order, const PayOperatorAction *action,
 	else
 		outcome.code = FAILURE_CODE;
 	pay_settle_outcomes(&locked, &outcome, 1, now);
+	if (succeeded)
+		pay_deposit_resolved(&locked, action->approved_at, now);
 }

@@ -18,6 +18,7 @@
 
 #include "amount.h"
 #include "db.h"
+#include "deposit.h"
 #include "event.h"
 #include "fault.h"
 #include "inbox.h"
@@ -84,6 +85,7 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 										&refunds);
 		settle(orders, outcomes, n, refunds, n_refunds, now);
 		pay_inbox_learn_secrets(results, n, now);
+		pay_deposit_settle(results, outcomes, counts, n, now);
 		pay_psp_call_move(results, n, counts, now);
 		let_next_go(results, n, counts, now);
 	}
@@ -186,6 +188,7 @@ outcome_of(const PayResult *result, bool counts, PayOrderOutcome *outcome)
 	const PayDecision *decision = &result->decision;
 	bool		verified = result->answer.meaning == PAY_MEANS_APPROVED ||
 	result->answer.meaning == PAY_MEANS_WAITING ||
+	result->answer.meaning == PAY_MEANS_LAPSED ||
 	result->answer.meaning == PAY_MEANS_CANCELED ||
 	result->answer.meaning == PAY_MEANS_REFUNDED ||
 	result->answer.meaning == PAY_MEANS_ABORTED;

@@ -55,6 +55,7 @@ static const char *const meaning_names[] = {
 	[PAY_MEANS_NOT_SENT] = "not sent",
 	[PAY_MEANS_NO_ANSWER] = "no answer",
 	[PAY_MEANS_REFUNDED] = "refunded",
+	[PAY_MEANS_LAPSED] = "lapsed",
 };
 
 #define N_MEANINGS	(sizeof(meaning_names) / sizeof(meaning_names[0]))
@@ -90,6 +91,7 @@ static bool same_identity(const PayTossRequest *request,
 						  const PayTossBody *body, PayTossAnswer *answer);
 static bool same_amount(const PayTossRequest *request,
 						const PayTossBody *body, PayTossAnswer *answer);
+static void judge_account(const PayTossBody *body, PayTossAnswer *answer);
 static bool is_known_version(const char *version);
 static void interpret_error(const PayTossRequest *request, int http_status,
 							const PayTossBody *body, PayTossAnswer *answer);
@@ -200,11 +202,38 @@ interpret_payment(const PayTossRequest *request, const PayTossBody *body,
 	else
 	{
 		answer->meaning = status->query;
+		judge_account(body, answer);
 		if (status->query == PAY_MEANS_ABORTED && pay_toss_is_code(body->failure_code))
 			answer->code = body->failure_code;
 		if (status->query == PAY_MEANS_ABORTED &&
 			is_one_line(body->failure_message))
 			answer->detail = body->failure_message;
+	}
+}
+
+/*
+ * Two things that only the account says of a payment.  Past its due date the
+ * payment goes on waiting, and its account says that it is closed.  And cancelled
+ * without ever having been approved it was cancelled before a deposit: no money
+ * has moved.
+ */
+static void
+judge_account(const PayTossBody *body, PayTossAnswer *answer)
+{
+	bool		is_closed = body->virtual_account_expired != NULL &&
+	strcmp(body->virtual_account_expired, "true") == 0;
+
+	if (answer->meaning == PAY_MEANS_WAITING && is_closed)
+	{
+		answer->meaning = PAY_MEANS_LAPSED;
+		answer->code = "DEPOSIT_EXPIRED";
+		answer->detail = "the account's due date has passed";
+	}
+	else if (strcmp(answer->code, "CANCELED") == 0 &&
+			 body->virtual_account_bank != NULL && body->approved_at == NULL)
+	{
+		answer->meaning = PAY_MEANS_ABORTED;
+		answer->detail = "cancelled before a deposit";
 	}
 }
 

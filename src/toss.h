@@ -77,7 +77,8 @@ typedef enum PayTossMeaning
 	PAY_MEANS_LOOKUP_FAILED,	/* query: could not look */
 	PAY_MEANS_NOT_SENT,
 	PAY_MEANS_NO_ANSWER,
-	PAY_MEANS_REFUNDED			/* our cancel is among the payment's */
+	PAY_MEANS_REFUNDED,			/* our cancel is among the payment's */
+	PAY_MEANS_LAPSED			/* waiting, and nobody can pay in any more */
 } PayTossMeaning;
 
 /* An answer, read.  Strings point into the PayTossBody or are static. */

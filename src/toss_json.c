@@ -32,6 +32,7 @@ typedef enum FieldKind
 {
 	TEXT,
 	NUMBER,
+	WORD,						/* true or false */
 	OBJECT,
 	ARRAY
 } FieldKind;
@@ -79,6 +80,7 @@ static const Field fields[] = {
 	{IN_VIRTUAL_ACCOUNT, "bankCode", TEXT, MEMBER(virtual_account_bank)},
 	{IN_VIRTUAL_ACCOUNT, "accountNumber", TEXT, MEMBER(virtual_account_number)},
 	{IN_VIRTUAL_ACCOUNT, "dueDate", TEXT, MEMBER(virtual_account_due_date)},
+	{IN_VIRTUAL_ACCOUNT, "expired", WORD, MEMBER(virtual_account_expired)},
 	{IN_TOP, "cancels", ARRAY, OPENS(IN_CANCELS)},
 	{IN_CANCEL, "cancelAmount", NUMBER, CANCEL(amount)},
 	{IN_CANCEL, "cancelReason", TEXT, CANCEL(reason)},
@@ -260,7 +262,8 @@ read_scalar(void *state, char *token, PayTossScalar type)
 		char	  **member = (char **) (base + field->offset);
 
 		if (!(field->kind == TEXT && type == PAY_TOSS_STRING) &&
-			!(field->kind == NUMBER && type == PAY_TOSS_NUMBER))
+			!(field->kind == NUMBER && type == PAY_TOSS_NUMBER) &&
+			!(field->kind == WORD && type == PAY_TOSS_WORD))
 			reader->reason = "a value in the body has the wrong type";
 		else if (*member != NULL)
 			reader->reason = "the body has two errors";

@@ -23,8 +23,8 @@ typedef enum PayTossJsonVerdict
 /*
  * The fields of an allow-list; everything else in the body is dropped, and
  * with it all personal data.  A missing or null field is NULL.  Numbers are
- * their text in the body.  All strings belong to the memory context that was
- * current (or malloc, in a frontend) and are valid UTF-8.
+ * their text in the body, words as well.  All strings belong to the memory
+ * context that was current (or malloc, in a frontend) and are valid UTF-8.
  */
 typedef struct PayTossCancel
 {
@@ -68,6 +68,7 @@ typedef struct PayTossBody
 	char	   *virtual_account_bank;
 	char	   *virtual_account_number;
 	char	   *virtual_account_due_date;
+	char	   *virtual_account_expired;	/* "true" or "false" */
 	char	   *secret;			/* never logged, never shown */
 	int			n_cancels;
 	PayTossCancel *cancels;

@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "http.h"
+#include "psp_answer.h"
 #include "secret.h"
 #include "worker.h"
 
@@ -356,6 +357,8 @@ add_result(PayWorker *worker, PayClaim *claim, const PayHttpResult *answer,
 					   &result->body, &result->answer);
 	if (result->answer.detail == NULL)
 		result->answer.detail = why;
+	claim->state.deposit_due_at =
+		pay_psp_answer_time(result->body.virtual_account_due_date);
 	pay_resolve(&claim->state, result->answer.meaning, result->received_at,
 				&result->decision);
 	if (answer != NULL && answer->retry_after_s > 0)

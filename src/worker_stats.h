@@ -22,7 +22,7 @@
 typedef enum PayStat
 {
 	PAY_STAT_MEANING,			/* and on: results by PayTossMeaning */
-	PAY_STAT_ACTION = PAY_STAT_MEANING + PAY_MEANS_REFUNDED + 1,
+	PAY_STAT_ACTION = PAY_STAT_MEANING + PAY_MEANS_LAPSED + 1,
 	/* and on: results by PayAction; those that were not followed: */
 	PAY_STAT_LATE = PAY_STAT_ACTION + PAY_ACTION_GIVE_UP + 1,
 	PAY_STAT_QUARANTINE,

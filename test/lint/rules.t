@@ -10,10 +10,10 @@ use Test::More;
 # suffix matches.  A file includes headers of its own layer and of lower ones.
 # "pure" is the lowest and stands aside: no header of the server's or of SQL.
 my @layers = (
-	[ pure => qr/^(?:money|order_state|refund_state|resolution(?:_.*)?|reconciliation|hint|shard|schedule|call_queue|due_heap|bucket|breaker|(?:toss|http)(?:_.*)?)$/ ],
+	[ pure => qr/^(?:money|order_state|refund_state|resolution(?:_.*)?|reconciliation|hint|shard|schedule|deposit_plan|call_queue|due_heap|bucket|breaker|(?:toss|http)(?:_.*)?)$/ ],
 	[ entry => qr/_trigger$|^refund_(?:request|wait)$/ ],
 	[ domain =>
-		  qr/^(?:order|refund|operator|psp|settle|ledger|zero_sum|wallet|event|inbox|guard|schema|arming|merchant)(?:_|$)/ ],
+		  qr/^(?:order|refund|operator|psp|settle|deposit|ledger|zero_sum|wallet|event|inbox|guard|schema|arming|merchant)(?:_|$)/ ],
 	[ base =>
 		  qr/^(?:db|table|amount|currency|args|guc|errors|compat|trigger|clock|secret|token|place|digest|fault)(?:_|$)/ ],
 	[ base => qr/^(?:wake|flow|shared_memory|worker_hold|worker_knock|worker_slot|worker_stats)(?:_|$)/ ],

@@ -20,6 +20,18 @@ SELECT payments.confirm('verify-paid', 'pay_verify_1', 1530), payments.confirm('
 SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 5}]', order_id => 'verify-expired');
 SELECT payments.fail('verify-expired', 'EXPIRED_UNSENT', 'as if by the worker');
 SELECT test.settle('verify-paid'), test.settle('verify-usd');
+-- one into an account, and an account that nobody paid into
+INSERT INTO payments.virtual_account VALUES ('verify-usd', '20', 'X1', now(), now());
+INSERT INTO payments.deposit_movement SELECT order_id, 1, 'deposit', 19.90, transaction_key, 'tx', NULL, NULL, effective_at, now()
+	FROM payments.ledger_transaction WHERE order_id = 'verify-usd';
+SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 4}]', order_id => 'verify-closed');
+SELECT payments.fail('verify-closed', 'DEPOSIT_EXPIRED', 'as if by the worker');
+INSERT INTO payments.virtual_account VALUES ('verify-closed', '20', 'X2', now(), now(), now());
+INSERT INTO payments.psp_call SELECT -55, order_id, id, merchant, 'confirm', 'pay_verify_5', 'KRW', 4, 'verify-closed-key-0', '{}', NULL, now()
+	FROM payments.payment_event WHERE order_id = 'verify-closed';
+INSERT INTO payments.psp_attempt SELECT -55, n, 'verify-closed', 'query', 1, now() FROM generate_series(1, 2) n;
+INSERT INTO payments.psp_answer (call_id, attempt_no, order_id, operation, transport, meaning, suspect, action, body_size, received_at)
+	SELECT -55, n, 'verify-closed', 'query', 'answered', 'lapsed', false, CASE n WHEN 1 THEN 'query' ELSE 'fail' END, 0, now() FROM generate_series(1, 2) n;
 SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 77}]', order_id => 'verify-resolved');
 SELECT payments.confirm('verify-resolved', 'pay_verify_4', 77);
 UPDATE payments.psp_call_queue SET state = 'D', attempt_no = 1, first_sent_at = now() WHERE order_id = 'verify-resolved';
@@ -304,6 +316,18 @@ SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call (id, order_id, p
 	INSERT INTO payments.psp_attempt VALUES (-1000, 1, 'verify-failed', 'confirm', 1, now());
 	INSERT INTO payments.psp_answer (call_id, attempt_no, order_id, operation, transport, meaning, suspect, action, body_size, received_at)
 		VALUES (-1000, 1, 'verify-failed', 'confirm', 'answered', 'approved', false, 'learn', 0, now())$$);
+-- 55: a deposit that is missing, that is too much, of an order that is not paid; an account that expired, and its order goes on
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.deposit_movement SET movement_no = 3$$);
+SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.deposit_movement$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.virtual_account VALUES ('verify-open', '20', 'X3', now(), now(), now())$$);
+-- 56: it was asked once, and late; it was paid; it does not say so
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.psp_answer SET action = 'late' WHERE call_id = -55 AND attempt_no = 1$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.psp_answer SET meaning = 'approved' WHERE call_id = -55 AND attempt_no = 1$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.virtual_account SET expired_at = NULL WHERE order_id = 'verify-closed'$$);
+-- 57: booked under another key, over another amount, as of another time
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.deposit_movement SET ledger_key = 'payment:verify-paid'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.deposit_movement SET amount = 20$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.deposit_movement SET effective_at = effective_at + interval '1 s'$$);
 
 -- all of it is forgotten
 SELECT count(*) AS broken FROM payments.verify() WHERE NOT holds;

@@ -273,17 +273,25 @@ sim_browser_fail(Call *call)
 	return 200;
 }
 
+/*
+ * What a bank does.  With "late" it takes the deposit although the account is
+ * closed: it came in at the last moment, and Toss had not heard of it.
+ */
 static int
 deposit(Call *call, Status from, Status to, const char *kind)
 {
 	int			status = 404;
 	Payment    *payment = named_payment(call, &status);
+	const JsonNode *late = sim_json_member(&call->json,
+										   &call->json.nodes[0], "late");
+	bool		is_late = late != NULL && late->kind == JSON_TRUE;
 
 	if (payment == NULL)
 		return status;
 	if (sim_payment_status(payment) != from ||
 		!sim_method_is_deposit(payment->method) ||
-		payment->versions[payment->version_count - 1].account_expired)
+		(payment->versions[payment->version_count - 1].account_expired &&
+		 !is_late))
 		return wrong_state(call, payment);
 	sim_payment_add_version(payment, to, sim_clock_now(), NULL);
 	sim_journal_add(kind, payment, NULL, NULL, NULL);

@@ -157,6 +157,8 @@ sim_payment_create(const PaymentRequest *request)
 	memcpy(payment->currency, request->currency, 3);
 	payment->amount = request->amount;
 	payment->requested_at = sim_clock_now();
+	payment->due_at = payment->requested_at +
+		sim_settings.account_seconds * SECOND;
 	payment->order = order_get(request->order_id);
 	payment->older = payment->order->newest;
 	payment->order->newest = payment;
@@ -211,12 +213,11 @@ static void
 notice_due_date(Payment *payment)
 {
 	Version		last = payment->versions[payment->version_count - 1];
-	int64_t		due = payment->requested_at + ACCOUNT_LIFETIME;
 
 	if (last.status != STATUS_WAITING_FOR_DEPOSIT || last.account_expired ||
-		sim_clock_now() <= due)
+		sim_settings.account_stays_open || sim_clock_now() <= payment->due_at)
 		return;
-	sim_payment_add_version(payment, last.status, due, NULL);
+	sim_payment_add_version(payment, last.status, payment->due_at, NULL);
 	payment->versions[payment->version_count - 1].transaction =
 		last.transaction;
 	payment->versions[payment->version_count - 1].account_expired = true;

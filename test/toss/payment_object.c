@@ -163,7 +163,7 @@ write_virtual_account(Text *out, const Payment *payment, bool expired)
 	add_digits(out, payment, 2);
 	sim_text_add(out, "11\",\"bankCode\":\"20\",\"customerName\":\"김토스\","
 				 "\"depositorName\":null,\"dueDate\":");
-	sim_clock_write(out, payment->requested_at + ACCOUNT_LIFETIME);
+	sim_clock_write(out, payment->due_at);
 	sim_text_add(out, ",\"refundStatus\":\"NONE\",\"expired\":");
 	sim_text_add(out, expired ? "true" : "false");
 	sim_text_add(out, ",\"settlementStatus\":\"INCOMPLETED\","

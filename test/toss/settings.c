@@ -67,6 +67,8 @@ static const Setting settings[] = {
 	FIELD("webhookTakes2xx", SETTING_BOOL, webhook_takes_2xx),
 	FIELD("webhookDepositOffset", SETTING_BOOL, webhook_deposit_offset),
 	FIELD("webhookTextKey", SETTING_BOOL, webhook_text_key),
+	FIELD("accountSeconds", SETTING_INT, account_seconds),
+	FIELD("accountStaysOpen", SETTING_BOOL, account_stays_open),
 	FIELD("transactionsLagMs", SETTING_INT, transactions_lag_ms),
 	FIELD("transactionsMaxRows", SETTING_INT, transactions_max_rows),
 	FIELD("transactionsMaxDays", SETTING_INT, transactions_max_days),
@@ -96,6 +98,7 @@ sim_settings_reset(void)
 		.webhook_payments = true,
 		.webhook_deposits = true,
 		.webhook_keeps_id = true,
+		.account_seconds = 168 * 3600,
 		.random_on = "any",
 		.random_code = "PROVIDER_ERROR",
 	};

@@ -192,6 +192,8 @@ typedef struct Settings
 	bool		webhook_takes_2xx;
 	bool		webhook_deposit_offset;
 	bool		webhook_text_key;
+	int64_t		account_seconds;
+	bool		account_stays_open;
 	double		random_rate;
 	uint64_t	random_state;
 	char		random_on[8];
@@ -226,8 +228,6 @@ extern const char *sim_api_key_mid(const char *mid);
 extern const Code *sim_api_key_check(const char *authorization, ApiKey **key);
 
 /* payment.c: orders and payments */
-
-#define ACCOUNT_LIFETIME (168 * 3600 * SECOND)
 
 typedef enum Status
 {
@@ -270,6 +270,7 @@ typedef struct Payment
 	Amount		amount;
 	int64_t		requested_at;
 	int64_t		authenticated_at;
+	int64_t		due_at;			/* of its virtual account */
 	int64_t		queried_at;
 	int64_t		canceled_at;	/* sim_clock_monotonic; 0: never */
 	uint64_t	seed;			/* of the made-up details */

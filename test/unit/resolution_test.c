@@ -21,7 +21,7 @@ static const PayTossMeaning all_meanings[] = {
 	PAY_MEANS_APPROVED, PAY_MEANS_WAITING, PAY_MEANS_CANCELED, PAY_MEANS_ABORTED,
 	PAY_MEANS_OPEN, PAY_MEANS_REFUSED, PAY_MEANS_MISCONFIGURED, PAY_MEANS_LATER,
 	PAY_MEANS_BUSY, PAY_MEANS_UNCERTAIN, PAY_MEANS_LOOKUP_FAILED,
-	PAY_MEANS_NOT_SENT, PAY_MEANS_NO_ANSWER,
+	PAY_MEANS_NOT_SENT, PAY_MEANS_NO_ANSWER, PAY_MEANS_LAPSED,
 };
 
 #define N_MEANINGS ((int) (sizeof(all_meanings) / sizeof(all_meanings[0])))
@@ -66,7 +66,11 @@ test_confirm_rules(void)
 	d = resolve(state, PAY_MEANS_WAITING, 180 * MINUTE);
 	tap_check(d.delay == 15 * MINUTE, "less and less often");
 	d = resolve(state, PAY_MEANS_WAITING, 7 * 24 * 60 * MINUTE);
-	tap_check(d.delay == 30 * MINUTE, "but often enough");
+	tap_check(d.delay == 120 * MINUTE, "but often enough");
+	state.deposit_due_at = T0 + 7 * 24 * 60 * MINUTE + 20 * MINUTE;
+	d = resolve(state, PAY_MEANS_WAITING, 7 * 24 * 60 * MINUTE);
+	tap_check(d.delay == 21 * MINUTE, "and when its time is over");
+	state.deposit_due_at = 0;
 	d = resolve(state, PAY_MEANS_REFUSED, SECOND);
 	tap_check(d.action == PAY_ACTION_FAIL && !d.orders_unknown, "refused");
 	d = resolve(state, PAY_MEANS_MISCONFIGURED, SECOND);
@@ -173,6 +177,23 @@ test_query_rules(void)
 	state.reached_psp = false;
 	d = resolve(state, PAY_MEANS_OPEN, 1000 * MINUTE);
 	tap_check(d.action == PAY_ACTION_RESEND, "never sent");
+	state = fresh_state(PAY_TOSS_QUERY);
+	state.outcome_unknown = true;
+	d = resolve(state, PAY_MEANS_LAPSED, 1000 * MINUTE);
+	tap_check(d.action == PAY_ACTION_QUERY && d.delay == 30 * SECOND &&
+			  d.phase == PAY_PHASE_LAPSED && !d.outcome_unknown && d.key_answered,
+			  "closed, seen once");
+	state.phase = PAY_PHASE_LAPSED;
+	d = resolve(state, PAY_MEANS_LAPSED, 1000 * MINUTE);
+	tap_check(d.action == PAY_ACTION_FAIL, "closed, seen twice");
+	d = resolve(state, PAY_MEANS_APPROVED, 1000 * MINUTE);
+	tap_check(d.action == PAY_ACTION_SUCCEED, "paid at the last moment");
+	d = resolve(state, PAY_MEANS_WAITING, 1000 * MINUTE);
+	tap_check(d.action == PAY_ACTION_AWAIT_DEPOSIT && d.phase == PAY_PHASE_DEPOSIT, "open again");
+	d = resolve(state, PAY_MEANS_OPEN, 1000 * MINUTE);
+	tap_check(d.action == PAY_ACTION_QUERY && d.orders_unknown, "closed, and not there");
+	d = resolve(state, PAY_MEANS_LOOKUP_FAILED, 1000 * MINUTE);
+	tap_check(d.phase == PAY_PHASE_LAPSED, "could not look");
 	tap_checked("answers to a query");
 
 	state = fresh_state(PAY_TOSS_QUERY);
@@ -250,7 +271,8 @@ test_every_input(void)
 		15 * MINUTE, 15 * MINUTE + 1, 60 * MINUTE, PAY_KEY_LIFETIME, PAY_KEY_LIFETIME + 1,
 	};
 	static const PayCallPhase phases[] = {
-		PAY_PHASE_TRYING, PAY_PHASE_REFUSED, PAY_PHASE_EXPIRED, PAY_PHASE_DEPOSIT, 0,
+		PAY_PHASE_TRYING, PAY_PHASE_REFUSED, PAY_PHASE_EXPIRED, PAY_PHASE_DEPOSIT,
+		PAY_PHASE_LAPSED, 0,
 	};
 
 	for (int bits = 0; bits < 16; bits++)
@@ -259,7 +281,7 @@ test_every_input(void)
 		{
 			for (size_t a = 0; a < sizeof(ages) / sizeof(ages[0]); a++)
 			{
-				for (size_t p = 0; p < 5; p++)
+				for (size_t p = 0; p < sizeof(phases) / sizeof(phases[0]); p++)
 				{
 					for (int failures = 0; failures < 12; failures++)
 					{
@@ -278,8 +300,8 @@ test_every_input(void)
 
 						tap_check((unsigned) d.action <= PAY_ACTION_ESCALATE &&
 								  d.delay >= 0 &&
-								  d.delay <= (d.action == PAY_ACTION_AWAIT_DEPOSIT ? 30 : 5) * MINUTE &&
-								  d.failures >= 0 && strchr("TRXD", d.phase) != NULL,
+								  d.delay <= (d.action == PAY_ACTION_AWAIT_DEPOSIT ? 120 : 5) * MINUTE &&
+								  d.failures >= 0 && strchr("TRXDL", d.phase) != NULL,
 								  "a decision is complete");
 						tap_check(d.action != PAY_ACTION_SUCCEED || meaning == PAY_MEANS_APPROVED,
 								  "success without an approval");
@@ -294,11 +316,14 @@ test_every_input(void)
 								  meaning == PAY_MEANS_BUSY,
 								  "an answered key is sent again");
 						tap_check(final || d.outcome_unknown || !s.outcome_unknown ||
-								  meaning == PAY_MEANS_WAITING, "doubt was forgotten");
+								  meaning == PAY_MEANS_WAITING ||
+								  (meaning == PAY_MEANS_LAPSED && s.operation == PAY_TOSS_QUERY),
+								  "doubt was forgotten");
 						tap_check(final || d.orders_unknown == d.outcome_unknown,
 								  "orders and outcome disagree");
 						tap_check(d.action != PAY_ACTION_FAIL ||
 								  meaning == PAY_MEANS_ABORTED ||
+								  (meaning == PAY_MEANS_LAPSED && s.phase == PAY_PHASE_LAPSED) ||
 								  (meaning == PAY_MEANS_OPEN && s.phase == PAY_PHASE_EXPIRED &&
 								   ages[a] > PAY_CONFIRM_WINDOW + PAY_CONFIRM_GRACE) ||
 								  ((meaning == PAY_MEANS_REFUSED || meaning == PAY_MEANS_MISCONFIGURED) &&
@@ -329,7 +354,9 @@ typedef enum Truth
 	DONE,						/* money moved */
 	WAITING,					/* an account is open for money */
 	ENDED,						/* aborted or expired: no money, never */
-	CANCELED					/* money moved and went back */
+	CANCELED,					/* money moved and went back */
+	CLOSED,						/* an account that nobody paid into */
+	LAST_MOMENT					/* paid as it closed: a query may lag */
 } Truth;
 
 typedef enum Stored
@@ -447,7 +474,7 @@ conclude(World world, PayTossMeaning meaning)
 {
 	PayDecision d;
 	bool		money = world.truth == DONE || world.truth == WAITING ||
-	world.truth == CANCELED;
+	world.truth == CANCELED || world.truth == LAST_MOMENT;
 
 	pay_resolve(&world.state, meaning, T0 + age_of(&world), &d);
 	n_ends[d.action]++;
@@ -460,7 +487,7 @@ conclude(World world, PayTossMeaning meaning)
 			 * A key repeats its approval although somebody has cancelled the
 			 * payment since: that is news that comes after the success.
 			 */
-			tap_check(world.truth == DONE ||
+			tap_check(world.truth == DONE || world.truth == LAST_MOMENT ||
 					  (world.truth == CANCELED && world.stored == S_APPROVED &&
 					   world.state.operation == PAY_TOSS_CONFIRM),
 					  "success, but truth is %d", world.truth);
@@ -479,14 +506,15 @@ conclude(World world, PayTossMeaning meaning)
 			world.running_is_ours = false;
 			break;
 		case PAY_ACTION_AWAIT_DEPOSIT:
-			tap_check(money, "a deposit is awaited, but truth is %d", world.truth);
+			tap_check(money || world.truth == CLOSED, "a deposit is awaited, but truth is %d", world.truth);
 			break;
 		default:
 			break;
 	}
 
 	if (money && d.action != PAY_ACTION_AWAIT_DEPOSIT)
-		tap_check(d.outcome_unknown || world.state.phase == PAY_PHASE_DEPOSIT,
+		tap_check(d.outcome_unknown || world.state.phase == PAY_PHASE_DEPOSIT ||
+				  d.phase == PAY_PHASE_LAPSED,
 				  "money moved, but the outcome counts as known");
 	world.orders_unknown = world.orders_unknown || d.orders_unknown;
 	world.state.outcome_unknown = d.outcome_unknown;
@@ -592,14 +620,15 @@ query_arrives(World world)
 	static const PayTossMeaning visible[] = {
 		[IN_PROGRESS] = PAY_MEANS_OPEN, [DONE] = PAY_MEANS_APPROVED,
 		[WAITING] = PAY_MEANS_WAITING, [ENDED] = PAY_MEANS_ABORTED,
-		[CANCELED] = PAY_MEANS_CANCELED,
+		[CANCELED] = PAY_MEANS_CANCELED, [CLOSED] = PAY_MEANS_LAPSED,
+		[LAST_MOMENT] = PAY_MEANS_APPROVED,
 	};
 
 	answered(world, visible[world.truth]);
 	conclude(world, PAY_MEANS_LOOKUP_FAILED);
 	conclude(world, PAY_MEANS_UNCERTAIN);
 	if (world.lag > 0)
-		answered(world, PAY_MEANS_OPEN);
+		answered(world, world.truth == LAST_MOMENT ? PAY_MEANS_LAPSED : PAY_MEANS_OPEN);
 }
 
 /* One attempt, in every way that it can go. */
@@ -661,6 +690,11 @@ drift(const World *world)
 	{
 		next.truth = DONE;
 		visit(&next);
+		next.truth = CLOSED;
+		visit(&next);
+		next.truth = LAST_MOMENT;
+		next.lag = LAG_STEPS;
+		visit(&next);
 	}
 	else if (next.truth == DONE)
 	{
@@ -717,7 +751,8 @@ test_model(void)
 					well.truth = ENDED;
 				if (well.state.operation == PAY_TOSS_QUERY)
 					meaning = well.truth == IN_PROGRESS ? PAY_MEANS_OPEN
-						: well.truth == DONE ? PAY_MEANS_APPROVED
+						: well.truth == DONE || well.truth == LAST_MOMENT ? PAY_MEANS_APPROVED
+						: well.truth == CLOSED ? PAY_MEANS_LAPSED
 						: well.truth == ENDED ? PAY_MEANS_ABORTED : PAY_MEANS_CANCELED;
 				else if (well.stored != NOTHING)
 					meaning = stored_meaning[well.stored];
@@ -770,7 +805,7 @@ test_look(void)
 	{
 		PayTossMeaning meaning = all_meanings[i];
 		bool		shows = meaning == PAY_MEANS_APPROVED || meaning == PAY_MEANS_WAITING ||
-		meaning == PAY_MEANS_CANCELED || meaning == PAY_MEANS_ABORTED;
+		meaning == PAY_MEANS_LAPSED || meaning == PAY_MEANS_CANCELED || meaning == PAY_MEANS_ABORTED;
 		PayCallState state = {.operation = PAY_TOSS_QUERY,.is_look = true,.phase = PAY_PHASE_TRYING};
 		PayTime		all = 0;
 		PayDecision d;

@@ -24,7 +24,7 @@ static const char full[] =
 "\"installmentPlanMonths\":0,\"isInterestFree\":false,\"interestPayer\":null,"
 "\"cardType\":\"신용\",\"ownerType\":\"개인\",\"amount\":15000},"
 "\"virtualAccount\":{\"accountType\":\"일반\",\"accountNumber\":\"X123\",\"bankCode\":\"20\","
-"\"customerName\":\"김토스\",\"dueDate\":\"2026-11-29T10:15:30+09:00\","
+"\"customerName\":\"김토스\",\"dueDate\":\"2026-11-29T10:15:30+09:00\",\"expired\":false,"
 "\"refundReceiveAccount\":{\"bankCode\":\"99\",\"accountNumber\":\"secret\"}},"
 "\"transfer\":null,\"cancels\":[{\"transactionKey\":\"other\",\"status\":\"x\",\"code\":\"y\"}],"
 "\"secret\":\"ps_abc\",\"type\":\"NORMAL\",\"easyPay\":{\"provider\":\"토스페이\",\"amount\":0},"
@@ -80,6 +80,7 @@ test_payment(void)
 	tap_check(same_text(body.virtual_account_number, "X123"), "account");
 	tap_check(same_text(body.virtual_account_bank, "20"), "bank");
 	tap_check(same_text(body.virtual_account_due_date, "2026-11-29T10:15:30+09:00"), "due");
+	tap_check(same_text(body.virtual_account_expired, "false"), "expired");
 	tap_check(same_text(body.secret, "ps_abc"), "secret");
 	tap_check(same_text(body.type, "NORMAL"), "type");
 	tap_check(same_text(body.easy_pay_provider, "토스페이"), "provider");

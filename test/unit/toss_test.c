@@ -392,6 +392,48 @@ test_payment_statuses(void)
 	   same_text(answer.detail, "실패"), "an aborted payment tells why");
 }
 
+/* What only the account says: closed, or cancelled before a deposit. */
+static void
+test_account(void)
+{
+	static const struct
+	{
+		const char *status;
+		const char *account;
+		const char *approved_at;
+		PayTossMeaning confirm;
+		PayTossMeaning query;
+	}			rows[] = {
+		{"WAITING_FOR_DEPOSIT", "{\"bankCode\":\"20\",\"expired\":false}", "null", PAY_MEANS_WAITING, PAY_MEANS_WAITING},
+		{"WAITING_FOR_DEPOSIT", "{\"bankCode\":\"20\",\"expired\":null}", "null", PAY_MEANS_WAITING, PAY_MEANS_WAITING},
+		{"WAITING_FOR_DEPOSIT", "{\"bankCode\":\"20\"}", "null", PAY_MEANS_WAITING, PAY_MEANS_WAITING},
+		{"WAITING_FOR_DEPOSIT", "null", "null", PAY_MEANS_WAITING, PAY_MEANS_WAITING},
+		{"WAITING_FOR_DEPOSIT", "{\"bankCode\":\"20\",\"expired\":true}", "null", PAY_MEANS_WAITING, PAY_MEANS_LAPSED},
+		{"WAITING_FOR_DEPOSIT", "{\"bankCode\":\"20\",\"expired\":\"true\"}", "null", PAY_MEANS_UNCERTAIN, PAY_MEANS_LOOKUP_FAILED},
+		{"DONE", "{\"bankCode\":\"20\",\"expired\":true}", "\"2026-11-22T10:16:02+09:00\"", PAY_MEANS_APPROVED, PAY_MEANS_APPROVED},
+		{"CANCELED", "{\"bankCode\":\"20\",\"expired\":true}", "null", PAY_MEANS_UNCERTAIN, PAY_MEANS_ABORTED},
+		{"CANCELED", "{\"bankCode\":\"20\"}", "\"2026-11-22T10:16:02+09:00\"", PAY_MEANS_UNCERTAIN, PAY_MEANS_CANCELED},
+		{"PARTIAL_CANCELED", "{\"bankCode\":\"20\"}", "null", PAY_MEANS_UNCERTAIN, PAY_MEANS_CANCELED},
+		{"CANCELED", "null", "null", PAY_MEANS_UNCERTAIN, PAY_MEANS_CANCELED},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	{
+		char		text[1024];
+
+		snprintf(text, sizeof(text),
+				 "{\"version\":\"2022-11-16\",\"paymentKey\":\"" PAYMENT_KEY "\",\"orderId\":\"" ORDER_ID "\","
+				 "\"currency\":\"KRW\",\"totalAmount\":15000,\"status\":\"%s\",\"approvedAt\":%s,\"virtualAccount\":%s}",
+				 rows[i].status, rows[i].approved_at, rows[i].account);
+		interpret(&confirm, 200, text);
+		tap_check(answer.meaning == rows[i].confirm, "confirm, row %zu: %s", i, pay_toss_meaning_name(answer.meaning));
+		interpret(&query, 200, text);
+		tap_check(answer.meaning == rows[i].query, "query, row %zu: %s", i, pay_toss_meaning_name(answer.meaning));
+		tap_check(answer.meaning != PAY_MEANS_LAPSED || same_text(answer.code, "DEPOSIT_EXPIRED"), "code, row %zu", i);
+	}
+	tap_checked("what only the account says of a payment");
+}
+
 static void
 check_mismatch(const char *payment_key, const char *order_id,
 			   const char *currency, const char *amount, const char *what)
@@ -511,7 +553,7 @@ test_transport(void)
 		tap_check(answer.meaning == PAY_MEANS_NOT_SENT && answer.code != NULL, "no body");
 		tap_check(interpret(request, 200, "") == doubt(request), "empty");
 	}
-	for (int i = 0; i <= PAY_MEANS_NO_ANSWER; i++)
+	for (int i = 0; i <= PAY_MEANS_LAPSED; i++)
 		tap_check(pay_toss_meaning_name(i) != NULL, "%d", i);
 	tap_check(same_text(pay_toss_meaning_name(99), "unknown"), "99");
 	tap_checked("what the transport says, and names");
@@ -618,6 +660,7 @@ main(void)
 	test_unknown_codes();
 	test_statuses();
 	test_payment_statuses();
+	test_account();
 	test_identity();
 	test_version();
 	test_transport();

@@ -5,6 +5,7 @@ use utf8;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
+use JSON::PP;
 use Simulator;
 
 my $sim = Simulator->new;
@@ -110,5 +111,16 @@ is($after->{lastTransactionKey}, $before->{lastTransactionKey},
 	'no transaction happened');
 $sim->post('/deposit', { paymentKey => $key });
 is($sim->{control_status}, 409, 'no deposit into an expired account');
+is($sim->post('/deposit', { paymentKey => $key, late => JSON::PP::true })->{status}, 'DONE',
+	'unless it came in at the last moment');
+
+# Its life is a switch, and whether it is ever said that it is over.
+$sim->post('/settings', { accountSeconds => 60, accountStaysOpen => JSON::PP::true });
+$key = $sim->pay('ORDER-VA-SHORT', 20000, method => '가상계좌');
+$sim->confirm($key, 'ORDER-VA-SHORT', 20000);
+$sim->post('/clock', { advance => 61 });
+ok(!$sim->query($key)->{json}{virtualAccount}{expired}, 'not said');
+$sim->post('/settings', { accountStaysOpen => JSON::PP::false });
+ok($sim->query($key)->{json}{virtualAccount}{expired}, 'said, after a minute');
 
 $sim->finish;
