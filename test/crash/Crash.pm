@@ -128,10 +128,10 @@ our %faults = (
 	(map { ("$_, done" => { kind => $_, after => 'done' },
 			"$_, unchanged" => { kind => $_, after => 'unchanged' },
 			"$_, aborted" => { kind => $_, after => 'aborted' }) }
-		  qw(close cut garbage empty html502 content-type)),
+		  qw(close cut garbage empty html502 redirect content-type)),
 	(map { ("$_, done" => { kind => $_, after => 'done' }) }
 		  qw(wrong-amount wrong-order wrong-key wrong-currency unknown-status
-		  unknown-fields duplicate-keys drip)),
+		  unknown-fields duplicate-keys drip oversize deep)),
 	(map { ("slow, $_" => { kind => 'slow', after => $_, delayMs => 700 }) }
 		  qw(done unchanged late aborted)),
 	(map { ("too slow, $_" => { kind => 'slow', after => $_, delayMs => 1600 }) }

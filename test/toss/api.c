@@ -368,8 +368,12 @@ wire_status(const Request *request)
 			return 0;
 		case FORM_HTML502:
 			return 502;
+		case FORM_REDIRECT:
+			return 301;
 		case FORM_GARBAGE:
 		case FORM_EMPTY:
+		case FORM_DEEP:
+		case FORM_BARE:
 			return 200;
 		default:
 			return request->answer.code ? request->answer.code->status : 200;

@@ -30,6 +30,7 @@ extern void *sim_alloc(size_t size);
 extern char *sim_copy(const char *text, size_t length);
 extern void sim_text_add_bytes(Text *text, const void *bytes, size_t length);
 extern void sim_text_add(Text *text, const char *string);
+extern void sim_text_fill(Text *text, char c, size_t n);
 extern int	sim_utf8_length(const char *p, const char *end);
 extern void sim_text_add_json(Text *text, const char *string);
 extern void sim_text_add_int(Text *text, int64_t number);
@@ -376,7 +377,11 @@ typedef enum FaultForm
 	FORM_GARBAGE,
 	FORM_EMPTY,
 	FORM_HTML502,
+	FORM_REDIRECT,
 	FORM_CONTENT_TYPE,
+	FORM_OVERSIZE,
+	FORM_DEEP,
+	FORM_BARE,
 	FORM_DISTORT,
 	FORM_LAG
 } FaultForm;

@@ -70,6 +70,16 @@ sim_text_add(Text *text, const char *string)
 	sim_text_add_bytes(text, string, strlen(string));
 }
 
+/* n times the same */
+void
+sim_text_fill(Text *text, char c, size_t n)
+{
+	reserve(text, n);
+	memset(text->data + text->length, c, n);
+	text->length += n;
+	text->data[text->length] = '\0';
+}
+
 /* Length of the valid UTF-8 sequence at p, 0 if there is none. */
 int
 sim_utf8_length(const char *p, const char *end)

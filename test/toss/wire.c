@@ -22,6 +22,9 @@
 #define DRIP_PIECE 64			/* bytes */
 #define DRIP_GAP 100			/* ms, unless the fault says otherwise */
 
+#define OVERSIZE (1024 * 1024)	/* blanks behind a good body */
+#define DEEP 60000				/* arrays in each other */
+
 typedef struct Stream
 {
 	struct MHD_Connection *connection;
@@ -39,6 +42,11 @@ static const char html[] =
 "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
 "<center><h1>502 Bad Gateway</h1></center>\r\n"
 "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
+
+static const char moved[] =
+"<html>\r\n<head><title>301 Moved Permanently</title></head>\r\n</html>\r\n";
+
+static const char bare[] = "{\"version\":\"2022-11-16\"}";
 
 /* Ends the connection with RST, and without a TLS farewell. */
 static void
@@ -120,6 +128,13 @@ stream_response(struct MHD_Connection *connection, const Request *request,
 }
 
 static struct MHD_Response *
+fixed_response(const char *body, size_t length)
+{
+	return MHD_create_response_from_buffer(length, (void *) body,
+										   MHD_RESPMEM_PERSISTENT);
+}
+
+static struct MHD_Response *
 make_response(struct MHD_Connection *connection, Request *request)
 {
 	Text		body = request->answer_body;
@@ -127,21 +142,25 @@ make_response(struct MHD_Connection *connection, Request *request)
 	switch (request->form)
 	{
 		case FORM_EMPTY:
-			return MHD_create_response_from_buffer(0, "",
-												   MHD_RESPMEM_PERSISTENT);
+			return fixed_response("", 0);
 		case FORM_GARBAGE:
-			return MHD_create_response_from_buffer(sizeof(garbage) - 1,
-												   (void *) garbage,
-												   MHD_RESPMEM_PERSISTENT);
+			return fixed_response(garbage, sizeof(garbage) - 1);
 		case FORM_HTML502:
-			return MHD_create_response_from_buffer(sizeof(html) - 1,
-												   (void *) html,
-												   MHD_RESPMEM_PERSISTENT);
+			return fixed_response(html, sizeof(html) - 1);
+		case FORM_REDIRECT:
+			return fixed_response(moved, sizeof(moved) - 1);
+		case FORM_BARE:
+			return fixed_response(bare, sizeof(bare) - 1);
 		default:
 			break;
 	}
 
 	memset(&request->answer_body, 0, sizeof(request->answer_body));
+	if (request->form == FORM_DEEP)
+		sim_text_free(&body);
+	if (request->form == FORM_OVERSIZE || request->form == FORM_DEEP)
+		sim_text_fill(&body, request->form == FORM_DEEP ? '[' : ' ',
+					  request->form == FORM_DEEP ? DEEP : OVERSIZE);
 	if (request->form == FORM_DRIP || request->form == FORM_CUT)
 		return stream_response(connection, request, &body);
 	return MHD_create_response_from_buffer(body.length, body.data,
@@ -155,12 +174,15 @@ add_headers(struct MHD_Response *response, const Request *request,
 	char		trace[72];
 	const char *type = "application/json";
 
-	if (request->form == FORM_HTML502)
+	if (request->form == FORM_HTML502 || request->form == FORM_REDIRECT)
 		type = "text/html";
 	else if (request->form == FORM_CONTENT_TYPE)
 		type = "text/html;charset=UTF-8";
 	MHD_add_response_header(response, "Content-Type", type);
-	if (request->form == FORM_HTML502)
+	if (request->form == FORM_REDIRECT)
+		MHD_add_response_header(response, "Location",
+								"https://elsewhere.invalid/v1/payments/confirm");
+	if (request->form == FORM_HTML502 || request->form == FORM_REDIRECT)
 		return;
 
 	strcpy(trace, request->trace);
@@ -200,7 +222,10 @@ sim_wire_answer(struct MHD_Connection *connection, Request *request)
 
 	if (request->form == FORM_HTML502)
 		status = 502;
-	else if (request->form == FORM_EMPTY || request->form == FORM_GARBAGE)
+	else if (request->form == FORM_REDIRECT)
+		status = 301;
+	else if (request->form == FORM_EMPTY || request->form == FORM_GARBAGE ||
+			 request->form == FORM_DEEP || request->form == FORM_BARE)
 		status = 200;
 	response = make_response(connection, request);
 	if (response == NULL)

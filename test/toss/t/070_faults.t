@@ -141,6 +141,27 @@ aftermath_is($key, $id, 0, '200 DONE', 1, 'html502');
 is($answer->{status}, 502, 'html502 done: 502');
 aftermath_is($key, $id, 1, '200 DONE', 1, 'html502 done');
 
+($answer, $key, $id) = with_fault(kind => 'redirect');
+is("$answer->{status} $answer->{headers}{location}",
+	'301 https://elsewhere.invalid/v1/payments/confirm', 'redirect: to another host');
+aftermath_is($key, $id, 0, '200 DONE', 1, 'redirect');
+($answer, $key, $id) = with_fault(kind => 'redirect', after => 'done');
+aftermath_is($key, $id, 1, '200 DONE', 1, 'redirect done');
+
+($answer, $key, $id) = with_fault(kind => 'oversize');
+is("$answer->{status} $answer->{json}{status}", '200 DONE', 'oversize: right');
+cmp_ok(length $answer->{body}, '>', 1024 * 1024, 'oversize: and more than a megabyte');
+aftermath_is($key, $id, 1, '200 DONE', 1, 'oversize');
+
+($answer, $key, $id) = with_fault(kind => 'deep');
+is("$answer->{status} " . substr($answer->{body}, 0, 5), '200 [[[[[', 'deep: arrays in each other');
+is(length $answer->{body}, 60000, 'deep: so many');
+aftermath_is($key, $id, 1, '200 DONE', 1, 'deep');
+
+($answer, $key, $id) = with_fault(kind => 'bare');
+is("$answer->{status} $answer->{body}", '200 {"version":"2022-11-16"}', 'bare: no field but one');
+aftermath_is($key, $id, 1, '200 DONE', 1, 'bare');
+
 ($answer, $key, $id) = with_fault(kind => 'content-type');
 like($answer->{headers}{'content-type'}, qr/html/, 'content-type: wrong');
 is($answer->{json}{status}, 'DONE', 'content-type: right body');
