@@ -8,6 +8,10 @@
  * rolled back, in halves until the bad one stands alone.  That one waits for a
  * person from then on, and the next turn claims the others.
  *
+ * When none of several calls can be claimed it is no call's fault: nothing is put
+ * aside, and the worker holds.  Nor is it when one after the other comes alone,
+ * and none can.
+ *
  * Nothing is claimed here, so nothing is sent: a call that is put aside was not
  * under way.  test/t/085_worker_poison.pl
  */
@@ -30,6 +34,10 @@ typedef struct Aside
 /* Of the turn that is being taken */
 static Aside aside[MAX_ASIDE];
 static int	n_aside = 0;
+static int	n_good = 0;			/* calls that could be claimed */
+
+/* How many the worker had claimed when the last one was put aside alone. */
+static uint64 claimed_then = PG_UINT64_MAX;
 
 static void sift(PayWorker *worker, const PayCallWanted *wanted, int n,
 				 TimestampTz now);
@@ -70,9 +78,18 @@ pay_worker_sift_work(PayWorker *worker, TimestampTz now)
 	PayCallWanted *wanted;
 	int			n = pay_worker_queue_picked(&wanted);
 
-	n_aside = 0;
+	n_aside = n_good = 0;
 	if (n > 0)
 		sift(worker, wanted, n, now);
+	if (n_aside > 0 && n_good == 0)
+	{
+		pg_atomic_uint64 *counters = worker->slot->counters;
+		uint64		claimed = pg_atomic_read_u64(&counters[PAY_COUNT_CLAIMED]);
+
+		if (n > 1 || claimed == claimed_then)
+			elog(ERROR, "none of %d calls can be claimed", n);
+		claimed_then = claimed;
+	}
 }
 
 static void
@@ -84,8 +101,8 @@ sift(PayWorker *worker, const PayCallWanted *wanted, int n, TimestampTz now)
 		return;
 	sqlstate = try_to_claim(worker, wanted, n, now);
 	if (sqlstate == 0)
-		return;
-	if (n > 1)
+		n_good += n;
+	else if (n > 1)
 	{
 		sift(worker, wanted, n / 2, now);
 		sift(worker, wanted + n / 2, n - n / 2, now);

@@ -54,6 +54,29 @@ $session->quit;
 is($shop->wait_for($_), 'SUCCESS', 'paid beside a bad one') for @good;
 $shop->poll(sub { $shop->worker('quarantined') == 3 }, 'the bad one is put aside');
 
+# When none can be claimed it may be anything: the worker holds, and when one can
+# it is known which cannot.
+$shop->configure('payments.databases' => '');
+$shop->poll(sub { ($shop->worker('state') // '') eq '' }, 'no worker');
+my @both = $shop->orders(2, 1000);
+$shop->confirm(@both);
+my $these = join ',', map { "'$_->{order_id}'" } @both;
+$shop->sql("$queue attempt_no = 2147483647 WHERE order_id IN ($these)");
+$shop->configure('payments.databases' => 'shop');
+ok($shop->wait_for_worker('holding'), 'none of two: the worker holds');
+like($shop->worker('reason'), qr/^SQLSTATE 22003/, 'and says why');
+is($shop->sql("SELECT string_agg(DISTINCT state, ', ') FROM payments.open_calls WHERE order_id IN ($these)"),
+	'pending', 'none is put aside');
+my $good = $shop->order(1000);
+$shop->confirm($good);
+is($shop->wait_for($good), 'SUCCESS', 'one that can be claimed is paid');
+$shop->poll(sub { $shop->worker('quarantined') == 2 }, 'and the others are put aside');
+is($shop->worker('state'), 'running', 'the worker runs');
+$shop->sql("$queue attempt_no = 0 WHERE order_id IN ($these)");
+$shop->sql("SELECT payments.retry('$_->{order_id}')") for @both;
+is($shop->wait_for($_), 'SUCCESS', 'repaired and paid') for @both;
+$pid = $shop->worker('pid');
+
 # Repaired, they go on.
 $shop->sql("$queue attempt_no = 0 WHERE order_id IN ('$full', '$bad->{order_id}')");
 $shop->sql("$queue attempt_no = 1 WHERE order_id = '$taken'");
