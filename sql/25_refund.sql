@@ -22,7 +22,7 @@ CREATE TABLE payments.refund (
 	reason text NOT NULL,
 	idempotency_key text COLLATE "C",
 	request jsonb NOT NULL,
-	token text COLLATE "C" NOT NULL,
+	token text COLLATE "C",
 	requested_by text NOT NULL,
 	transaction_key text COLLATE "C",
 	status_reason text,
@@ -30,6 +30,9 @@ CREATE TABLE payments.refund (
 	created_at timestamptz NOT NULL,
 	updated_at timestamptz NOT NULL,
 	refunded_at timestamptz,
+	origin text COLLATE "C" NOT NULL,
+	proof_call_id bigint,
+	proof_attempt_no integer,
 	CONSTRAINT refund_pkey PRIMARY KEY (id),
 	CONSTRAINT refund_idempotency_key_key UNIQUE (order_id, idempotency_key),
 	CONSTRAINT refund_token_key UNIQUE (token),
@@ -39,6 +42,9 @@ CREATE TABLE payments.refund (
 	CONSTRAINT refund_reason_length CHECK (pg_catalog.length(reason) BETWEEN 1 AND 150),
 	CONSTRAINT refund_idempotency_key_length CHECK (pg_catalog.length(idempotency_key) BETWEEN 1 AND 200),
 	CONSTRAINT refund_token_form CHECK (pg_catalog.length(token) BETWEEN 16 AND 40 AND token !~ '[^0-9a-f]'),
+	CONSTRAINT refund_origin_known CHECK (origin IN ('application', 'claim', 'psp')),
+	CONSTRAINT refund_psp_needs_no_token CHECK ((origin = 'psp') = (token IS NULL)
+		AND (origin = 'psp') = (proof_call_id IS NOT NULL) AND (origin = 'psp') = (proof_attempt_no IS NOT NULL)),
 	CONSTRAINT refund_success_is_proved CHECK ((refund_status = 'SUCCESS') = (transaction_key IS NOT NULL)
 		AND (refund_status = 'SUCCESS') = (refunded_at IS NOT NULL))
 ) WITH (fillfactor = 70);
@@ -49,6 +55,9 @@ COMMENT ON COLUMN payments.refund.reason IS 'Why, in the words of who asked for 
 COMMENT ON COLUMN payments.refund.idempotency_key IS 'The caller''s: asked for again with it, a refund is the same refund';
 COMMENT ON COLUMN payments.refund.request IS 'What was asked for, to tell whether it is the same';
 COMMENT ON COLUMN payments.refund.token IS 'Ends the reason that the PSP gets, so that this refund is found among the payment''s cancels';
+COMMENT ON COLUMN payments.refund.origin IS
+'Who wanted it: application, by payments.refund; claim, since nobody claimed the order in time; psp, somebody at the PSP, and we learnt of it';
+COMMENT ON COLUMN payments.refund.proof_call_id IS 'With proof_attempt_no, of one that somebody made at the PSP: the answer that showed it';
 COMMENT ON COLUMN payments.refund.transaction_key IS 'The PSP''s name of the cancel that it is';
 
 CREATE TABLE payments.refund_line (

@@ -11,7 +11,7 @@ CREATE VIEW payments.foreign_payments WITH (security_barrier) AS
 			WHEN 'other order' THEN 'the payment belongs to another order here: who used this payment_key?'
 			WHEN 'other amount' THEN 'the PSP and the order differ in amount or currency: see payments.explain and the PSP''s dashboard'
 			WHEN 'failed here' THEN 'the PSP has taken money for an order that has failed: cancel it in the PSP''s dashboard, and see payments.explain for why it failed'
-			WHEN 'canceled there' THEN pg_catalog.format('the PSP has given the money back: post it with transaction_key cancel:%s and this order_id', f.transaction_key)
+			WHEN 'canceled there' THEN pg_catalog.format('the PSP has given the money back: the worker asks about the payment and books it, see payments.refunds; payments.retry asks again, and by hand it is posted with transaction_key cancel:%s', f.transaction_key)
 			WHEN 'deposit reversed' THEN 'the bank has taken the deposit back: settle it with the buyer and the PSP, and post the correction'
 			WHEN 'unknown status' THEN 'the PSP has a status that is not known here: look it up in its dashboard'
 			ELSE 'a row of the PSP''s list could not be read: see detail, and the PSP''s dashboard'

@@ -21,6 +21,7 @@
 #include "amount.h"
 #include "db.h"
 #include "psp_call.h"
+#include "psp_look.h"
 #include "psp_reconcile.h"
 #include "reconciliation.h"
 #include "wake.h"
@@ -59,6 +60,8 @@ static void write_findings(const PayReconcilePage *page,
 static void end_canceled(const PayReconcilePage *page,
 						 const Movement *movements, int n, TimestampTz now);
 static void ask_about(const Movement *movements, int n, TimestampTz now);
+static void look_at(const Movement *movements, int n, TimestampTz now);
+static int	compare_looks(const void *a, const void *b);
 
 int
 pay_finding_compare(const PayReconcilePage *page, const PayTossRow *rows,
@@ -80,6 +83,7 @@ pay_finding_compare(const PayReconcilePage *page, const PayTossRow *rows,
 	write_findings(page, movements, m, now);
 	end_canceled(page, movements, m, now);
 	ask_about(movements, m, now);
+	look_at(movements, m, now);
 	return m;
 }
 
@@ -454,4 +458,31 @@ pay_finding_exists(int64 finding_id)
 	Datum		values[1] = {Int64GetDatum(finding_id)};
 
 	return pay_db_run(&read, values, NULL) > 0;
+}
+
+/* What was cancelled elsewhere is booked by what Toss says of the payment. */
+static void
+look_at(const Movement *movements, int n, TimestampTz now)
+{
+	PayLook    *looks = palloc0(sizeof(PayLook) * Max(n, 1));
+	int			m = 0;
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+		if (movements[i].finding == PAY_FINDING_CANCELED_THERE)
+			looks[m++].order_id = movements[i].order_id;
+	if (m == 0)
+		return;
+	qsort(looks, m, sizeof(PayLook), compare_looks);
+	for (int i = 0; i < m; i++)
+		if (i == 0 || strcmp(looks[i].order_id, looks[kept - 1].order_id) != 0)
+			looks[kept++] = looks[i];
+	pay_psp_look(looks, kept, true, now);
+}
+
+static int
+compare_looks(const void *a, const void *b)
+{
+	return strcmp(((const PayLook *) a)->order_id,
+				  ((const PayLook *) b)->order_id);
 }

@@ -14,19 +14,18 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
-#include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
+#include "common/sha2.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/json.h"
-#include "utils/syscache.h"
 
 #include "amount.h"
 #include "db.h"
 #include "errors.h"
 #include "refund.h"
+
+#define TOKEN_BYTES		10
 
 /* Of a wallet, what an insertion reserves in it. */
 typedef struct Reserve
@@ -36,7 +35,8 @@ typedef struct Reserve
 } Reserve;
 
 static void insert_refund(const PayOrder *order, const PayRefund *refund,
-						  TimestampTz now);
+						  const char *state, TimestampTz now);
+static Datum text_or_null(const char *text, char *null);
 static void insert_lines(const PayOrder *order, const PayRefund *refund);
 static void count_lines(const PayOrder *order, const PayRefund *refund,
 						TimestampTz now);
@@ -48,125 +48,23 @@ static void reserve_wallet(const PayOrder *order, const Reserve *reserve,
 static void start(int64 refund_id, const char *order_id, TimestampTz now);
 
 /*
- * Reading
- */
-
-int
-pay_refund_lines(const char *order_id, PayRefundable **lines)
-{
-	static PayStatement read = {
-		"SELECT o.id, o.seller_id, o.amount, o.commission,"
-		" o.refunded_amount OPERATOR(pg_catalog.+) o.refunding_amount,"
-		" COALESCE((SELECT pg_catalog.sum(l.commission) FROM payments.refund_line l"
-		" JOIN payments.refund r ON r.id OPERATOR(pg_catalog.=) l.refund_id"
-		" WHERE l.payment_order_id OPERATOR(pg_catalog.=) o.id"
-		" AND l.order_id OPERATOR(pg_catalog.=) $1"
-		" AND r.refund_status OPERATOR(pg_catalog.<>) 'FAILURE'), 0)"
-		" FROM payments.payment_order o WHERE o.order_id OPERATOR(pg_catalog.=) $1"
-		" ORDER BY o.line_no",
-		1, {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(order_id)};
-	int			n = (int) pay_db_run(&read, values, NULL);
-
-	*lines = palloc(sizeof(PayRefundable) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-	{
-		PayRefundable *line = &(*lines)[i];
-
-		line->payment_order_id = pay_db_int64(i, 1);
-		line->seller_id = pay_db_int64(i, 2);
-		line->amount = pay_db_mills(i, 3);
-		line->commission = pay_db_mills(i, 4);
-		line->returned = pay_db_mills(i, 5);
-		line->commission_returned = pay_db_mills(i, 6);
-	}
-	return n;
-}
-
-int
-pay_refund_count(const char *order_id)
-{
-	static PayStatement count = {
-		"SELECT pg_catalog.count(*)::pg_catalog.int4 FROM payments.refund"
-		" WHERE order_id OPERATOR(pg_catalog.=) $1"
-		" AND refund_status OPERATOR(pg_catalog.<>) 'FAILURE'",
-		1, {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(order_id)};
-
-	pay_db_run(&count, values, NULL);
-	return pay_db_int32(0, 1);
-}
-
-int64
-pay_refund_find(const char *order_id, const char *idempotency_key,
-				const char *reason, const char *request, bool *same)
-{
-	static PayStatement find = {
-		"SELECT id, reason OPERATOR(pg_catalog.=) $3"
-		" AND request OPERATOR(pg_catalog.=) $4::pg_catalog.jsonb FROM payments.refund"
-		" WHERE order_id OPERATOR(pg_catalog.=) $1 AND idempotency_key OPERATOR(pg_catalog.=) $2",
-		4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4] = {CStringGetTextDatum(order_id),
-		CStringGetTextDatum(idempotency_key), CStringGetTextDatum(reason),
-	CStringGetTextDatum(request)};
-
-	if (pay_db_run(&find, values, NULL) == 0)
-		return 0;
-	*same = pay_db_bool(0, 2);
-	return pay_db_int64(0, 1);
-}
-
-bool
-pay_refund_state(const char *order_id, int64 refund_id, PayRefundState *state)
-{
-	static PayStatement read = {
-		"SELECT refund_status::pg_catalog.text FROM payments.refund"
-		" WHERE order_id OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
-		2, {TEXTOID, INT8OID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(order_id),
-	Int64GetDatum(refund_id)};
-
-	if (pay_db_run(&read, values, NULL) == 0)
-		return false;
-	if (!pay_refund_state_from_name(pay_db_text(0, 1), state))
-		elog(ERROR, "unexpected state of refund " INT64_FORMAT, refund_id);
-	return true;
-}
-
-Datum
-pay_refund_status_datum(PayRefundState state)
-{
-	Oid			type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-									   CStringGetDatum("refund_status"),
-									   ObjectIdGetDatum(get_namespace_oid("payments", false)));
-	Oid			value = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-										ObjectIdGetDatum(type),
-										CStringGetDatum(pay_refund_state_name(state)));
-
-	if (!OidIsValid(value))
-		elog(ERROR, "enum payments.refund_status has no label \"%s\"",
-			 pay_refund_state_name(state));
-	return ObjectIdGetDatum(value);
-}
-
-PayRefundState
-pay_refund_state_from_datum(Datum status)
-{
-	char	   *label = DatumGetCString(DirectFunctionCall1(enum_out, status));
-	PayRefundState state;
-
-	if (!pay_refund_state_from_name(label, &state))
-		elog(ERROR, "unexpected refund state \"%s\"", label);
-	return state;
-}
-
-/*
  * Insertion
  */
+
+char *
+pay_refund_token(const char *text)
+{
+	uint8		bytes[PG_SHA256_DIGEST_LENGTH];
+	char	   *token = palloc(2 * TOKEN_BYTES + 1);
+
+	if (text != NULL)
+		pay_psp_call_sha256(text, strlen(text), bytes);
+	else if (!pg_strong_random(bytes, TOKEN_BYTES))
+		elog(ERROR, "could not draw a random token");
+	for (int i = 0; i < TOKEN_BYTES; i++)
+		snprintf(token + 2 * i, 3, "%02x", bytes[i]);
+	return token;
+}
 
 void
 pay_refund_insert(const PayOrder *order, PayRefund *refund, TimestampTz now)
@@ -174,7 +72,7 @@ pay_refund_insert(const PayOrder *order, PayRefund *refund, TimestampTz now)
 	PayEvent	event = {"refund.requested", order->order_id};
 
 	refund->id = pay_db_draw_ids("refund_id_seq", 1)[0];
-	insert_refund(order, refund, now);
+	insert_refund(order, refund, "REQUESTED", now);
 	insert_lines(order, refund);
 	count_lines(order, refund, now);
 	pay_refund_next(order->order_id, now);
@@ -186,17 +84,62 @@ pay_refund_insert(const PayOrder *order, PayRefund *refund, TimestampTz now)
 	pay_event_write(&event, 1, now);
 }
 
-static void
-insert_refund(const PayOrder *order, const PayRefund *refund, TimestampTz now)
+/* It goes on from where a refund is that was sent. */
+void
+pay_refund_insert_fact(const PayOrder *order, PayRefund *refund,
+					   TimestampTz now)
 {
+	refund->id = pay_db_draw_ids("refund_id_seq", 1)[0];
+	insert_refund(order, refund, "EXECUTING", now);
+	insert_lines(order, refund);
+}
+
+void
+pay_refund_choose(const PayOrder *order, const PayRefundable *lines, int n,
+				  const int64 *parts, PayRefund *refund)
+{
+	refund->lines = palloc(sizeof(PayRefundLine) * n);
+	refund->n_lines = 0;
+	refund->amount = 0;
+	for (int i = 0; i < n; i++)
+	{
+		PayRefundLine *line = &refund->lines[refund->n_lines];
+
+		if (parts[i] == 0)
+			continue;
+		line->payment_order_id = lines[i].payment_order_id;
+		line->seller_id = lines[i].seller_id;
+		line->amount = parts[i];
+		line->commission =
+			pay_money_commission_back(lines[i].amount, lines[i].commission,
+									  lines[i].returned,
+									  lines[i].commission_returned, parts[i],
+									  order->minor_units);
+		refund->amount += parts[i];
+		refund->n_lines++;
+	}
+}
+
+static void
+insert_refund(const PayOrder *order, const PayRefund *refund,
+			  const char *state, TimestampTz now)
+{
+	static const char *const origins[] = {
+		[PAY_REFUND_BY_APPLICATION] = "application",
+		[PAY_REFUND_BY_CLAIM] = "claim",
+		[PAY_REFUND_BY_PSP] = "psp",
+	};
 	static PayStatement insert = {
 		"INSERT INTO payments.refund (id, order_id, payment_event_id, amount, currency,"
-		" reason, idempotency_key, request, token, requested_by, created_at, updated_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.jsonb, $9, $10, $11, $11)",
-		11, {INT8OID, TEXTOID, INT8OID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID,
-		TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
+		" reason, idempotency_key, request, token, requested_by, created_at, updated_at,"
+		" refund_status, origin, proof_call_id, proof_attempt_no)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.jsonb, $9, $10, $11, $11,"
+		" $12::payments.refund_status, $13, $14, $15)",
+		15, {INT8OID, TEXTOID, INT8OID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID,
+		TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID, INT4OID}
 	};
-	Datum		values[11];
+	Datum		values[15];
+	char		nulls[] = "               ";
 
 	values[0] = Int64GetDatum(refund->id);
 	values[1] = CStringGetTextDatum(order->order_id);
@@ -204,14 +147,27 @@ insert_refund(const PayOrder *order, const PayRefund *refund, TimestampTz now)
 	values[3] = pay_amount_to_numeric(refund->amount);
 	values[4] = CStringGetTextDatum(order->currency);
 	values[5] = CStringGetTextDatum(refund->reason);
-	values[6] = refund->idempotency_key == NULL ? (Datum) 0 :
-		CStringGetTextDatum(refund->idempotency_key);
+	values[6] = text_or_null(refund->idempotency_key, &nulls[6]);
 	values[7] = CStringGetTextDatum(refund->request);
-	values[8] = CStringGetTextDatum(refund->token);
+	values[8] = text_or_null(refund->token, &nulls[8]);
 	values[9] = CStringGetTextDatum(refund->requested_by);
 	values[10] = TimestampTzGetDatum(now);
-	pay_db_run(&insert, values,
-			   refund->idempotency_key == NULL ? "      n    " : NULL);
+	values[11] = CStringGetTextDatum(state);
+	values[12] = CStringGetTextDatum(origins[refund->origin]);
+	values[13] = Int64GetDatum(refund->proof_call_id);
+	values[14] = Int32GetDatum(refund->proof_attempt_no);
+	if (refund->origin != PAY_REFUND_BY_PSP)
+		nulls[13] = nulls[14] = 'n';
+	pay_db_run(&insert, values, nulls);
+}
+
+static Datum
+text_or_null(const char *text, char *null)
+{
+	if (text != NULL)
+		return CStringGetTextDatum(text);
+	*null = 'n';
+	return (Datum) 0;
 }
 
 static void

@@ -10,7 +10,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "common/sha2.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -21,12 +20,12 @@
 #include "args.h"
 #include "db.h"
 #include "errors.h"
+#include "fault.h"
 #include "order.h"
 #include "order_status.h"
 #include "refund.h"
 
 #define MAX_KEY			200		/* characters */
-#define TOKEN_BYTES		10
 
 PG_FUNCTION_INFO_V1(payments_refund);
 PG_FUNCTION_INFO_V1(payments_set_refund_policy);
@@ -93,6 +92,7 @@ payments_refund(PG_FUNCTION_ARGS)
 		choose_lines(fcinfo, &order, &refund);
 		refund.token = draw_token(&order, refund.idempotency_key);
 		pay_refund_insert(&order, &refund, now);
+		PAY_FAULT("refund-reserved");
 	}
 	pay_db_finish();
 	PG_RETURN_INT64(refund.id);
@@ -229,21 +229,9 @@ check_refundable(const PayOrder *order)
 static char *
 draw_token(const PayOrder *order, const char *idempotency_key)
 {
-	uint8		bytes[PG_SHA256_DIGEST_LENGTH];
-	char	   *token = palloc(2 * TOKEN_BYTES + 1);
-
-	if (idempotency_key != NULL)
-	{
-		char	   *text = psprintf("refund\n%s\n%s\n%s", order->order_id,
-									order->payment_key, idempotency_key);
-
-		pay_psp_call_sha256(text, strlen(text), bytes);
-	}
-	else if (!pg_strong_random(bytes, TOKEN_BYTES))
-		elog(ERROR, "could not draw a random token");
-	for (int i = 0; i < TOKEN_BYTES; i++)
-		snprintf(token + 2 * i, 3, "%02x", bytes[i]);
-	return token;
+	return pay_refund_token(idempotency_key == NULL ? NULL :
+							psprintf("refund\n%s\n%s\n%s", order->order_id,
+									 order->payment_key, idempotency_key));
 }
 
 /*
@@ -276,24 +264,7 @@ choose_lines(FunctionCallInfo fcinfo, const PayOrder *order,
 		split_amount(order, lines, n, amount_argument(fcinfo, order, rest),
 					 parts);
 
-	refund->lines = palloc(sizeof(PayRefundLine) * n);
-	for (int i = 0; i < n; i++)
-	{
-		PayRefundLine *line = &refund->lines[refund->n_lines];
-
-		if (parts[i] == 0)
-			continue;
-		line->payment_order_id = lines[i].payment_order_id;
-		line->seller_id = lines[i].seller_id;
-		line->amount = parts[i];
-		line->commission =
-			pay_money_commission_back(lines[i].amount, lines[i].commission,
-									  lines[i].returned,
-									  lines[i].commission_returned, parts[i],
-									  order->minor_units);
-		refund->amount += parts[i];
-		refund->n_lines++;
-	}
+	pay_refund_choose(order, lines, n, parts, refund);
 }
 
 /* The amount that was given, or else the rest. */

@@ -19,70 +19,18 @@
 #include "refund.h"
 #include "toss_time.h"
 
-static PayRefundState state_of(const PayResult *result);
-static void read_lines(PayRefundOutcome *outcomes, int n);
 static void build_posting(PayLedgerPosting *posting,
 						  const PayRefundOutcome *outcome);
 static void change_states(const PayRefundOutcome *outcomes, int n,
 						  TimestampTz now);
-static char *transaction_key_of(const PayResult *result);
-static char *reason_of(const PayResult *result);
-static char *code_of(const PayResult *result);
 static void count_lines(const PayRefundOutcome *outcomes, int n,
 						TimestampTz now);
 static void write_events(const PayRefundOutcome *outcomes, int n,
 						 TimestampTz now);
 
-/* Those of the results that are cancels', and count. */
-int
-pay_refund_outcomes(const PayResult *results, const PayOrder *orders,
-					const bool *counts, int n, TimestampTz now,
-					PayRefundOutcome **outcomes)
-{
-	int			m = 0;
-
-	*outcomes = palloc0(sizeof(PayRefundOutcome) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-	{
-		PayRefundOutcome *outcome = &(*outcomes)[m];
-
-		if (results[i].claim->refund_id == 0 || !counts[i])
-			continue;
-		outcome->result = &results[i];
-		outcome->order = &orders[i];
-		outcome->state = state_of(&results[i]);
-		outcome->refunded_at = now;
-		if (results[i].answer.cancel != NULL)
-		{
-			TimestampTz at = pay_psp_answer_time(results[i].answer.cancel->canceled_at);
-
-			if (at != 0)
-				outcome->refunded_at = at;
-		}
-		m++;
-	}
-	if (m > 0)
-		read_lines(*outcomes, m);
-	for (int i = 0; i < m; i++)
-		if ((*outcomes)[i].state != PAY_REFUND_SUCCESS)
-			(*outcomes)[i].code = code_of((*outcomes)[i].result);
-	return m;
-}
-
-static PayRefundState
-state_of(const PayResult *result)
-{
-	const PayDecision *decision = &result->decision;
-
-	if (decision->action == PAY_ACTION_REFUND)
-		return PAY_REFUND_SUCCESS;
-	if (decision->action == PAY_ACTION_REFUND_FAIL)
-		return PAY_REFUND_FAILURE;
-	return decision->orders_unknown ? PAY_REFUND_UNKNOWN : PAY_REFUND_EXECUTING;
-}
-
-static void
-read_lines(PayRefundOutcome *outcomes, int n)
+/* Of refunds that are there. */
+void
+pay_refund_read_lines(PayRefundOutcome *outcomes, int n)
 {
 	static PayStatement read = {
 		"SELECT l.refund_id, l.payment_order_id, o.seller_id, l.amount, l.commission"
@@ -101,8 +49,8 @@ read_lines(PayRefundOutcome *outcomes, int n)
 
 	for (int i = 0; i < n; i++)
 	{
-		order_ids[i] = outcomes[i].result->claim->order_id;
-		ids[i] = outcomes[i].result->claim->refund_id;
+		order_ids[i] = outcomes[i].order->order_id;
+		ids[i] = outcomes[i].refund_id;
 	}
 	values[0] = pay_db_text_array(order_ids, n);
 	values[1] = pay_db_int64_array(ids, n);
@@ -144,13 +92,6 @@ pay_refund_postings(const PayRefundOutcome *outcomes, int n,
 	return m;
 }
 
-/* In the database's encoding, as it stands in the table of answers. */
-static char *
-transaction_key_of(const PayResult *result)
-{
-	return pay_psp_answer_text(result->answer.cancel->transaction_key, 1000);
-}
-
 /*
  * The mirror image of a captured payment (settle.c): the PSP gives back to the
  * buyer, each seller to the buyer, and the platform what it kept of that to
@@ -162,7 +103,7 @@ build_posting(PayLedgerPosting *posting, const PayRefundOutcome *outcome)
 {
 	const PayOrder *order = outcome->order;
 	const char *currency = order->currency;
-	int64		total = outcome->result->claim->refund.amount;
+	int64		total = outcome->amount;
 	char	   *psp = pay_ledger_house_account_code("psp:toss", currency);
 	char	   *platform = pay_ledger_house_account_code("platform:commission",
 														 currency);
@@ -173,7 +114,7 @@ build_posting(PayLedgerPosting *posting, const PayRefundOutcome *outcome)
 
 	memset(posting, 0, sizeof(PayLedgerPosting));
 	posting->transaction_key =
-		psprintf("cancel:%s", transaction_key_of(outcome->result));
+		psprintf("cancel:%s", outcome->transaction_key);
 	posting->kind = "payment.refunded";
 	posting->fact = true;
 	posting->order_id = order->order_id;
@@ -217,8 +158,9 @@ pay_refund_wallet_changes(const PayRefundOutcome *outcomes, int n,
 			PayWalletChange change = {
 				line->seller_id, outcome->order->currency, "refund", 0,
 				outcome->order->order_id, line->payment_order_id,
-				outcome->result->claim->refund_id,
-				line->commission - line->amount
+				outcome->refund_id,
+				outcome->is_fact ? 0 : line->commission - line->amount,
+				outcome->is_fact
 			};
 
 			if (outcome->state == PAY_REFUND_SUCCESS)
@@ -276,18 +218,18 @@ change_states(const PayRefundOutcome *outcomes, int n, TimestampTz now)
 
 	for (int i = 0; i < n; i++)
 	{
-		const PayResult *result = outcomes[i].result;
-		bool		is_done = outcomes[i].state == PAY_REFUND_SUCCESS;
+		const PayRefundOutcome *outcome = &outcomes[i];
+		bool		is_done = outcome->state == PAY_REFUND_SUCCESS;
 
-		if (outcomes[i].state == PAY_REFUND_EXECUTING)
+		if (outcome->state == PAY_REFUND_EXECUTING)
 			continue;
-		order_ids[m] = result->claim->order_id;
-		ids[m] = result->claim->refund_id;
-		states[m] = unconstify(char *, pay_refund_state_name(outcomes[i].state));
-		reasons[m] = reason_of(result);
-		codes[m] = outcomes[i].code;
-		keys[m] = is_done ? transaction_key_of(result) : NULL;
-		ats[m] = is_done ? outcomes[i].refunded_at : 0;
+		order_ids[m] = outcome->order->order_id;
+		ids[m] = outcome->refund_id;
+		states[m] = unconstify(char *, pay_refund_state_name(outcome->state));
+		reasons[m] = outcome->reason;
+		codes[m] = outcome->code;
+		keys[m] = is_done ? outcome->transaction_key : NULL;
+		ats[m] = is_done ? outcome->refunded_at : 0;
 		m++;
 	}
 	if (m == 0)
@@ -304,59 +246,28 @@ change_states(const PayRefundOutcome *outcomes, int n, TimestampTz now)
 		elog(ERROR, "a refund that was cancelled is not there");
 }
 
-/* As for an order */
-static char *
-reason_of(const PayResult *result)
-{
-	const char *code = result->answer.code;
-
-	return psprintf("%s: %s%s%s",
-					result->claim->request.operation == PAY_TOSS_CANCEL ?
-					"cancel" : "query",
-					pay_toss_meaning_name(result->answer.meaning),
-					code ? " " : "", code ? code : "");
-}
-
 /*
- * Why it is not done: behind a query that did not show our token, that is what
- * the cancel was refused with.  The answers of this turn are recorded.
+ * What was reserved in the lines is done, or is free again; a fact was not
+ * reserved.  A line may occur in several outcomes.
  */
-static char *
-code_of(const PayResult *result)
-{
-	static PayStatement read = {
-		"SELECT code FROM payments.psp_answer WHERE order_id OPERATOR(pg_catalog.=) $1"
-		" AND call_id OPERATOR(pg_catalog.=) $2 AND meaning OPERATOR(pg_catalog.=) 'refused'"
-		" AND code IS NOT NULL ORDER BY attempt_no DESC LIMIT 1",
-		2, {TEXTOID, INT8OID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(result->claim->order_id),
-	Int64GetDatum(result->claim->call_id)};
-
-	if (result->decision.action == PAY_ACTION_REFUND_FAIL &&
-		pay_db_run(&read, values, NULL) > 0)
-		return pay_db_text(0, 1);
-	return result->answer.code == NULL ? NULL : pstrdup(result->answer.code);
-}
-
-/* What was reserved in the lines is done, or is free again. */
 static void
 count_lines(const PayRefundOutcome *outcomes, int n, TimestampTz now)
 {
 	static PayStatement count = {
 		"UPDATE payments.payment_order o"
-		" SET refunding_amount = o.refunding_amount OPERATOR(pg_catalog.-) l.amount,"
-		" refunded_amount = CASE WHEN l.is_done THEN o.refunded_amount OPERATOR(pg_catalog.+) l.amount"
-		" ELSE o.refunded_amount END, updated_at = $5"
+		" SET refunding_amount = o.refunding_amount OPERATOR(pg_catalog.-) l.freed,"
+		" refunded_amount = o.refunded_amount OPERATOR(pg_catalog.+) l.done, updated_at = $5"
+		" FROM (SELECT u.order_id, u.id, pg_catalog.sum(u.freed), pg_catalog.sum(u.done)"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
-		" pg_catalog.unnest($4)) AS l (order_id, id, amount, is_done)"
+		" pg_catalog.unnest($4)) AS u (order_id, id, freed, done) GROUP BY u.order_id, u.id)"
+		" AS l (order_id, id, freed, done)"
 		" WHERE o.order_id OPERATOR(pg_catalog.=) l.order_id AND o.id OPERATOR(pg_catalog.=) l.id",
-		5, {TEXTARRAYOID, INT8ARRAYOID, NUMERICARRAYOID, BOOLARRAYOID, TIMESTAMPTZOID}
+		5, {TEXTARRAYOID, INT8ARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, TIMESTAMPTZOID}
 	};
 	char	  **order_ids;
 	int64	   *ids;
-	int64	   *amounts;
-	bool	   *dones;
+	int64	   *freed;
+	int64	   *done;
 	int			size = 0;
 	int			m = 0;
 	Datum		values[5];
@@ -365,29 +276,33 @@ count_lines(const PayRefundOutcome *outcomes, int n, TimestampTz now)
 		size += outcomes[i].n_lines;
 	order_ids = palloc(sizeof(char *) * size);
 	ids = palloc(sizeof(int64) * size);
-	amounts = palloc(sizeof(int64) * size);
-	dones = palloc(sizeof(bool) * size);
+	freed = palloc(sizeof(int64) * size);
+	done = palloc(sizeof(int64) * size);
 	for (int i = 0; i < n; i++)
 	{
-		if (!pay_refund_state_is_final(outcomes[i].state))
+		const PayRefundOutcome *outcome = &outcomes[i];
+
+		if (!pay_refund_state_is_final(outcome->state))
 			continue;
-		for (int l = 0; l < outcomes[i].n_lines; l++)
+		for (int l = 0; l < outcome->n_lines; l++)
 		{
-			order_ids[m] = outcomes[i].result->claim->order_id;
-			ids[m] = outcomes[i].lines[l].payment_order_id;
-			amounts[m] = outcomes[i].lines[l].amount;
-			dones[m++] = outcomes[i].state == PAY_REFUND_SUCCESS;
+			int64		amount = outcome->lines[l].amount;
+
+			order_ids[m] = outcome->order->order_id;
+			ids[m] = outcome->lines[l].payment_order_id;
+			freed[m] = outcome->is_fact ? 0 : amount;
+			done[m++] = outcome->state == PAY_REFUND_SUCCESS ? amount : 0;
 		}
 	}
 	if (m == 0)
 		return;
 	values[0] = pay_db_text_array(order_ids, m);
 	values[1] = pay_db_int64_array(ids, m);
-	values[2] = pay_db_mills_array(amounts, m);
-	values[3] = pay_db_bool_array(dones, m);
+	values[2] = pay_db_mills_array(freed, m);
+	values[3] = pay_db_mills_array(done, m);
 	values[4] = TimestampTzGetDatum(now);
-	if (pay_db_run(&count, values, NULL) != (uint64) m)
-		elog(ERROR, "a line that was refunded is not there");
+	if (pay_db_run(&count, values, NULL) == 0)
+		elog(ERROR, "the lines of refunds are not there");
 }
 
 static void
@@ -399,16 +314,17 @@ write_events(const PayRefundOutcome *outcomes, int n, TimestampTz now)
 	for (int i = 0; i < n; i++)
 	{
 		const PayRefundOutcome *outcome = &outcomes[i];
-		bool		is_done = outcome->state == PAY_REFUND_SUCCESS;
 
 		if (!pay_refund_state_is_final(outcome->state))
 			continue;
-		events[m].kind = is_done ? "refund.succeeded" : "refund.failed";
+		events[m].kind = outcome->is_fact ? "refund.recorded" :
+			outcome->state == PAY_REFUND_SUCCESS ? "refund.succeeded" :
+			"refund.failed";
 		events[m].order_id = outcome->order->order_id;
 		events[m++].payload =
-			pay_refund_payload(outcome->order, outcome->result->claim->refund_id,
-							   outcome->result->claim->refund.amount,
-							   outcome->lines, outcome->n_lines, NULL,
+			pay_refund_payload(outcome->order, outcome->refund_id,
+							   outcome->amount, outcome->lines,
+							   outcome->n_lines, outcome->told_reason,
 							   outcome->code);
 	}
 	pay_event_write(events, m, now);

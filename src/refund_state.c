@@ -22,6 +22,7 @@ static const char *const state_names[PAY_REFUND_STATES] = {
 static const bool allowed[PAY_REFUND_STATES][PAY_REFUND_STATES] = {
 	[PAY_REFUND_REQUESTED] = {
 		[PAY_REFUND_EXECUTING] = true,	/* its turn has come */
+		[PAY_REFUND_FAILURE] = true,	/* it never does */
 	},
 	[PAY_REFUND_EXECUTING] = {
 		[PAY_REFUND_SUCCESS] = true,

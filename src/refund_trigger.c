@@ -25,7 +25,8 @@ PG_FUNCTION_INFO_V1(payments_refund_record);
 /* What a refund keeps for life. */
 static const char *const identity[] = {
 	"id", "order_id", "payment_event_id", "amount", "currency", "reason",
-	"idempotency_key", "request", "token", "requested_by", "created_at", NULL
+	"idempotency_key", "request", "token", "requested_by", "created_at",
+	"origin", "proof_call_id", "proof_attempt_no", NULL
 };
 
 static PayRefundState state_of(TriggerData *trigger, HeapTuple row);

@@ -83,6 +83,8 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 		}
 		n_refunds = pay_refund_outcomes(results, orders, counts, n, now,
 										&refunds);
+		n_refunds = pay_refund_add_foreign(results, orders, counts, n, now,
+										   &refunds, n_refunds);
 		settle(orders, outcomes, n, refunds, n_refunds, now);
 		pay_inbox_learn_secrets(results, n, now);
 		pay_deposit_settle(results, outcomes, counts, n, now);
@@ -99,6 +101,15 @@ pay_settle_outcomes(const PayOrder *orders, const PayOrderOutcome *outcomes,
 					int n, TimestampTz now)
 {
 	settle(orders, outcomes, n, NULL, 0, now);
+}
+
+void
+pay_settle_refund(const PayRefundOutcome *outcome, TimestampTz now)
+{
+	PayOrder	no_order = {0};
+	PayOrderOutcome none = {&no_order};
+
+	settle(&no_order, &none, 0, outcome, 1, now);
 }
 
 /*

@@ -8,6 +8,7 @@
 
 #include "order.h"
 #include "psp_call.h"
+#include "refund.h"
 
 /*
  * Apply n results (decision filled in) set by set, inside the caller's
@@ -28,5 +29,9 @@ extern int	pay_settle(PayResult *results, int n, int64 epoch,
 extern void pay_settle_outcomes(const PayOrder *orders,
 								const PayOrderOutcome *outcomes, int n,
 								TimestampTz now);
+
+/* The same for a refund. */
+extern void pay_settle_refund(const PayRefundOutcome *outcome,
+							  TimestampTz now);
 
 #endif							/* PAY_SETTLE_H */

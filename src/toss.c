@@ -121,6 +121,7 @@ pay_toss_interpret(const PayTossRequest *request, PayTransport transport,
 
 	answer->meaning = doubt(request->operation);
 	answer->suspect = false;
+	answer->is_verified = false;
 	answer->code = NULL;
 	answer->detail = NULL;
 	answer->cancel = NULL;
@@ -173,6 +174,7 @@ interpret_payment(const PayTossRequest *request, const PayTossBody *body,
 	{
 		if (same_amount(request, body, answer))
 			pay_toss_interpret_refund(request, body, answer);
+		answer->is_verified = !answer->suspect;
 		return;
 	}
 
@@ -192,6 +194,7 @@ interpret_payment(const PayTossRequest *request, const PayTossBody *body,
 		!same_amount(request, body, answer))
 		return;
 
+	answer->is_verified = status->query != PAY_MEANS_ABORTED;
 	answer->code = status->status;
 	if (request->operation == PAY_TOSS_CONFIRM)
 	{

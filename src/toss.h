@@ -86,6 +86,7 @@ typedef struct PayTossAnswer
 {
 	PayTossMeaning meaning;
 	bool		suspect;		/* a 2xx that does not match what we asked */
+	bool		is_verified;	/* it is our payment, over our amount */
 	const char *code;			/* Toss's code, or ours ("HTTP_502") */
 	const char *detail;			/* one line for people, or NULL */
 	const PayTossCancel *cancel;	/* ours, or NULL */

@@ -90,6 +90,7 @@ typedef struct Net
 	const char *currency;
 	int64		amount;
 	int64		pending;
+	bool		is_fact;
 } Net;
 
 static int	net_changes(const PayWalletChange *changes, int n, Net *nets);
@@ -127,7 +128,7 @@ net_changes(const PayWalletChange *changes, int n, Net *nets)
 		nets[i] = (Net)
 	{
 		changes[i].seller_id, changes[i].currency,
-			changes[i].amount, changes[i].pending
+			changes[i].amount, changes[i].pending, changes[i].is_fact
 	};
 	qsort(nets, n, sizeof(Net), order_of_wallets);
 	for (int i = 0; i < n; i++)
@@ -142,6 +143,8 @@ net_changes(const PayWalletChange *changes, int n, Net *nets)
 									 &last->pending))
 			elog(ERROR, "wallet of seller " INT64_FORMAT " cannot change by so much at once",
 				 last->seller_id);
+		else
+			last->is_fact |= nets[i].is_fact;
 	}
 	return n_nets;
 }
@@ -212,14 +215,17 @@ change_balance(const Net *net, TupleTableSlot *row, TimestampTz now)
 	Datum		version = pay_table_get(&wallets, row, WALLET_VERSION, &is_null);
 	bool		may_owe = DatumGetBool(pay_table_get(&wallets, row,
 													 WALLET_MAY_OWE, &is_null));
+	bool		owes;
 	int64		balance;
 	int64		pending;
 
 	if (pg_add_s64_overflow(pay_amount_from_balance(before), net->amount,
 							&balance) ||
 		pg_add_s64_overflow(pay_amount_from_balance(reserved), net->pending,
-							&pending) ||
-		pending < 0 || (!may_owe && (balance < 0 || balance < pending)))
+							&pending))
+		pending = -1;
+	owes = pending >= 0 && !may_owe && (balance < 0 || balance < pending);
+	if (pending < 0 || (owes && !net->is_fact))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("wallet of seller " INT64_FORMAT " in %s cannot change by %s",
@@ -233,6 +239,8 @@ change_balance(const Net *net, TupleTableSlot *row, TimestampTz now)
 	if (net->pending != 0)
 		pay_table_set(&wallets, 0, WALLET_PENDING,
 					  pay_amount_to_numeric(pending));
+	if (owes)
+		pay_table_set(&wallets, 0, WALLET_MAY_OWE, BoolGetDatum(true));
 	pay_table_set(&wallets, 0, WALLET_VERSION,
 				  Int64GetDatum(DatumGetInt64(version) + 1));
 	pay_table_set(&wallets, 0, WALLET_UPDATED_AT, TimestampTzGetDatum(now));

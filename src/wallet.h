@@ -20,6 +20,8 @@ typedef struct PayWalletChange
 	int64		payment_order_id;
 	int64		refund_id;		/* 0: none */
 	int64		pending;		/* mills; how much more is reserved */
+	bool		is_fact;		/* it happened: the wallet may owe from then
+								 * on */
 } PayWalletChange;
 
 /*

@@ -30,7 +30,7 @@ CREATE VIEW pg_temp.wallets AS SELECT seller_id, balance, pending, may_owe FROM 
 
 -- arguments
 \x
-SELECT args, code, regexp_replace(message, 'payment order \d{2,}', 'payment order <id>') AS message, detail, hint FROM unnest(ARRAY[
+SELECT args, code, regexp_replace(message, 'payment order \d+', 'payment order <id>') AS message, detail, hint FROM unnest(ARRAY[
 	$$NULL, 'x'$$, $$'refund-1', NULL$$, $$'refund-1', ''$$, $$'refund-1', '  '$$, $$'refund-1', E'a\nb'$$, $$'refund-1', repeat('x', 151)$$,
 	$$'refund-0', 'x'$$, $$'refund-6', 'x'$$, $$'refund-5', 'x'$$,
 	$$'refund-1', 'x', 0$$, $$'refund-1', 'x', -1$$, $$'refund-1', 'x', 0.5$$, $$'refund-1', 'x', 'NaN'$$, $$'refund-1', 'x', 'Infinity'$$,
@@ -69,7 +69,7 @@ SELECT c.operation, c.amount, q.next_operation, q.state, regexp_replace(c.reques
 		c.request_body LIKE '%[rf:' || r.token || ']%' AS own_token
 	FROM payments.psp_call_queue q JOIN payments.psp_call c ON c.id = q.call_id JOIN payments.refund r ON r.id = c.refund_id
 	WHERE q.order_id = 'refund-1';
-SELECT state, next_operation, kind, resolvable_at FROM payments.open_calls WHERE order_id = 'refund-1';
+SELECT state, next_operation, kind, resolvable_at IS NOT NULL AS resolvable FROM payments.open_calls WHERE order_id = 'refund-1';
 SELECT replace(regexp_replace(story, 'refund \d+', 'refund <id>'), session_user, 'me') COLLATE "C" AS story
 	FROM payments.explain('refund-1') WHERE story ~ 'refund' ORDER BY 1;
 \x
@@ -127,57 +127,4 @@ UPDATE payments.refund SET refund_status = 'UNKNOWN', status_reason = 'by hand' 
 UPDATE payments.refund SET refund_status = 'FAILURE' WHERE order_id = 'refund-3';
 SELECT from_status, to_status, reason, actor = session_user AS actor FROM payments.refund_history WHERE order_id = 'refund-3' ORDER BY id;
 SELECT code FROM test.try($$UPDATE payments.refund SET refund_status = 'UNKNOWN' WHERE order_id = 'refund-3'$$);
-ROLLBACK;
-
--- two thousand refunds of all kinds (ten thousand: unit/refund_test.c): what is promised is never more than what was
--- paid, to the last won of each line and commission
-BEGIN;
-SELECT setseed(0.5);
-SELECT payments.set_seller(1610 + n, n / 37.0) FROM generate_series(1, 9) n;
-SELECT count(payments.checkout(1601, (SELECT jsonb_agg(jsonb_build_object('seller_id', 1610 + 1 + (n + l) % 9, 'amount', 1 + (random() * 300)::int))
-	FROM generate_series(1, 1 + n % 5) l), order_id => 'refund-many-' || n)) FROM generate_series(1, 60) n;
-SELECT count(payments.confirm(order_id, order_id, amount)) FROM payments.payment_event WHERE order_id LIKE 'refund-many-%';
-UPDATE payments.psp_call_queue SET state = 'D', attempt_no = 1, outcome_unknown = true, epoch = 1,
-	first_sent_at = clock_timestamp() - interval '1 hour' WHERE order_id LIKE 'refund-many-%';
-SELECT count(payments.resolve(order_id, 'succeeded', 'seen', amount, order_id)) FROM payments.payment_event WHERE order_id LIKE 'refund-many-%';
-CREATE PROCEDURE pg_temp.many(rounds int) LANGUAGE plpgsql AS $$
-DECLARE
-	o record;
-	no int;
-	took int := 0;
-	refused int := 0;
-BEGIN
-	FOR n IN 1 .. rounds LOOP
-		-- one that was asked for fails, now and then
-		IF n % 5 = 0 THEN
-			SELECT r.id, r.order_id INTO o FROM payments.refund r WHERE refund_status IN ('EXECUTING') AND r.order_id LIKE 'refund-many-%'
-				ORDER BY random() LIMIT 1;
-			UPDATE payments.refund SET refund_status = 'FAILURE' WHERE id = o.id;
-			UPDATE payments.payment_order p SET refunding_amount = refunding_amount - l.amount FROM payments.refund_line l
-				WHERE l.refund_id = o.id AND p.id = l.payment_order_id;
-			UPDATE payments.wallet w SET pending = pending - x.net FROM (SELECT p.seller_id, sum(l.amount - l.commission) AS net
-				FROM payments.refund_line l JOIN payments.payment_order p ON p.id = l.payment_order_id WHERE l.refund_id = o.id GROUP BY 1) x
-				WHERE w.seller_id = x.seller_id;
-			DELETE FROM payments.psp_call_queue WHERE order_id = o.order_id;
-		END IF;
-		no := 1 + (random() * 59)::int;
-		SELECT e.order_id, e.amount, (SELECT id FROM payments.payment_order WHERE order_id = e.order_id ORDER BY random() LIMIT 1) AS line
-			INTO o FROM payments.payment_event e WHERE e.order_id = 'refund-many-' || no;
-		BEGIN
-			PERFORM payments.refund(o.order_id, 'x', CASE WHEN random() < 0.9 THEN 1 + (random() * o.amount / 8)::int END,
-				CASE WHEN random() < 0.3 THEN o.line END);
-			took := took + 1;
-		EXCEPTION WHEN SQLSTATE 'PY032' THEN
-			refused := refused + 1;
-		END;
-	END LOOP;
-	RAISE NOTICE 'both happened: %', took > 300 AND refused > 300;
-END $$;
-CALL pg_temp.many(2000);
--- those of refunds that were let go here have no call, and no event of their end: everything else holds
-SELECT invariant, holds FROM payments.verify() WHERE invariant ~ 'refund|wallets have' ORDER BY 1;
-SELECT count(*) > 20 AS some_are_all, bool_and(l.commission = o.commission) AS to_the_last_won FROM payments.payment_order o
-	JOIN (SELECT payment_order_id, sum(commission) AS commission FROM payments.refund_line l JOIN payments.refund r ON r.id = l.refund_id
-		WHERE r.refund_status <> 'FAILURE' GROUP BY 1) l ON l.payment_order_id = o.id
-	WHERE o.order_id LIKE 'refund-many-%' AND o.refunding_amount = o.amount;
 ROLLBACK;

@@ -362,6 +362,8 @@ sim_browser_cancel(Call *call)
 		amount <= 0 || amount > balance)
 		return wrong_state(call, payment);
 	sim_payment_cancel(payment, amount, "대시보드 취소");
+	if (state != STATUS_WAITING_FOR_DEPOSIT)
+		sim_journal_add("dashboard", payment, NULL, NULL, NULL);
 	return show(call, payment);
 }
 

@@ -59,7 +59,7 @@ static int
 money_sign(const char *kind)
 {
 	if (strcmp(kind, "issue") == 0 || strcmp(kind, "withdraw") == 0 ||
-		strcmp(kind, "cancel") == 0)
+		strcmp(kind, "cancel") == 0 || strcmp(kind, "dashboard") == 0)
 		return 0;
 	return strcmp(kind, "deposit-error") == 0 ? -1 : 1;
 }
