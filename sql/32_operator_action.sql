@@ -18,28 +18,36 @@ CREATE TABLE payments.operator_action (
 	acted_at timestamptz NOT NULL,
 	merchant text COLLATE "C",
 	limits text,
+	refund_id bigint,
+	transaction_key text COLLATE "C",
 	CONSTRAINT operator_action_pkey PRIMARY KEY (id),
 	CONSTRAINT operator_action_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
-	CONSTRAINT operator_action_known CHECK (action IN ('retry', 'resolve', 'set_merchant_limits')),
+	CONSTRAINT operator_action_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES payments.refund (id),
+	CONSTRAINT operator_action_known CHECK (action IN ('retry', 'resolve', 'resolve_refund', 'set_merchant_limits')),
 	CONSTRAINT operator_action_about_a_call_or_a_merchant CHECK ((action = 'set_merchant_limits') = (order_id IS NULL)
-		AND (order_id IS NULL) = (call_id IS NULL) AND (order_id IS NULL) = (merchant IS NOT NULL)
+		AND (action = 'resolve_refund' OR (order_id IS NULL) = (call_id IS NULL)) AND (order_id IS NULL) = (merchant IS NOT NULL)
 		AND (merchant IS NULL) = (limits IS NULL)),
 	CONSTRAINT operator_action_outcome_known CHECK (outcome IN ('succeeded', 'failed')),
-	CONSTRAINT operator_action_outcome_of_a_resolution CHECK ((action = 'resolve') = (outcome IS NOT NULL)),
-	CONSTRAINT operator_action_resolution_has_a_note CHECK (action <> 'resolve' OR note IS NOT NULL),
+	CONSTRAINT operator_action_outcome_of_a_resolution CHECK ((action IN ('resolve', 'resolve_refund')) = (outcome IS NOT NULL)),
+	CONSTRAINT operator_action_resolution_has_a_note CHECK (action NOT IN ('resolve', 'resolve_refund') OR note IS NOT NULL),
 	CONSTRAINT operator_action_success_has_proof CHECK (outcome IS DISTINCT FROM 'succeeded'
 		OR payment_key IS NOT NULL AND currency IS NOT NULL AND amount IS NOT NULL),
+	CONSTRAINT operator_action_refund_has_proof CHECK ((action = 'resolve_refund') = (refund_id IS NOT NULL)
+		AND (transaction_key IS NOT NULL) = (refund_id IS NOT NULL AND outcome = 'succeeded')),
 	CONSTRAINT operator_action_note_length CHECK (pg_catalog.length(note) BETWEEN 1 AND 1000)
 );
 CREATE INDEX operator_action_order_id_idx ON payments.operator_action (order_id);
 CREATE INDEX operator_action_call_id_idx ON payments.operator_action (call_id);
 CREATE UNIQUE INDEX operator_action_one_resolution ON payments.operator_action (order_id) WHERE action = 'resolve';
+CREATE UNIQUE INDEX operator_action_one_refund ON payments.operator_action (refund_id) WHERE refund_id IS NOT NULL;
 COMMENT ON TABLE payments.operator_action IS
 'What people did about calls to the PSP: retries, and outcomes that evidence could not decide; and the limits that they gave merchants';
 COMMENT ON COLUMN payments.operator_action.outcome IS 'What the order was resolved to: succeeded or failed; NULL for a retry';
 COMMENT ON COLUMN payments.operator_action.payment_key IS 'With amount and approved_at: what the operator read at the PSP; NULL unless succeeded';
 COMMENT ON COLUMN payments.operator_action.limits IS 'What payments.set_merchant_limits set, in words; NULL for what is about a call';
 COMMENT ON COLUMN payments.operator_action.actor IS 'The session''s role';
+COMMENT ON COLUMN payments.operator_action.transaction_key IS 'Of a refund that succeeded: the PSP''s name of the cancel, as the operator read it';
+COMMENT ON INDEX payments.operator_action_one_refund IS 'A refund is resolved once';
 COMMENT ON INDEX payments.operator_action_one_resolution IS 'An order is resolved once';
 
 ALTER SEQUENCE payments.operator_action_id_seq OWNED BY payments.operator_action.id;

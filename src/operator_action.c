@@ -19,21 +19,23 @@ pay_operator_action_record(const PayOperatorAction *action, TimestampTz now)
 {
 	static PayStatement insert = {
 		"INSERT INTO payments.operator_action (id, order_id, call_id, action, outcome,"
-		" payment_key, currency, amount, approved_at, note, actor, acted_at, merchant, limits)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, SESSION_USER, $11, $12, $13)",
-		13, {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+		" payment_key, currency, amount, approved_at, note, actor, acted_at, merchant, limits,"
+		" refund_id, transaction_key)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, SESSION_USER, $11, $12, $13, $14, $15)",
+		15, {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
 			NUMERICOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TEXTOID,
-		TEXTOID}
+		TEXTOID, INT8OID, TEXTOID}
 	};
 	bool		has_proof = action->payment_key != NULL;
-	char		nulls[] = "             ";
-	Datum		values[13] = {0};
+	char		nulls[] = "               ";
+	Datum		values[15] = {0};
 
 	values[0] = Int64GetDatum(pay_db_draw_ids("operator_action_id_seq", 1)[0]);
 	if (action->order_id != NULL)
 	{
 		values[1] = CStringGetTextDatum(action->order_id);
 		values[2] = Int64GetDatum(action->call_id);
+		nulls[2] = action->call_id == 0 ? 'n' : ' ';
 		nulls[11] = nulls[12] = 'n';
 	}
 	else
@@ -64,6 +66,12 @@ pay_operator_action_record(const PayOperatorAction *action, TimestampTz now)
 	else
 		nulls[9] = 'n';
 	values[10] = TimestampTzGetDatum(now);
+	values[13] = Int64GetDatum(action->refund_id);
+	nulls[13] = action->refund_id == 0 ? 'n' : ' ';
+	if (action->transaction_key != NULL)
+		values[14] = CStringGetTextDatum(action->transaction_key);
+	else
+		nulls[14] = 'n';
 	pay_db_run(&insert, values, nulls);
 }
 
@@ -94,5 +102,28 @@ pay_operator_action_find(const char *order_id, PayOperatorAction *action)
 	action->note = pay_db_text(0, 8);
 	action->actor = pay_db_text(0, 9);
 	action->acted_at = pay_db_time(0, 10);
+	return true;
+}
+
+bool
+pay_operator_action_find_refund(const char *order_id, int64 refund_id,
+								PayOperatorAction *action)
+{
+	static PayStatement read = {
+		"SELECT outcome, transaction_key, note, actor FROM ONLY payments.operator_action"
+		" WHERE order_id OPERATOR(pg_catalog.=) $1 AND refund_id OPERATOR(pg_catalog.=) $2"
+		" AND action OPERATOR(pg_catalog.=) 'resolve_refund'",
+		2, {TEXTOID, INT8OID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(order_id),
+	Int64GetDatum(refund_id)};
+
+	if (pay_db_run(&read, values, NULL) == 0)
+		return false;
+	memset(action, 0, sizeof(PayOperatorAction));
+	action->outcome = pay_db_text(0, 1);
+	action->transaction_key = pay_db_text(0, 2);
+	action->note = pay_db_text(0, 3);
+	action->actor = pay_db_text(0, 4);
 	return true;
 }

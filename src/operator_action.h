@@ -15,13 +15,16 @@
 typedef struct PayOperatorAction
 {
 	const char *order_id;		/* NULL: about a merchant */
-	int64		call_id;
-	const char *action;			/* "retry", "resolve", "set_merchant_limits" */
+	int64		call_id;		/* 0: of a refund that has none */
+	int64		refund_id;		/* 0: not about one */
+	const char *action;			/* "retry", "resolve", "resolve_refund",
+								 * "set_merchant_limits" */
 	const char *outcome;		/* "succeeded", "failed"; NULL: a retry */
 	const char *payment_key;	/* these three when succeeded */
 	const char *currency;
 	int64		amount;			/* mills */
 	TimestampTz approved_at;	/* 0: was not given */
+	const char *transaction_key;	/* and of a refund's */
 	const char *note;			/* or NULL */
 	const char *merchant;		/* these two when it is about a merchant */
 	const char *limits;
@@ -36,5 +39,9 @@ extern void pay_operator_action_record(const PayOperatorAction *action,
 /* How this order was resolved; false when it was not. */
 extern bool pay_operator_action_find(const char *order_id,
 									 PayOperatorAction *action);
+
+extern bool pay_operator_action_find_refund(const char *order_id,
+											int64 refund_id,
+											PayOperatorAction *action);
 
 #endif							/* PAY_OPERATOR_ACTION_H */

@@ -20,7 +20,8 @@ bool
 pay_psp_operator_lock(const char *order_id, PayOpenCall *call)
 {
 	static PayStatement lock = {
-		"SELECT q.call_id, q.state, q.phase, q.first_sent_at, c.operation OPERATOR(pg_catalog.=) 'confirm'"
+		"SELECT q.call_id, q.state, q.phase, q.first_sent_at, c.operation OPERATOR(pg_catalog.=) 'confirm',"
+		" COALESCE(c.refund_id, 0)"
 		" FROM payments.psp_call_queue q JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
 		" WHERE q.order_id OPERATOR(pg_catalog.=) $1 FOR UPDATE OF q",
 		1, {TEXTOID}
@@ -35,6 +36,7 @@ pay_psp_operator_lock(const char *order_id, PayOpenCall *call)
 	call->phase = (PayCallPhase) pay_db_char(0, 3);
 	call->first_sent_at = pay_db_is_null(0, 4) ? 0 : pay_db_time(0, 4);
 	call->is_confirm = pay_db_bool(0, 5);
+	call->refund_id = pay_db_int64(0, 6);
 	return true;
 }
 
@@ -86,4 +88,17 @@ pay_psp_operator_is_approved(const char *order_id)
 
 	return pay_db_run(&read, values, NULL) > 0 &&
 		strcmp(pay_db_text(0, 1), "approved") == 0;
+}
+
+bool
+pay_psp_operator_was_canceled(const char *order_id)
+{
+	static PayStatement read = {
+		"SELECT FROM ONLY payments.psp_answer WHERE order_id OPERATOR(pg_catalog.=) $1"
+		" AND meaning OPERATOR(pg_catalog.=) 'canceled' LIMIT 1",
+		1, {TEXTOID}
+	};
+	Datum		values[1] = {CStringGetTextDatum(order_id)};
+
+	return pay_db_run(&read, values, NULL) > 0;
 }

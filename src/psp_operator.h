@@ -20,6 +20,7 @@ typedef struct PayOpenCall
 	PayCallPhase phase;
 	TimestampTz first_sent_at;	/* 0: no confirm of the order was ever sent */
 	bool		is_confirm;
+	int64		refund_id;		/* 0: it is no cancel */
 } PayOpenCall;
 
 /*
@@ -41,5 +42,8 @@ extern void pay_psp_operator_close(const char *order_id,
 
 /* Does what the PSP answered last about the money say that it has it? */
 extern bool pay_psp_operator_is_approved(const char *order_id);
+
+/* Has the PSP ever said that it, or a part of it, was taken back? */
+extern bool pay_psp_operator_was_canceled(const char *order_id);
 
 #endif							/* PAY_PSP_OPERATOR_H */

@@ -14,9 +14,7 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -26,14 +24,13 @@
 #include "deposit.h"
 #include "errors.h"
 #include "operator_action.h"
+#include "operator_argument.h"
 #include "order.h"
 #include "order_status.h"
 #include "psp_look.h"
 #include "psp_operator.h"
 #include "settle.h"
 #include "wake.h"
-
-#define MAX_NOTE	1000		/* characters */
 
 /* Of a failure that a person decided */
 #define FAILURE_CODE "RESOLVED_BY_OPERATOR"
@@ -45,9 +42,6 @@ PG_FUNCTION_INFO_V1(payments_retry);
 PG_FUNCTION_INFO_V1(payments_resolve);
 
 static int64 look(const char *order_id, TimestampTz now);
-static void check_sees_evidence(void);
-static char *note_argument(FunctionCallInfo fcinfo, int n);
-static bool outcome_argument(FunctionCallInfo fcinfo, int n);
 static void read_proof(FunctionCallInfo fcinfo, const PayOrder *order,
 					   TimestampTz now, PayOperatorAction *action);
 static void refuse_proof(FunctionCallInfo fcinfo);
@@ -76,7 +70,7 @@ payments_retry(PG_FUNCTION_ARGS)
 
 	pay_args_require(fcinfo, 0, "order_id");
 	action.order_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	action.note = note_argument(fcinfo, 1);
+	action.note = pay_operator_note(fcinfo, 1);
 
 	pay_db_connect();
 	if (!pay_order_lock(action.order_id, &order))
@@ -122,13 +116,13 @@ payments_resolve(PG_FUNCTION_ARGS)
 	bool		succeeded;
 	bool		is_open;
 
-	check_sees_evidence();
+	pay_operator_sees_evidence();
 	pay_args_require(fcinfo, 0, "order_id");
 	pay_args_require(fcinfo, 2, "note");
 	action.order_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	succeeded = outcome_argument(fcinfo, 1);
+	succeeded = pay_operator_outcome(fcinfo, 1);
 	action.outcome = succeeded ? "succeeded" : "failed";
-	action.note = note_argument(fcinfo, 2);
+	action.note = pay_operator_note(fcinfo, 2);
 
 	pay_db_connect();
 	if (!pay_order_lock(action.order_id, &order))
@@ -148,64 +142,13 @@ payments_resolve(PG_FUNCTION_ARGS)
 		pay_operator_action_record(&action, now);
 		settle(&order, &action, succeeded, now);
 		pay_psp_operator_close(action.order_id, &call);
+		if (succeeded && pay_psp_operator_was_canceled(action.order_id))
+			(void) look(action.order_id, now);
 		pay_wake_settled_at_commit(action.order_id);
 	}
 	(void) pay_order_state(action.order_id, true, &state, NULL);
 	pay_db_finish();
 	PG_RETURN_DATUM(pay_order_status_datum(state));
-}
-
-/*
- * Answers are read, not locked: an older snapshot would not show the last of
- * them, and that may say that the PSP took the money.
- */
-static void
-check_sees_evidence(void)
-{
-	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("cannot resolve an order at this isolation level"),
-				 errdetail("A REPEATABLE READ or SERIALIZABLE transaction does not see the newest answers."),
-				 errhint("Call it in a READ COMMITTED transaction.")));
-}
-
-/*
- * Arguments
- */
-
-static char *
-note_argument(FunctionCallInfo fcinfo, int n)
-{
-	char	   *note;
-
-	if (PG_ARGISNULL(n))
-		return NULL;
-	note = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	if (note[strspn(note, " \t\r\n")] == '\0' ||
-		pg_mbstrlen(note) > MAX_NOTE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("note is empty or too long"),
-				 errhint("Say in 1 to %d characters what you saw and decided.",
-						 MAX_NOTE)));
-	return note;
-}
-
-/* True for "succeeded" */
-static bool
-outcome_argument(FunctionCallInfo fcinfo, int n)
-{
-	char	   *outcome;
-
-	pay_args_require(fcinfo, n, "outcome");
-	outcome = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	if (strcmp(outcome, "succeeded") != 0 && strcmp(outcome, "failed") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("outcome \"%s\" is unknown", pay_args_shown(outcome)),
-				 errhint("The outcomes are succeeded and failed.")));
-	return strcmp(outcome, "succeeded") == 0;
 }
 
 /*
