@@ -27,12 +27,23 @@ CREATE FUNCTION payments.widget(
 COMMENT ON FUNCTION payments.widget(text, text, text) IS
 'Gives exactly what the Toss payment widget needs for an order, as JSON';
 
-CREATE FUNCTION payments.confirm(order_id text, payment_key text, amount numeric)
+CREATE FUNCTION payments.confirm(
+	order_id text,
+	payment_key text,
+	amount numeric,
+	claim_within interval DEFAULT NULL)
 	RETURNS payments.payment_order_status
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_confirm';
-COMMENT ON FUNCTION payments.confirm(text, text, numeric) IS
-'Checks the amount of the success redirect against ours and queues the confirm call, once; returns the order''s status';
+COMMENT ON FUNCTION payments.confirm(text, text, numeric, interval) IS
+'Checks the amount of the success redirect against ours and queues the confirm call, once; returns the order''s status. With claim_within the payment goes back unless payments.claim comes in time';
+
+CREATE FUNCTION payments.claim(order_id text)
+	RETURNS void
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_claim';
+COMMENT ON FUNCTION payments.claim(text) IS
+'Says, in the transaction that delivers it, that a paid order which was confirmed with claim_within is taken care of; an error when that comes too late';
 
 CREATE FUNCTION payments.fail(order_id text, code text, message text)
 	RETURNS payments.payment_order_status
@@ -178,6 +189,13 @@ CREATE FUNCTION payments.expire_checkouts(max_orders integer DEFAULT 1000)
 COMMENT ON FUNCTION payments.expire_checkouts(integer) IS
 'Ends orders that nobody confirmed and whose time is over, as FAILURE with code EXPIRED; returns how many. The worker does it by itself';
 
+CREATE FUNCTION payments.refund_unclaimed(max_orders integer DEFAULT 1000)
+	RETURNS integer
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_refund_unclaimed';
+COMMENT ON FUNCTION payments.refund_unclaimed(integer) IS
+'Gives back paid orders that were to be claimed, and were not in time; returns how many no longer wait. The worker does it by itself';
+
 CREATE FUNCTION payments.retry(order_id text, note text DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -197,6 +215,20 @@ CREATE FUNCTION payments.resolve(
 	AS 'MODULE_PATHNAME', 'payments_resolve';
 COMMENT ON FUNCTION payments.resolve(text, text, text, numeric, text, timestamptz) IS
 'Closes an order that evidence could not decide, as succeeded (with the amount and payment key that the PSP shows) or failed; recorded with the note';
+
+CREATE FUNCTION payments.resolve_refund(
+	order_id text,
+	refund_id bigint,
+	outcome text,
+	note text,
+	amount numeric DEFAULT NULL,
+	transaction_key text DEFAULT NULL,
+	refunded_at timestamptz DEFAULT NULL)
+	RETURNS payments.refund_status
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_resolve_refund';
+COMMENT ON FUNCTION payments.resolve_refund(text, bigint, text, text, numeric, text, timestamptz) IS
+'Closes a refund that evidence cannot decide as succeeded, with its amount and the cancel''s key at the PSP, or failed; and withdraws one that was never sent';
 
 CREATE FUNCTION payments.set_node(node integer, nodes integer)
 	RETURNS void

@@ -46,7 +46,7 @@ COMMENT ON VIEW payments.payment IS
 
 CREATE VIEW payments.refunds WITH (security_barrier) AS
 	SELECT r.id AS refund_id, r.order_id, r.refund_status AS status, r.amount, r.currency, r.reason, r.idempotency_key,
-		l.lines, r.failure_code, r.status_reason, r.requested_by, r.created_at, r.refunded_at, r.transaction_key
+		l.lines, r.failure_code, r.status_reason, r.requested_by, r.created_at, r.refunded_at, r.transaction_key, r.origin
 	FROM ONLY payments.refund r
 		CROSS JOIN LATERAL (
 			SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
@@ -79,7 +79,8 @@ CREATE VIEW payments.open_calls WITH (security_barrier) AS
 			WHEN q.outcome_unknown THEN 'unknown'
 			ELSE 'trying'
 		END AS kind,
-		CASE WHEN c.operation = 'confirm' AND (q.state = 'D' OR q.state = 'P' AND q.phase NOT IN ('D', 'L'))
+		CASE WHEN c.operation = 'cancel' THEN CASE q.state WHEN 'D' THEN q.first_sent_at WHEN 'P' THEN coalesce(q.first_sent_at + '15 min', c.created_at) END
+			WHEN c.operation = 'confirm' AND (q.state = 'D' OR q.state = 'P' AND q.phase NOT IN ('D', 'L'))
 			THEN q.first_sent_at + '15 min' END AS resolvable_at
 	FROM (SELECT order_id, call_id, state, next_operation, attempt_no, failures, outcome_unknown, phase, due_at, first_sent_at
 			FROM ONLY payments.psp_call_queue
@@ -104,14 +105,14 @@ CREATE VIEW payments.stuck_orders WITH (security_barrier) AS
 		CASE
 			WHEN c.state = 'waits for arming' THEN 'nothing was sent: is this the server that is meant to charge? then payments.arm; see payments.worker_status'
 			WHEN c.kind = 'quarantined' THEN 'it could not be claimed, or an answer not applied: the server''s log says why; remove the cause, then payments.retry'
-			WHEN c.kind = 'dead' AND c.operation = 'cancel' THEN 'the evidence does not decide whether the refund happened: look at payments.explain and the PSP''s dashboard, then payments.retry'
+			WHEN c.kind = 'dead' AND c.operation = 'cancel' THEN 'the evidence does not decide whether the refund happened: look at payments.explain and the PSP''s dashboard, then payments.retry or payments.resolve_refund'
 			WHEN c.kind = 'dead' THEN 'the evidence does not decide: look at payments.explain and the PSP''s dashboard, then payments.retry or payments.resolve'
 			WHEN c.kind = 'deposit' AND p.account_due_at < pg_catalog.clock_timestamp() - interval '1 day'
 				THEN 'the virtual account''s due date has passed, and the PSP does not say that it is closed: cancel the payment in the PSP''s dashboard, and the worker learns it'
 			WHEN c.kind = 'deposit' THEN 'the buyer has not paid into the virtual account yet'
 			WHEN c.kind = 'look' THEN 'the worker asks the PSP for news of the payment: see payments.explain'
 			WHEN c.kind = 'unsent' THEN 'nothing was sent: is the worker running? see payments.worker_status'
-			WHEN c.kind = 'unknown' AND c.operation = 'cancel' THEN 'the refund may have happened, and the worker keeps asking the PSP: see payments.explain'
+			WHEN c.kind = 'unknown' AND c.operation = 'cancel' THEN 'the refund may have happened, and the worker keeps asking the PSP: see payments.explain; payments.resolve_refund if it never finds out'
 			WHEN c.kind = 'unknown' THEN 'an attempt may have been executed, and the worker keeps asking the PSP: see payments.explain; payments.resolve if it never finds out'
 			ELSE 'the worker keeps trying: see payments.explain'
 		END AS what_to_do,
@@ -121,6 +122,30 @@ CREATE VIEW payments.stuck_orders WITH (security_barrier) AS
 	WHERE c.state = 'waits for a person' OR c.age > '5 min';
 COMMENT ON VIEW payments.stuck_orders IS
 'Orders that are neither final nor moving, and what to do about each';
+
+CREATE VIEW payments.waits_for_person WITH (security_barrier) AS
+	SELECT CASE c.operation WHEN 'cancel' THEN 'refund' ELSE 'payment' END AS kind, c.order_id, x.refund_id, o.age AS waits,
+		CASE c.kind WHEN 'quarantined' THEN 'it could not be claimed, or an answer not applied' ELSE 'the evidence does not decide' END AS problem,
+		o.what_to_do
+	FROM payments.stuck_orders o
+		JOIN payments.open_calls c ON c.order_id = o.order_id
+		JOIN ONLY payments.psp_call x ON x.id = c.call_id
+	WHERE c.state = 'waits for a person'
+	UNION ALL
+	SELECT 'unclaimed', c.order_id, NULL, pg_catalog.clock_timestamp() - c.created_at, c.problem,
+		'nobody claimed the paid order in time, and it cannot be given back yet: remove the cause, or payments.claim if it was delivered'
+	FROM ONLY payments.payment_claim c
+	WHERE c.claim_status = 'waiting' AND c.problem IS NOT NULL
+	UNION ALL
+	SELECT 'unclaimed', c.order_id, c.refund_id, pg_catalog.clock_timestamp() - c.ended_at,
+		pg_catalog.concat_ws(': ', 'a refund failed', r.failure_code),
+		'nobody claimed the paid order in time, and not all of it could be given back: payments.refund again, or deliver it'
+	FROM ONLY payments.payment_claim c
+		LEFT JOIN ONLY payments.refund r ON r.id = c.refund_id
+	WHERE c.claim_status = 'lapsed' AND EXISTS (SELECT FROM ONLY payments.payment_order p
+		WHERE p.order_id = c.order_id AND p.refunded_amount + p.refunding_amount < p.amount);
+COMMENT ON VIEW payments.waits_for_person IS
+'Payments, refunds and orders that nothing decides but a person, with what to do';
 
 CREATE VIEW payments.worker_status WITH (security_barrier) AS
 	SELECT database, shard, shards, state, reason, pid, epoch, in_flight, started_at, last_turn_at,

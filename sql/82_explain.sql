@@ -80,7 +80,8 @@ CREATE FUNCTION payments.explain(order_id text,
 		FROM ONLY payments.event v WHERE v.order_id = explain.order_id
 
 		UNION ALL
-		SELECT r.created_at, 1, r.id, 1, format('refund %s requested by "%s": %s %s, %s', r.id, r.requested_by, r.amount, r.currency, r.reason)
+		SELECT r.created_at, 1, r.id, 1, CASE r.origin WHEN 'psp' THEN format('refund %s recorded, canceled at the PSP and not by us: %s %s, %s', r.id, r.amount, r.currency, r.reason)
+			ELSE format('refund %s requested by "%s": %s %s, %s', r.id, r.requested_by, r.amount, r.currency, r.reason) END
 		FROM ONLY payments.refund r WHERE r.order_id = explain.order_id
 
 		UNION ALL
@@ -108,6 +109,7 @@ CREATE FUNCTION payments.explain(order_id text,
 
 		UNION ALL
 		SELECT o.acted_at, 0, o.id, 0, format('%s by "%s"%s', CASE o.action WHEN 'retry' THEN 'pushed'
+			WHEN 'resolve_refund' THEN format('refund %s resolved as %s', o.refund_id, o.outcome)
 			ELSE format('resolved as %s', o.outcome) END, o.actor, ': ' || o.note)
 		FROM ONLY payments.operator_action o WHERE o.order_id = explain.order_id
 

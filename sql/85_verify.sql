@@ -140,7 +140,7 @@ CREATE FUNCTION payments.verify(
 					AND a.payment_key = e.payment_key AND a.psp_order_id = e.order_id
 					AND a.currency = e.currency AND a.amount = e.amount)
 				AND NOT EXISTS (SELECT FROM ONLY payments.operator_action o
-				WHERE o.order_id = e.order_id AND o.outcome = 'succeeded'
+				WHERE o.order_id = e.order_id AND o.action = 'resolve' AND o.outcome = 'succeeded'
 					AND o.payment_key = e.payment_key AND o.currency = e.currency AND o.amount = e.amount))
 		FROM ONLY payments.payment_event e
 		WHERE EXISTS (SELECT FROM ONLY payments.payment_order o
@@ -539,10 +539,11 @@ CREATE FUNCTION payments.verify(
 		SELECT 42, 'histories of refunds are continuous and end in the present state',
 			count(*),
 			min(format('refund %s of "%s"', r.id, r.order_id))
-				FILTER (WHERE r.refund_status <> coalesce(h.last, 'REQUESTED') OR h.broken)
+				FILTER (WHERE r.refund_status <> coalesce(h.last, 'REQUESTED') OR h.broken
+					OR h.first <> CASE r.origin WHEN 'psp' THEN 'EXECUTING' ELSE 'REQUESTED' END::payments.refund_status)
 		FROM ONLY payments.refund r
 			LEFT JOIN (SELECT refund_id, (array_agg(to_status ORDER BY id DESC))[1] AS last,
-					bool_or(from_status <> coalesce(previous, 'REQUESTED')) AS broken
+					(array_agg(from_status ORDER BY id))[1] AS first, bool_or(from_status <> previous) AS broken
 				FROM (SELECT refund_id, id, from_status, to_status,
 						lag(to_status) OVER (PARTITION BY refund_id ORDER BY id) AS previous
 					FROM ONLY payments.refund_history) s
@@ -584,14 +585,19 @@ CREATE FUNCTION payments.verify(
 				WHERE c.refund_id IS NOT NULL) q ON q.refund_id = r.id
 
 		UNION ALL
-		SELECT 45, 'every refund that is done is proved by an answer that shows its cancel',
+		SELECT 45, 'every refund that is done is proved, by an answer that shows it or by a person',
 			count(*),
 			min(format('refund %s of "%s"', r.id, r.order_id))
-				FILTER (WHERE 1 <> (SELECT count(*) FROM ONLY payments.psp_call c
+				FILTER (WHERE 1 <> CASE r.origin WHEN 'psp' THEN (SELECT count(*) FROM ONLY payments.psp_answer a
+						WHERE a.call_id = r.proof_call_id AND a.attempt_no = r.proof_attempt_no AND a.action <> 'late'
+							AND a.payment_key = e.payment_key AND a.currency = e.currency AND a.amount = e.amount)
+					ELSE (SELECT count(*) FROM ONLY payments.operator_action o
+						WHERE o.refund_id = r.id AND o.outcome = 'succeeded' AND o.amount = r.amount AND o.transaction_key = r.transaction_key)
+					+ (SELECT count(*) FROM ONLY payments.psp_call c
 						JOIN ONLY payments.psp_answer a ON a.call_id = c.id
 					WHERE c.refund_id = r.id AND c.amount = r.amount AND a.action = 'refund' AND a.meaning = 'refunded'
 						AND a.transaction_key = r.transaction_key AND a.payment_key = e.payment_key AND a.currency = e.currency
-						AND a.amount = e.amount))
+						AND a.amount = e.amount) END)
 		FROM ONLY payments.refund r
 			JOIN ONLY payments.payment_event e ON e.id = r.payment_event_id
 		WHERE r.refund_status = 'SUCCESS'
@@ -612,17 +618,32 @@ CREATE FUNCTION payments.verify(
 		UNION ALL
 		SELECT 47, 'every refund has told so, once',
 			count(*),
-			min(format('refund %s of "%s": status %s, %s requested, %s succeeded, %s failed', r.id, r.order_id, r.refund_status,
-				coalesce(v.requested, 0), coalesce(v.succeeded, 0), coalesce(v.failed, 0)))
-				FILTER (WHERE coalesce(v.requested, 0) <> 1
-					OR coalesce(v.succeeded, 0) <> CASE WHEN r.refund_status = 'SUCCESS' THEN 1 ELSE 0 END
+			min(format('refund %s of "%s": status %s, %s requested, %s succeeded, %s recorded, %s failed', r.id, r.order_id, r.refund_status,
+				coalesce(v.requested, 0), coalesce(v.succeeded, 0), coalesce(v.recorded, 0), coalesce(v.failed, 0)))
+				FILTER (WHERE coalesce(v.requested, 0) <> CASE r.origin WHEN 'psp' THEN 0 ELSE 1 END
+					OR coalesce(v.recorded, 0) <> CASE r.origin WHEN 'psp' THEN 1 ELSE 0 END
+					OR coalesce(v.succeeded, 0) <> CASE WHEN r.refund_status = 'SUCCESS' AND r.origin <> 'psp' THEN 1 ELSE 0 END
 					OR coalesce(v.failed, 0) <> CASE WHEN r.refund_status = 'FAILURE' THEN 1 ELSE 0 END)
 		FROM ONLY payments.refund r
 			LEFT JOIN (SELECT payload ->> 'refund_id' AS refund_id, count(*) FILTER (WHERE kind = 'refund.requested') AS requested,
 					count(*) FILTER (WHERE kind = 'refund.succeeded') AS succeeded,
+					count(*) FILTER (WHERE kind = 'refund.recorded') AS recorded,
 					count(*) FILTER (WHERE kind = 'refund.failed') AS failed
-				FROM ONLY payments.event WHERE kind IN ('refund.requested', 'refund.succeeded', 'refund.failed')
+				FROM ONLY payments.event WHERE kind IN ('refund.requested', 'refund.succeeded', 'refund.recorded', 'refund.failed')
 				GROUP BY 1) v ON v.refund_id = r.id::text
+
+		UNION ALL
+		SELECT 48, 'orders to be claimed ended as their payments did, with their own refunds',
+			count(*),
+			min(format('order "%s": %s, status %s', coalesce(c.order_id, r.order_id), coalesce(c.claim_status, 'not to be claimed'), p.status))
+				FILTER (WHERE c.order_id IS NULL OR (c.refund_id IS NOT NULL) <> (r.id IS NOT NULL)
+					OR c.claim_status IN ('claimed', 'lapsed') AND p.status IS DISTINCT FROM 'SUCCESS'
+					OR c.claim_status = 'void' AND p.status IS DISTINCT FROM 'FAILURE')
+		FROM ONLY payments.payment_claim c
+			FULL JOIN (SELECT id, order_id FROM ONLY payments.refund WHERE origin = 'claim') r ON r.id = c.refund_id AND r.order_id = c.order_id
+			LEFT JOIN LATERAL (SELECT CASE WHEN min(o.payment_order_status) = max(o.payment_order_status)
+					THEN min(o.payment_order_status) ELSE 'UNKNOWN' END AS status
+				FROM ONLY payments.payment_order o WHERE o.order_id = coalesce(c.order_id, r.order_id)) p ON true
 
 		UNION ALL
 		SELECT 50, 'webhooks that are believed wait, or have an outcome, and no others do',

@@ -151,6 +151,23 @@ CREATE FUNCTION payments.find_alerts(
 			WHERE l.outcome IN ('signature valid', 'signature wrong') AND l.decided_at > o.decided_at)
 	HAVING count(*) > 0
 
+	-- charged, and neither delivered nor given back
+	UNION ALL
+	SELECT 'order_unclaimed', 'critical', c.due_at, c.order_id,
+		format('nobody claimed the paid order in time, and it was not given back%s', ': ' || c.problem),
+		'Remove the cause: it is tried again every minute. See the worker''s state, and payments.waits_for_person.'
+	FROM ONLY payments.payment_claim c, now
+	WHERE c.claim_status = 'waiting' AND (c.problem IS NOT NULL OR c.due_at < now.now - interval '10 min')
+		AND EXISTS (SELECT FROM ONLY payments.payment_order o WHERE o.order_id = c.order_id AND o.payment_order_status = 'SUCCESS')
+	UNION ALL
+	SELECT 'order_unclaimed', 'critical', c.ended_at, c.order_id,
+		concat_ws(': ', 'nobody claimed the paid order in time, and a refund of it failed', r.failure_code),
+		'Refund what is left with payments.refund, or deliver it: see payments.waits_for_person.'
+	FROM ONLY payments.payment_claim c
+		LEFT JOIN ONLY payments.refund r ON r.id = c.refund_id
+	WHERE c.claim_status = 'lapsed' AND EXISTS (SELECT FROM ONLY payments.payment_order o
+		WHERE o.order_id = c.order_id AND o.refunded_amount + o.refunding_amount < o.amount)
+
 	-- the schema and the books
 	UNION ALL
 	SELECT 'schema_changed', 'critical', NULL::timestamptz, min(p.problem),

@@ -16,6 +16,7 @@ SELECT pg_catalog.pg_extension_config_dump('payments.payment_order_history', '')
 SELECT pg_catalog.pg_extension_config_dump('payments.refund', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.refund_line', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.refund_history', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.payment_claim', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.psp_call', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.psp_call_queue', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.psp_call_deposit', '');

@@ -21,16 +21,21 @@
 #include "event.h"
 #include "fault.h"
 #include "order.h"
+#include "order_claim.h"
 #include "order_status.h"
 #include "psp_call.h"
 
 #define MAX_FAIL_CODE		100
 #define MAX_FAIL_MESSAGE	510
 
+/* What nobody has claimed by then never was worth waiting for. */
+#define MAX_CLAIM_WITHIN	(INT64CONST(365) * USECS_PER_DAY)
+
 PG_FUNCTION_INFO_V1(payments_confirm);
 PG_FUNCTION_INFO_V1(payments_fail);
 PG_FUNCTION_INFO_V1(payments_status);
 
+static void check_claim_within(FunctionCallInfo fcinfo);
 static void check_amount(const PayOrder *order, Datum amount);
 static bool is_repeated(const PayOrder *order, const char *payment_key);
 static void queue_call(const PayOrder *order, const char *payment_key,
@@ -62,6 +67,8 @@ payments_confirm(PG_FUNCTION_ARGS)
 				 errmsg("payment_key of order \"%s\" is not valid", order_id),
 				 errhint("Pass the paymentKey of the success redirect unchanged.")));
 
+	check_claim_within(fcinfo);
+
 	pay_db_connect();
 	if (!pay_order_lock(order_id, &order))
 		pay_order_unknown(order_id);
@@ -74,11 +81,44 @@ payments_confirm(PG_FUNCTION_ARGS)
 	{
 		pay_order_must_be_open(&order, state, now);
 		queue_call(&order, payment_key, now);
+		if (!PG_ARGISNULL(3))
+			pay_order_claim_insert(&order, PG_GETARG_DATUM(3), now);
 		state = PAY_ORDER_EXECUTING;
 	}
+	else if (!PG_ARGISNULL(3) &&
+			 !pay_order_claim_same(order_id, PG_GETARG_DATUM(3)))
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_ORDER_DIFFERS),
+				 errmsg("order \"%s\" was confirmed without this claim_within",
+						order_id),
+				 errhint("Repeat a confirmation as it was, or without claim_within.")));
 
 	pay_db_finish();
 	PG_RETURN_DATUM(pay_order_status_datum(state));
+}
+
+/* How long the application may take to claim the order, when it has to. */
+static void
+check_claim_within(FunctionCallInfo fcinfo)
+{
+	Interval   *within;
+	int64		us;
+
+	if (PG_ARGISNULL(3))
+		return;
+	within = PG_GETARG_INTERVAL_P(3);
+	if (within->month < 0 || within->month > 12 ||
+		within->day < 0 || within->day > 366 || within->time < 0 ||
+		within->time > MAX_CLAIM_WITHIN)
+		us = 0;
+	else
+		us = ((int64) within->month * DAYS_PER_MONTH + within->day) *
+			USECS_PER_DAY + within->time;
+	if (us <= 0 || us > MAX_CLAIM_WITHIN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("claim_within is out of range"),
+				 errhint("Give a time of up to a year; NULL: the order need not be claimed.")));
 }
 
 /* A wrong amount changes nothing: the order stays as it was. */

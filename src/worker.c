@@ -76,6 +76,7 @@ payments_worker_main(Datum main_arg)
 		pay_worker_expire(&worker);
 		pay_worker_lapse(&worker);
 		pay_worker_inbox(&worker);
+		pay_worker_unclaimed(&worker);
 		show_state(&worker);
 		pay_worker_log_left_out(&worker, false);
 	}
@@ -244,6 +245,7 @@ time_to_wait(PayWorker *worker)
 		next = Min(next, pay_worker_expire_at(worker));
 		next = Min(next, pay_worker_lapse_at(worker));
 		next = Min(next, pay_worker_inbox_at(worker));
+		next = Min(next, pay_worker_unclaimed_at(worker));
 	}
 	if (next == PAY_NEVER)
 		return network;

@@ -19,6 +19,7 @@
  *		worker_expire.c	calls that were never sent
  *		worker_lapse.c	orders that nobody confirmed
  *		worker_inbox.c	webhooks that came in
+ *		worker_unclaimed.c	paid orders that nobody claims
  *		worker_status.c	what people see of it
  *		worker_count.c	what it counts
  *		worker_activity.c	what pg_stat_activity says of it
@@ -107,6 +108,7 @@ typedef enum PayTurnKind
 	PAY_TURN_EXPIRE,			/* what was never sent: worker_expire.c */
 	PAY_TURN_LAPSE,				/* nor of this one: worker_lapse.c */
 	PAY_TURN_INBOX,				/* nor of this one: worker_inbox.c */
+	PAY_TURN_UNCLAIMED,			/* nor here: worker_unclaimed.c */
 	PAY_TURN_FINAL				/* the process ends after it */
 } PayTurnKind;
 
@@ -257,6 +259,7 @@ typedef enum PayLogClass
 	PAY_LOG_BREAKER,
 	PAY_LOG_LAPSE,
 	PAY_LOG_INBOX,
+	PAY_LOG_UNCLAIMED,
 	PAY_LOG_CLASSES
 } PayLogClass;
 
@@ -303,5 +306,11 @@ extern void pay_worker_inbox_look(void);
 extern int64 pay_worker_inbox_at(const PayWorker *worker);
 extern void pay_worker_inbox(PayWorker *worker);
 extern void pay_worker_inbox_work(PayWorker *worker, TimestampTz now);
+
+/* worker_unclaimed.c */
+extern void pay_worker_unclaimed_look(void);
+extern int64 pay_worker_unclaimed_at(const PayWorker *worker);
+extern void pay_worker_unclaimed(PayWorker *worker);
+extern void pay_worker_unclaimed_work(PayWorker *worker, TimestampTz now);
 
 #endif							/* PAY_WORKER_H */

@@ -102,6 +102,9 @@ pay_worker_show_turn(const PayTurn *turn)
 		case PAY_TURN_INBOX:
 			snprintf(text, sizeof(text), "payments: look at webhooks");
 			break;
+		case PAY_TURN_UNCLAIMED:
+			snprintf(text, sizeof(text), "payments: give back what nobody claimed");
+			break;
 		case PAY_TURN_QUARANTINE:
 			snprintf(text, sizeof(text), "payments: put an answer into quarantine");
 			break;

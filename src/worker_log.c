@@ -37,6 +37,7 @@ static const char *const names[] = {
 	[PAY_LOG_SETTINGS] = "settings",
 	[PAY_LOG_LAPSE] = "orders that expire",
 	[PAY_LOG_INBOX] = "webhooks",
+	[PAY_LOG_UNCLAIMED] = "orders that nobody claims",
 };
 
 static LogClass classes[PAY_LOG_CLASSES];

@@ -349,6 +349,8 @@ finish_result(PayWorker *worker, PayResult *result)
 	if (pay_action_closes(result->decision.action) ||
 		result->decision.action == PAY_ACTION_AWAIT_DEPOSIT)
 		pay_wake_settled(result->claim->order_id);
+	if (result->decision.action == PAY_ACTION_SUCCEED)
+		pay_worker_unclaimed_look();
 	pay_worker_queue_return(worker, result);
 	MemoryContextDelete(result->claim->context);
 }

@@ -82,7 +82,7 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	if (turn->done && turn->kind != PAY_TURN_UPKEEP &&
 		turn->kind != PAY_TURN_RECONCILE &&
 		turn->kind != PAY_TURN_EXPIRE && turn->kind != PAY_TURN_LAPSE &&
-		turn->kind != PAY_TURN_INBOX)
+		turn->kind != PAY_TURN_INBOX && turn->kind != PAY_TURN_UNCLAIMED)
 	{
 		count_turn(worker->slot);
 		pay_worker_count_turn(worker, turn->commit_us);
@@ -160,6 +160,11 @@ work(PayWorker *worker, PayTurn *turn)
 	if (turn->kind == PAY_TURN_INBOX)
 	{
 		pay_worker_inbox_work(worker, now);
+		return;
+	}
+	if (turn->kind == PAY_TURN_UNCLAIMED)
+	{
+		pay_worker_unclaimed_work(worker, now);
 		return;
 	}
 

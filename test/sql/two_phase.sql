@@ -233,6 +233,30 @@ PREPARE TRANSACTION 'regress_two_phase_refund';
 \c
 COMMIT PREPARED 'regress_two_phase_refund';
 SELECT payments.wait_for_refund(order_id, refund_id, '0') FROM payments.refunds WHERE order_id = 'two-phase-resolve';
+BEGIN;
+SELECT payments.resolve_refund(order_id, refund_id, 'failed', 'prepared') FROM payments.refunds WHERE order_id = 'two-phase-resolve';
+PREPARE TRANSACTION 'regress_two_phase_refund';
+\c
+ROLLBACK PREPARED 'regress_two_phase_refund';
+SELECT payments.wait_for_refund(order_id, refund_id, '0') FROM payments.refunds WHERE order_id = 'two-phase-resolve';
+
+-- an order that is claimed, and one that nobody claims
+SELECT (payments.checkout(802, '[{"seller_id": 801, "amount": 10}]', order_id => 'two-phase-claim-' || n)).amount FROM generate_series(1, 2) n;
+SELECT payments.confirm('two-phase-claim-' || n, 'pay_two_claim_' || n, 10, claim_within => '1 us') FROM generate_series(1, 2) n;
+UPDATE payments.psp_call_queue SET state = 'D', attempt_no = 1, first_sent_at = now() WHERE order_id LIKE 'two-phase-claim-%';
+SELECT payments.resolve('two-phase-claim-' || n, 'succeeded', 'note', 10, 'pay_two_claim_' || n) FROM generate_series(1, 2) n;
+BEGIN;
+SELECT payments.claim('two-phase-claim-1'), payments.refund_unclaimed();
+PREPARE TRANSACTION 'regress_two_phase_claim';
+\c
+ROLLBACK PREPARED 'regress_two_phase_claim';
+SELECT order_id, claim_status FROM payments.payment_claim WHERE order_id LIKE 'two-phase-claim-%' ORDER BY 1;
+BEGIN;
+SELECT payments.claim('two-phase-claim-1'), payments.refund_unclaimed();
+PREPARE TRANSACTION 'regress_two_phase_claim';
+\c
+COMMIT PREPARED 'regress_two_phase_claim';
+SELECT order_id, claim_status, refund_id IS NOT NULL AS refund FROM payments.payment_claim WHERE order_id LIKE 'two-phase-claim-%' ORDER BY 1;
 SELECT invariant, counterexample FROM payments.verify() WHERE NOT holds;
 
 -- a webhook
@@ -247,7 +271,7 @@ SELECT payments.receive_webhook('{"eventType":"PAYMENT_STATUS_CHANGED","data":{"
 SELECT p.oid::regprocedure FROM pg_proc p
 	WHERE pronamespace = 'payments'::regnamespace AND prorettype <> 'trigger'::regtype AND prokind = 'f'
 		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'post_entries', 'post_batch', 'reverse', 'balance',
-			'fetch_events', 'ack_events', 'retry', 'resolve', 'reconcile', 'close_finding', 'refund', 'wait_for_refund', 'set_refund_policy', 'set_node', 'set_merchant', 'set_merchant_limits', 'merchant_flow', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
+			'fetch_events', 'ack_events', 'retry', 'resolve', 'reconcile', 'close_finding', 'refund', 'wait_for_refund', 'set_refund_policy', 'claim', 'refund_unclaimed', 'resolve_refund', 'set_node', 'set_merchant', 'set_merchant_limits', 'merchant_flow', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
 			'worker_counters', 'worker_histograms', 'find_alerts', 'metrics', 'verify', 'explain', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
 			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds', 'expire_checkouts', 'retry_checkout', 'receive_webhook',
 			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at',

@@ -36,6 +36,19 @@ SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1401, "amount": 77}]'
 SELECT payments.confirm('verify-resolved', 'pay_verify_4', 77);
 UPDATE payments.psp_call_queue SET state = 'D', attempt_no = 1, first_sent_at = now() WHERE order_id = 'verify-resolved';
 SELECT payments.resolve('verify-resolved', 'succeeded', 'note', 77, 'pay_verify_4');
+-- refunds: one that a person saw, and one that is open; and a claim
+SELECT payments.set_seller(1407, 0.1);
+SELECT amount FROM payments.checkout(1400, '[{"seller_id": 1407, "amount": 1000}]', order_id => 'verify-refund');
+SELECT payments.confirm('verify-refund', 'pay_verify_5', 1000, claim_within => '1 hour');
+UPDATE payments.psp_call_queue SET state = 'D', attempt_no = 1, first_sent_at = now() WHERE order_id = 'verify-refund';
+SELECT payments.resolve('verify-refund', 'succeeded', 'note', 1000, 'pay_verify_5');
+SELECT payments.claim('verify-refund');
+SELECT payments.refund('verify-refund', 'x', 300) > 0 AS refund, payments.refund('verify-refund', 'x', 50) > 0 AS other;
+INSERT INTO payments.psp_attempt (call_id, attempt_no, order_id, operation, epoch, claimed_at)
+	SELECT call_id, 1, order_id, 'cancel', 1, now() FROM payments.psp_call_queue WHERE order_id = 'verify-refund';
+UPDATE payments.psp_call_queue SET state = 'D', attempt_no = 1, first_sent_at = now() WHERE order_id = 'verify-refund';
+SELECT payments.resolve_refund('verify-refund', id, 'succeeded', 'note', 300, 'tx_verify') FROM payments.refund
+	WHERE order_id = 'verify-refund' AND amount = 300;
 SELECT payments.post('verify-post', 'test', '[{"account": "asset:verify", "amount": 5}, {"account": "revenue:verify", "amount": -5},
 	{"account": "asset:verify", "amount": 3}, {"account": "revenue:verify", "amount": -3}]') > 0 AS posted;
 SELECT payments.reverse(payments.post_entries('verify-reversed', 'test', '{asset:verify,revenue:verify}', '{50,-50}'), 'in part',
@@ -89,7 +102,7 @@ BEGIN
 		RAISE EXCEPTION 'forget it' USING ERRCODE = 'XX999';
 	EXCEPTION WHEN SQLSTATE 'XX999' THEN NULL;
 	END;
-	RETURN QUERY SELECT f ->> 0, regexp_replace(regexp_replace(regexp_replace(f ->> 1, '(payment order|transaction|call|hold) [0-9]+', '\1 n', 'g'),
+	RETURN QUERY SELECT f ->> 0, regexp_replace(regexp_replace(regexp_replace(f ->> 1, '(payment order|transaction|call|hold|refund) [0-9]+', '\1 n', 'g'),
 			'^(changed [^:]*):.*', '\1'), '^seal .*(digest|sealed).*', 'seal: \1')
 		FROM jsonb_array_elements(coalesce(found, '[["nothing was noticed", null]]')) f;
 END $$;
@@ -304,6 +317,27 @@ SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET retry_of = '
 SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET retried_as = 'verify-new' WHERE order_id = 'verify-failed';
 	UPDATE payments.payment_event SET retry_of = 'verify-failed' WHERE order_id IN ('verify-new', 'verify-open')$$);
 
+-- 40 to 48: refunds, line by line, in the books, in their histories, with their calls, proofs and news; and claims
+SELECT x.change, b.* FROM unnest(ARRAY[
+		'UPDATE payments.refund_line SET amount = amount + 1 WHERE order_id = ''verify-refund'' AND amount = 50',
+		'UPDATE payments.refund_line SET commission = commission + 1 WHERE order_id = ''verify-refund'' AND amount = 300',
+		'UPDATE payments.refund SET amount = amount + 1 WHERE order_id = ''verify-refund'' AND amount = 50',
+		'UPDATE payments.payment_order SET refunded_amount = refunded_amount + 1 WHERE order_id = ''verify-refund''',
+		'UPDATE payments.payment_order SET refunding_amount = 0 WHERE order_id = ''verify-refund''',
+		'UPDATE payments.refund_history SET to_status = ''UNKNOWN'' WHERE order_id = ''verify-refund'' AND to_status = ''SUCCESS''',
+		'UPDATE payments.refund_history SET from_status = ''UNKNOWN'' WHERE order_id = ''verify-refund'' AND from_status = ''REQUESTED''',
+		'UPDATE payments.refund SET transaction_key = ''tx_other'' WHERE order_id = ''verify-refund'' AND amount = 300',
+		'UPDATE payments.ledger_transaction SET order_id = ''verify-paid'' WHERE transaction_key = ''cancel:tx_verify''',
+		'UPDATE payments.wallet_transaction SET amount = amount + 1 WHERE order_id = ''verify-refund'' AND kind = ''refund''',
+		'DELETE FROM payments.psp_call_queue WHERE order_id = ''verify-refund''',
+		'DELETE FROM payments.operator_action WHERE order_id = ''verify-refund'' AND refund_id IS NOT NULL',
+		'UPDATE payments.operator_action SET transaction_key = ''tx_other'' WHERE order_id = ''verify-refund'' AND refund_id IS NOT NULL',
+		'UPDATE payments.wallet SET pending = pending - 1 WHERE seller_id = 1407',
+		'DELETE FROM payments.event WHERE order_id = ''verify-refund'' AND kind = ''refund.succeeded''',
+		'UPDATE payments.event SET kind = ''refund.recorded'' WHERE order_id = ''verify-refund'' AND kind = ''refund.succeeded''',
+		'UPDATE payments.payment_claim SET claim_status = ''void'', claimed_by = NULL WHERE order_id = ''verify-refund''',
+		'UPDATE payments.refund SET origin = ''claim'' WHERE order_id = ''verify-refund'' AND amount = 50']) WITH ORDINALITY x (change, n),
+	pg_temp.broken_by(x.change) b ORDER BY n;
 -- 50: a webhook that nobody looks at, and one of a stranger that has an outcome
 SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.webhook (id, received_at, kind, verdict, body_size, body_sha256) VALUES (-1, now(), 'payment', 'hint', 0, '')$$);
 SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.webhook (id, received_at, kind, verdict, body_size, body_sha256) VALUES (-1, now(), 'garbage', 'garbage', 0, '');
