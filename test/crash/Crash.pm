@@ -26,7 +26,8 @@ our @EXPORT = qw(%points %strikes %faults all_pairs);
 
 # How to get there: "confirm" orders; let a worker "die" with calls in flight, or
 # tell it to "stop"; let one die when the next has to read Toss's "list"; "seal"
-# what orders have left in the ledger.  Where it is quiet no error can be raised,
+# what orders have left in the ledger; "refund" orders that are paid; let orders
+# be given back that are "unclaimed".  Where it is quiet no error can be raised,
 # and where it is free no transaction may be open.
 our %points = (
 	'confirm-locked' => { by => 'confirm', client => 1 },
@@ -57,9 +58,17 @@ our %points = (
 	'list-compared' => { by => 'list' },
 	'list-written' => { by => 'list' },
 	'list-saved' => { by => 'list', free => 1 },
+	'refund-reserved' => { by => 'refund', client => 1 },
+	'unclaimed-ended' => { by => 'unclaimed' },
 	'seal-computed' => { by => 'seal' },
 	'seal-written' => { by => 'seal' },
 	'seal-committed' => { by => 'seal', free => 1 });
+
+# Those that a confirm comes to, on the way of a "refund".
+for (grep { $points{$_}{by} eq 'confirm' && !$points{$_}{client} } keys %points)
+{
+	$points{"refund: $_"} = { %{ $points{$_} }, by => 'refund', at => $_ };
+}
 
 # What the server's settings are for that
 my %settings_for = (
@@ -151,7 +160,17 @@ our %faults = (
 		[ 500, 'FAILED_INTERNAL_SYSTEM_PROCESSING', 'done' ],
 		[ 500, 'FAILED_INTERNAL_SYSTEM_PROCESSING', 'unchanged' ]));
 
-# Those that make sense for a list
+# Those of a cancel besides
+our %refund_faults = (
+	'no-cancel' => { kind => 'no-cancel' },
+	(map { my ($status, $code, $after) = @$_;
+			("$status $code, $after" => { kind => 'refuse', code => $code, after => $after }) }
+		[ 400, 'ALREADY_CANCELED_PAYMENT', 'done' ],
+		[ 403, 'NOT_CANCELABLE_AMOUNT', 'unchanged' ],
+		[ 403, 'FORBIDDEN_CONSECUTIVE_REQUEST', 'unchanged' ]));
+
+# Those that make sense for a list, and for a cancel
+my $of_a_refund = qr/^(?!.*(?:aborted|REJECT_CARD|SESSION|lag))/;
 my $of_a_list = qr/^(?:reset-|(?:slow|cut|close|garbage|empty|html502|content-type|401|429|500), unchanged)/;
 
 # Every point with every strike that can be there, and every point with a kill
@@ -168,9 +187,11 @@ sub all_pairs
 			next if $strikes{$name}{client} && !$points{$point}{client};
 			push @pairs, { point => $point, strike => $name };
 		}
+		my $by = $points{$point}{by};
 		push @pairs, map { { point => $point, strike => 'kill', fault => $_ } }
-		  grep { $points{$point}{by} ne 'list' || /$of_a_list/ } sort keys %faults
-		  if $points{$point}{by} ne 'seal';
+		  grep { $by eq 'list' ? /$of_a_list/ : $by =~ /refund|unclaimed/ ? /$of_a_refund/ : 1 }
+		  sort keys %faults, $by =~ /refund|unclaimed/ ? keys %refund_faults : ()
+		  if $by ne 'seal';
 	}
 	return @pairs;
 }
@@ -213,25 +234,34 @@ sub run
 	$self->set(%{ $settings_for{ $point->{by} } // {} });
 	$strike->{prepare}->($self) if $strike->{prepare};
 	my @orders = $shop->orders(3, 1000 + $self->{runs}++);
-	if ($point->{by} !~ /confirm|seal/)
+	my $at = $point->{at} // $pair{point};
+	if ($point->{by} eq 'refund')
+	{
+		$shop->confirm(@orders);
+		$shop->wait_for($_) for @orders;
+	}
+	elsif ($point->{by} !~ /confirm|seal|unclaimed/)
 	{
 		$shop->fault($_, kind => 'hang', on => 'confirm', after => 'done') for @orders;
 		$client = $self->confirm(@orders);
 		$shop->poll(sub { !@{ $shop->toss('GET', '/faults') } }, 'three requests have come');
 	}
-	$shop->toss('POST', '/fault', { %{ $faults{ $pair{fault} } }, count => 2,
+	$shop->toss('POST', '/fault', { %{ $faults{ $pair{fault} } // $refund_faults{ $pair{fault} } }, count => 2,
 			$point->{by} eq 'list' ? (on => 'transactions', any => JSON::PP::true)
-			: (on => 'any', orderId => $orders[0]{order_id}) })
+			: (on => $point->{by} =~ /refund|unclaimed/ ? 'cancel' : 'any', orderId => $orders[0]{order_id}) })
 	  if $pair{fault};
 
 	# A signal to whoever is about to read an answer waits until it is there.
-	my $waits = $pair{point} eq 'answer-in-socket' && ($strike->{plan} // '') =~ /kill|term/;
-	$self->plan($pair{point}, $strike->{act} || $waits ? 'stop 1' : $strike->{plan});
+	my $waits = $at eq 'answer-in-socket' && ($strike->{plan} // '') =~ /kill|term/;
+	$self->plan($at, $strike->{act} || $waits ? 'stop 1' : $strike->{plan});
 	$client = $self->confirm(@orders) if $point->{by} =~ /confirm|seal/;
+	$client = $self->refund(@orders) if $point->{by} eq 'refund';
+	$client = $self->say(map { $shop->confirm_sql($_) =~ s/\)$/, claim_within => '1 ms')/r } @orders)
+	  if $point->{by} eq 'unclaimed';
 	kill $point->{by} eq 'stop' ? 'TERM' : 'KILL', $shop->worker('pid')
-	  if $point->{by} !~ /confirm|seal/;
+	  if $point->{by} !~ /confirm|seal|refund|unclaimed/;
 
-	my $pid = $self->taken($pair{point});
+	my $pid = $self->taken($at);
 	if (!$pid)
 	{
 		$problem = "nobody came to $pair{point}\n";
@@ -239,12 +269,13 @@ sub run
 	}
 	elsif ($strike->{act} || $waits)
 	{
-		sleep 0.1 if $pair{point} eq 'answer-in-socket';
+		sleep 0.1 if $at eq 'answer-in-socket';
 		$problem .= $self->holding($pid) if $point->{free};
 		($strike->{act} // sub { kill $strike->{plan} =~ /kill/ ? 'KILL' : 'TERM', $pid })
 		  ->($shop, $pid, sub { $self->unplan }, $self);
 		$self->unplan;
 	}
+	$self->{refunded} = $point->{by} eq 'refund';
 	return $problem . $self->heal($client, @orders);
 }
 
@@ -273,8 +304,28 @@ sub storm
 sub confirm
 {
 	my ($self, @orders) = @_;
+	return $self->say(map { $self->{shop}->confirm_sql($_) } @orders);
+}
+
+# Two refunds of each, the second of all that is left
+sub refund
+{
+	my ($self, @orders) = @_;
+	return $self->say(refund_sql(@orders));
+}
+
+sub refund_sql
+{
+	my (@orders) = @_;
+	return map { my $order = $_; map { "SELECT payments.refund('$order->{order_id}', 'crash', $_)" }
+		  "100, idempotency_key => 'part'", "idempotency_key => 'rest'" } @orders;
+}
+
+sub say
+{
+	my ($self, @statements) = @_;
 	my $shop = $self->{shop};
-	my $sql = join '', map { $shop->confirm_sql($_) . ";\n" } @orders;
+	my $sql = join '', map { "$_;\n" } @statements;
 
 	$sql = "BEGIN;\n${sql}COMMIT;\n" if $self->{runs} % 2;
 	$sql = "SET synchronous_commit = off;\n$sql" if $self->{runs} % 3 == 0;
@@ -316,6 +367,8 @@ sub heal
 		sub { $shop->worker("state") eq 'running' });
 	push @problems, 'orders cannot be confirmed'
 	  if !$self->await(60, sub { $shop->confirm(@orders); 1 });
+	push @problems, 'orders cannot be refunded'
+	  if delete $self->{refunded} && !$self->await(60, sub { $shop->sql(join ';', refund_sql(@orders)); 1 });
 
 	# a fault that was planned happens, unless there is no need to ask any more
 	my $lists = q(SELECT count(*) FROM payments.reconciliation WHERE cause = 'start' AND ended_at IS NULL);
@@ -346,10 +399,13 @@ sub becomes_quiet
 	my ($self) = @_;
 	my $shop = $self->{shop};
 	my $open = 'SELECT count(*) FROM payments.psp_call_queue';
-	my $is_quiet = sub { $shop->release; $shop->sql("$open WHERE phase <> 'R'") == 0 };
+	my $is_cancel = q(call_id IN (SELECT id FROM payments.psp_call WHERE operation = 'cancel'));
+	my $is_quiet = sub { $shop->release; $shop->sql("$open WHERE phase <> 'R' OR $is_cancel") == 0
+			&& $shop->sql("SELECT count(*) FROM payments.payment_claim c JOIN payments.payment p USING (order_id)
+				WHERE claim_status = 'waiting' AND status = 'SUCCESS'") == 0 };
 
 	eval { $shop->sql("SELECT payments.retry(order_id) FROM payments.psp_call_queue WHERE state = 'D'") };
-	return 0 if !$self->await(90, $is_quiet);
+	return 0 if !$self->await(240, $is_quiet);	# a refusal of a cancel is asked about for a minute, twice
 	return 1 if $shop->sql($open) == 0;
 	$shop->toss('POST', '/clock', { advance => 1900 });
 	$shop->sql('SELECT payments.retry(order_id) FROM payments.psp_call_queue');

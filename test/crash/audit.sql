@@ -11,13 +11,18 @@ CREATE TEMP TABLE charge AS
 	FROM (SELECT line::json FROM charge_line) l
 	WHERE line ->> 'kind' IN ('charge', 'deposit');
 
--- What was taken back by request; the dashboard's cancels are not in the journal.
+-- What was taken back: by request, or in the dashboard.
 CREATE TEMP TABLE cancel AS
 	SELECT line ->> 'orderId' AS order_id, line ->> 'paymentKey' AS payment_key, (line ->> 'amount')::numeric AS amount,
 		line ->> 'currency' AS currency, line ->> 'idempotencyKey' AS idempotency_key, line ->> 'transactionKey' AS transaction_key,
 		substring(line ->> 'cancelReason' FROM '\[rf:([0-9a-f]+)\]$') AS token
 	FROM (SELECT line::json FROM charge_line) l
 	WHERE line ->> 'kind' = 'cancel';
+CREATE TEMP TABLE elsewhere AS
+	SELECT line ->> 'orderId' AS order_id, (line ->> 'amount')::numeric AS amount, line ->> 'currency' AS currency,
+		line ->> 'transactionKey' AS transaction_key
+	FROM (SELECT line::json FROM charge_line) l
+	WHERE line ->> 'kind' = 'dashboard';
 
 CREATE TEMP TABLE arrival AS
 	SELECT CASE WHEN line ->> 'method' <> 'POST' THEN 'query' WHEN line ->> 'path' LIKE '%/cancel' THEN 'cancel'
@@ -55,7 +60,7 @@ CREATE TEMP TABLE capture AS
 		JOIN payments.ledger_account a ON a.id = e.account_id
 	WHERE t.kind = 'payment.captured'
 	GROUP BY t.order_id;
-ANALYZE charge, cancel, arrival, attempt, sale, capture;
+ANALYZE charge, cancel, elsewhere, arrival, attempt, sale, capture;
 
 SELECT 'I1 charged more than once', order_id
 	FROM charge GROUP BY order_id HAVING count(*) > 1
@@ -234,7 +239,14 @@ SELECT 'refunds: given back, and not a refund of ours that is done', concat_ws('
 UNION ALL
 SELECT 'refunds: done, and not given back', format('%s refund %s', r.order_id, r.id)
 	FROM payments.refund r
-	WHERE r.refund_status = 'SUCCESS' AND NOT EXISTS (SELECT FROM cancel c WHERE c.order_id = r.order_id AND c.token = r.token)
+	WHERE r.refund_status = 'SUCCESS' AND r.origin <> 'psp'
+		AND NOT EXISTS (SELECT FROM cancel c WHERE c.order_id = r.order_id AND c.token = r.token)
+UNION ALL
+-- of those of the dashboard some may not be known yet
+SELECT 'refunds: recorded, and nobody cancelled it', format('%s refund %s', r.order_id, r.id)
+	FROM payments.refund r
+	WHERE r.origin = 'psp' AND (r.refund_status <> 'SUCCESS' OR NOT EXISTS (SELECT FROM elsewhere c
+		WHERE c.order_id = r.order_id AND c.transaction_key = r.transaction_key AND c.amount = r.amount AND c.currency = r.currency))
 UNION ALL
 SELECT 'refunds: given back under a key that is not the refund''s', c.order_id
 	FROM cancel c WHERE NOT EXISTS (SELECT FROM payments.psp_call p JOIN payments.refund r ON r.id = p.refund_id
@@ -244,7 +256,8 @@ SELECT 'refunds: an order''s books are not what was captured minus what was give
 		coalesce(h.amount, 0), coalesce(c.amount, 0), coalesce(l.amount, 0), s.refunded)
 	FROM (SELECT order_id, sum(refunded_amount) AS refunded FROM payments.payment_order GROUP BY order_id) s
 		LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM charge GROUP BY order_id) h USING (order_id)
-		LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM cancel GROUP BY order_id) c USING (order_id)
+		LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM (SELECT order_id, amount FROM cancel
+				UNION ALL SELECT r.order_id, r.amount FROM payments.refund r WHERE r.origin = 'psp') x GROUP BY order_id) c USING (order_id)
 		LEFT JOIN (SELECT t.order_id, sum(e.amount) AS amount FROM payments.ledger_transaction t
 				JOIN payments.ledger_entry e ON e.transaction_id = t.id JOIN payments.ledger_account a ON a.id = e.account_id
 			WHERE t.kind IN ('payment.captured', 'payment.refunded') AND a.code ~ '^psp:toss(:|$)' GROUP BY 1) l USING (order_id)
@@ -262,9 +275,19 @@ SELECT 'refunds: not exactly one event of the end, or a history that does not le
 		LEFT JOIN (SELECT refund_id, (array_agg(to_status ORDER BY id DESC))[1] AS last,
 				bool_or(from_status IN ('SUCCESS', 'FAILURE')) AS undone
 			FROM payments.refund_history GROUP BY 1) h ON h.refund_id = r.id
-	WHERE e.kinds IS DISTINCT FROM CASE r.refund_status WHEN 'SUCCESS' THEN 'refund.requested refund.succeeded'
-			WHEN 'FAILURE' THEN 'refund.failed refund.requested' ELSE 'refund.requested' END
+	WHERE e.kinds IS DISTINCT FROM CASE WHEN r.origin = 'psp' THEN 'refund.recorded' ELSE CASE r.refund_status WHEN 'SUCCESS' THEN 'refund.requested refund.succeeded'
+			WHEN 'FAILURE' THEN 'refund.failed refund.requested' ELSE 'refund.requested' END END
 		OR h.last IS DISTINCT FROM r.refund_status AND r.refund_status <> 'REQUESTED' OR h.undone
+
+UNION ALL
+SELECT 'claims: paid, its time is over, and it is neither claimed nor given back', c.order_id
+	FROM payments.payment_claim c JOIN payments.payment_order o USING (order_id)
+	WHERE c.claim_status = 'waiting' AND o.payment_order_status = 'SUCCESS' AND c.due_at < now() - interval '30 s' AND c.problem IS NULL
+UNION ALL
+SELECT 'claims: claimed and given back by itself, or given back twice', r.order_id
+	FROM payments.refund r LEFT JOIN payments.payment_claim c ON c.order_id = r.order_id
+	WHERE r.origin = 'claim' GROUP BY r.order_id, c.claim_status, c.refund_id
+	HAVING c.claim_status IS DISTINCT FROM 'lapsed' OR count(*) > 1 OR min(r.id) IS DISTINCT FROM c.refund_id
 
 -- What others were told
 UNION ALL
