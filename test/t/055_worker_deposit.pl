@@ -47,7 +47,7 @@ $shop->poll(sub { row($orders[0]) eq 'EXECUTING, waits for a deposit, query, 2, 
 ok(all_wait(20), 'no deposit yet');
 $shop->toss('POST', '/deposit', { paymentKey => $orders[0]{payment_key} });
 $shop->sql("SELECT payments.retry('$orders[0]{order_id}')");
-is($shop->wait_for($orders[0]), 'SUCCESS', 'the deposit is found');
+$shop->poll_sql("SELECT payments.status('$orders[0]{order_id}')", 'SUCCESS', 'the deposit is found');
 is($shop->sql("SELECT string_agg(operation || ' ' || action, ', ' ORDER BY attempt_no) FROM payments.psp_answer
 	WHERE order_id = '$orders[0]{order_id}'"), 'confirm await deposit, query await deposit, query succeed', 'by queries only');
 
