@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -80,6 +81,18 @@ pay_db_utility(const char *text)
 			 SPI_result_code_string(rc));
 }
 
+PayDbResult
+pay_db_suspend(void)
+{
+	return SPI_tuptable;
+}
+
+void
+pay_db_resume(PayDbResult result)
+{
+	SPI_tuptable = result;
+}
+
 static void
 prepare(PayStatement *statement)
 {
@@ -142,6 +155,14 @@ pay_db_datum(uint64 row, int column, bool *is_null)
 	Assert(SPI_tuptable != NULL && row < SPI_tuptable->numvals);
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 						 column, is_null);
+}
+
+void
+pay_db_row(uint64 row, Datum *values, bool *nulls)
+{
+	Assert(SPI_tuptable != NULL && row < SPI_tuptable->numvals);
+	heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+					  values, nulls);
 }
 
 /* A column that cannot be null by its table's definition. */

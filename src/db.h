@@ -47,6 +47,14 @@ extern uint64 pay_db_run(PayStatement *statement, Datum *values,
 extern uint64 pay_db_read(PayStatement *statement, Datum *values,
 						  const char *nulls);
 
+/*
+ * Put the last result aside while other statements run, and make it the last
+ * one again.  It lives until pay_db_finish.
+ */
+typedef struct SPITupleTable *PayDbResult;
+extern PayDbResult pay_db_suspend(void);
+extern void pay_db_resume(PayDbResult result);
+
 /* Run text that cannot have parameters (GRANT, ALTER SEQUENCE). */
 extern void pay_db_utility(const char *text);
 
@@ -60,6 +68,9 @@ extern TimestampTz pay_db_time(uint64 row, int column);
 extern char *pay_db_text(uint64 row, int column);	/* NULL when null */
 extern int64 pay_db_mills(uint64 row, int column);	/* numeric to mills */
 extern Datum pay_db_datum(uint64 row, int column, bool *is_null);
+
+/* All columns of a row; arrays from 0. */
+extern void pay_db_row(uint64 row, Datum *values, bool *nulls);
 
 /* Arrays for unnest().  A NULL text and a time of 0 are NULL elements. */
 extern Datum pay_db_int64_array(const int64 *values, int n);

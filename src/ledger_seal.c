@@ -40,7 +40,8 @@ static void read_newest(PayLedgerSeal *seal);
 static int64 end_of_seal(const PayLedgerSeal *seal, int64 final_id, int max_entries);
 static int	read_seals(PayLedgerSeal **seals);
 static char *check_seals(const PayLedgerSeal *seals, int n, int64 *checked);
-static char *check_seal(const PayLedgerSeal *seal, const PayLedgerSeal *before);
+static char *check_seal(const PayLedgerSeal *seal, const PayLedgerSeal *before,
+						PayLedgerSealAccounts *accounts);
 
 PG_FUNCTION_INFO_V1(payments_seal_ledger);
 PG_FUNCTION_INFO_V1(payments_check_seals);
@@ -97,7 +98,8 @@ seal_ledger(int max_entries)
 	seal.after_id = newest.upto_id;
 	seal.upto_id = end_of_seal(&seal, final_id, max_entries);
 	seal.sealed_at = GetCurrentTimestamp();
-	pay_ledger_seal_compute(&seal, newest.digest, true);
+	pay_ledger_seal_compute(&seal, newest.digest, pay_ledger_seal_accounts(),
+							true);
 	if (seal.transactions == 0 && seal.entries == 0)
 		return 0;				/* ids that were drawn for nothing */
 	PAY_FAULT("seal-computed");
@@ -217,6 +219,7 @@ read_seals(PayLedgerSeal **seals)
 static char *
 check_seals(const PayLedgerSeal *seals, int n, int64 *checked)
 {
+	PayLedgerSealAccounts *accounts = pay_ledger_seal_accounts();
 	char	   *first = NULL;
 	int64		no = 1;			/* of the next one */
 	int			more = 0;
@@ -229,7 +232,8 @@ check_seals(const PayLedgerSeal *seals, int n, int64 *checked)
 		if (seals[i].no != no)
 			problem = psprintf("seal " INT64_FORMAT " is missing", no);
 		else
-			problem = check_seal(&seals[i], i == 0 ? NULL : &seals[i - 1]);
+			problem = check_seal(&seals[i], i == 0 ? NULL : &seals[i - 1],
+								 accounts);
 		no = seals[i].no + 1;
 		*checked += seals[i].transactions;
 
@@ -243,14 +247,16 @@ check_seals(const PayLedgerSeal *seals, int n, int64 *checked)
 
 /* In a connection of its own, so that what it read is given back. */
 static char *
-check_seal(const PayLedgerSeal *seal, const PayLedgerSeal *before)
+check_seal(const PayLedgerSeal *seal, const PayLedgerSeal *before,
+		   PayLedgerSealAccounts *accounts)
 {
 	PayLedgerSeal now = *seal;
 	MemoryContext caller = pay_db_connect();
 	MemoryContext old;
 	char	   *problem = NULL;
 
-	pay_ledger_seal_compute(&now, before == NULL ? NULL : before->digest, false);
+	pay_ledger_seal_compute(&now, before == NULL ? NULL : before->digest,
+							accounts, false);
 	old = MemoryContextSwitchTo(caller);
 	if (now.transactions != seal->transactions || now.entries != seal->entries)
 		problem = psprintf("seal " INT64_FORMAT ", up to ledger transaction " INT64_FORMAT

@@ -9,6 +9,8 @@
 
 #include "utils/timestamp.h"
 
+#include "ledger_seal_account.h"
+
 typedef struct PayLedgerSeal
 {
 	int64		no;				/* from 1 */
@@ -23,10 +25,12 @@ typedef struct PayLedgerSeal
 /*
  * Read what a seal covers, and set how much it is and the digest of it, in the
  * current memory context.  before is the digest of the seal before it, NULL for
- * the first.  fresh: the rows as they are now; otherwise as the caller's
- * snapshot shows them.  Needs pay_db_connect.
+ * the first.  accounts keeps those that were read, for the next seal.  fresh: the
+ * rows as they are now; otherwise as the caller's snapshot shows them.  Needs
+ * pay_db_connect.
  */
 extern void pay_ledger_seal_compute(PayLedgerSeal *seal, const char *before,
+									PayLedgerSealAccounts *accounts,
 									bool fresh);
 
 #endif							/* PAY_LEDGER_SEAL_H */

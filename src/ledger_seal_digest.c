@@ -22,6 +22,9 @@
 /* Bytes that are collected before they are digested */
 #define CHUNK			65536
 
+/* Of a row that is digested, at most */
+#define COLUMNS			9
+
 /* Bytes on their way into a digest */
 typedef struct Sink
 {
@@ -30,19 +33,23 @@ typedef struct Sink
 } Sink;
 
 static uint64 read_transactions(const PayLedgerSeal *seal, bool fresh);
-static uint64 read_entries(const PayLedgerSeal *seal, bool fresh);
+static uint64 read_entries(const PayLedgerSeal *seal,
+						   PayLedgerSealAccounts *accounts, bool fresh);
 static uint64 run(PayStatement *statement, const PayLedgerSeal *seal,
 				  bool fresh);
 static void open_sink(Sink *sink);
 static void put_rows(Sink *sink, uint64 rows, const char *kind,
-					 const char *columns);
+					 const char *columns,
+					 const PayLedgerSealAccounts *accounts);
+static void put_account(Sink *sink, const PayLedgerSealAccount *account);
 static void put_text(Sink *sink, const char *text, int len);
 static void put_number(Sink *sink, int64 number);
 static void digest_bytes(Sink *sink);
 static char *close_sink(Sink *sink);
 
 void
-pay_ledger_seal_compute(PayLedgerSeal *seal, const char *before, bool fresh)
+pay_ledger_seal_compute(PayLedgerSeal *seal, const char *before,
+						PayLedgerSealAccounts *accounts, bool fresh)
 {
 	Sink		sink;
 
@@ -54,9 +61,9 @@ pay_ledger_seal_compute(PayLedgerSeal *seal, const char *before, bool fresh)
 	put_number(&sink, seal->sealed_at);
 
 	seal->transactions = (int64) read_transactions(seal, fresh);
-	put_rows(&sink, seal->transactions, "t", "itttttiii");
-	seal->entries = (int64) read_entries(seal, fresh);
-	put_rows(&sink, seal->entries, "e", "iiittttt");
+	put_rows(&sink, seal->transactions, "t", "itttttiii", NULL);
+	seal->entries = (int64) read_entries(seal, accounts, fresh);
+	put_rows(&sink, seal->entries, "e", "iiiattt", accounts);
 	put_number(&sink, seal->transactions);
 	put_number(&sink, seal->entries);
 	seal->digest = close_sink(&sink);
@@ -76,21 +83,29 @@ read_transactions(const PayLedgerSeal *seal, bool fresh)
 	return run(&read, seal, fresh);
 }
 
-/* With their accounts, whatever has become of these. */
+/* And their accounts, whatever has become of these. */
 static uint64
-read_entries(const PayLedgerSeal *seal, bool fresh)
+read_entries(const PayLedgerSeal *seal, PayLedgerSealAccounts *accounts,
+			 bool fresh)
 {
 	static PayStatement read = {
-		"SELECT e.transaction_id, e.entry_no::pg_catalog.int8, e.entry_count::pg_catalog.int8, a.code, a.kind,"
+		"SELECT e.transaction_id, e.entry_no::pg_catalog.int8, e.entry_count::pg_catalog.int8, e.account_id,"
 		" e.currency, pg_catalog.trim_scale(e.amount)::pg_catalog.text, e.order_id"
 		" FROM ONLY payments.ledger_entry e"
-		" LEFT JOIN ONLY payments.ledger_account a ON a.id OPERATOR(pg_catalog.=) e.account_id"
 		" WHERE e.transaction_id OPERATOR(pg_catalog.>) $1 AND e.transaction_id OPERATOR(pg_catalog.<=) $2"
 		" ORDER BY e.transaction_id, e.entry_no",
 		2, {INT8OID, INT8OID}
 	};
+	uint64		rows = run(&read, seal, fresh);
+	int64	   *ids = palloc(sizeof(int64) * Max(rows, 1));
+	int			n = 0;
 
-	return run(&read, seal, fresh);
+	for (uint64 row = 0; row < rows; row++)
+		if (!pay_db_is_null(row, 4))
+			ids[n++] = pay_db_int64(row, 4);
+	pay_ledger_seal_accounts_read(accounts, ids, n, fresh);
+	pfree(ids);
+	return rows;
 }
 
 /* Of a seal's range of ids */
@@ -119,30 +134,56 @@ open_sink(Sink *sink)
 		elog(ERROR, "could not compute a SHA-256 digest");
 }
 
-/* The last result: "i" for bigint and times, "t" for text. */
+/*
+ * The last result: "i" for bigint and times, "t" for text, "a" for the code and
+ * the kind of an account.
+ */
 static void
-put_rows(Sink *sink, uint64 rows, const char *kind, const char *columns)
+put_rows(Sink *sink, uint64 rows, const char *kind, const char *columns,
+		 const PayLedgerSealAccounts *accounts)
 {
+	Datum		values[COLUMNS];
+	bool		nulls[COLUMNS];
+
+	Assert(strlen(columns) <= COLUMNS);
 	for (uint64 row = 0; row < rows; row++)
 	{
+		pay_db_row(row, values, nulls);
 		put_text(sink, kind, strlen(kind));
 		for (int c = 0; columns[c] != '\0'; c++)
 		{
-			bool		is_null;
-			Datum		value = pay_db_datum(row, c + 1, &is_null);
-
-			if (is_null)
+			if (columns[c] == 'a')
+				put_account(sink, nulls[c] ? NULL :
+							pay_ledger_seal_account(accounts,
+													DatumGetInt64(values[c])));
+			else if (nulls[c])
 				put_text(sink, NULL, 0);
 			else if (columns[c] == 'i')
-				put_number(sink, DatumGetInt64(value));
+				put_number(sink, DatumGetInt64(values[c]));
 			else
 			{
-				text	   *packed = DatumGetTextPP(value);
+				text	   *packed = DatumGetTextPP(values[c]);
 
 				put_text(sink, VARDATA_ANY(packed),
 						 VARSIZE_ANY_EXHDR(packed));
 			}
 		}
+	}
+}
+
+/* One that is gone, or there twice, has neither code nor kind. */
+static void
+put_account(Sink *sink, const PayLedgerSealAccount *account)
+{
+	if (account != NULL && account->rows == 1)
+	{
+		put_text(sink, account->code, strlen(account->code));
+		put_text(sink, account->kind, strlen(account->kind));
+	}
+	else
+	{
+		put_text(sink, NULL, 0);
+		put_text(sink, NULL, 0);
 	}
 }
 
@@ -153,7 +194,10 @@ put_text(Sink *sink, const char *text, int len)
 		appendStringInfoChar(&sink->bytes, '-');
 	else
 	{
-		appendStringInfo(&sink->bytes, "%d:", len);
+		char		digits[MAXINT8LEN + 1];
+
+		appendBinaryStringInfo(&sink->bytes, digits, pg_ltoa(len, digits));
+		appendStringInfoChar(&sink->bytes, ':');
 		appendBinaryStringInfo(&sink->bytes, text, len);
 	}
 	if (sink->bytes.len >= CHUNK)

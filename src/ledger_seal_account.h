@@ -1,0 +1,40 @@
+/*
+ * ledger_seal_account.h
+ *		What seals say of accounts.
+ */
+#ifndef PAY_LEDGER_SEAL_ACCOUNT_H
+#define PAY_LEDGER_SEAL_ACCOUNT_H
+
+#include "postgres.h"
+
+typedef struct PayLedgerSealAccount
+{
+	int64		id;
+	int			rows;			/* 1, unless somebody has been at them */
+	char	   *code;
+	char	   *kind;
+} PayLedgerSealAccount;
+
+typedef struct PayLedgerSealAccounts
+{
+	struct HTAB *known;
+	MemoryContext context;
+} PayLedgerSealAccounts;
+
+/* A collection that is empty, in the current memory context. */
+extern PayLedgerSealAccounts *pay_ledger_seal_accounts(void);
+
+/*
+ * Read those of these accounts that are not in the collection.  fresh: as they
+ * are now; otherwise as the caller's snapshot shows them.  Needs
+ * pay_db_connect; the last result stays what it is.
+ */
+extern void pay_ledger_seal_accounts_read(PayLedgerSealAccounts *accounts,
+										  const int64 *ids, int n,
+										  bool fresh);
+
+/* One that was read. */
+extern const PayLedgerSealAccount *pay_ledger_seal_account(const PayLedgerSealAccounts *accounts,
+														   int64 id);
+
+#endif							/* PAY_LEDGER_SEAL_ACCOUNT_H */
