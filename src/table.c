@@ -47,6 +47,8 @@ static void find_attributes(PayTable *table, PayTableState *state);
 static void register_table(PayTable *table);
 static void forget_table(Datum arg, Oid relation);
 static bool has_relation(const PayTableState *state, Oid relation);
+static Relation find_index(const PayTable *table, const int *columns, int n,
+						   bool unique);
 
 void
 pay_table_open(PayTable *table)
@@ -321,13 +323,26 @@ pay_table_discard_row(PayTable *table, int i)
 Relation
 pay_table_unique_index(const PayTable *table, const int *columns, int n)
 {
+	return find_index(table, columns, n, true);
+}
+
+Relation
+pay_table_any_index(const PayTable *table, const int *columns, int n)
+{
+	return find_index(table, columns, n, false);
+}
+
+static Relation
+find_index(const PayTable *table, const int *columns, int n, bool unique)
+{
 	PayTableState *state = table->state;
 
 	for (int i = 0; i < state->result->ri_NumIndices; i++)
 	{
 		IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
-		bool		same = info->ii_Unique && info->ii_Predicate == NIL &&
-		info->ii_NumIndexKeyAttrs == n && state->indexes[i].plain;
+		bool		same = info->ii_Unique >= unique &&
+		info->ii_Predicate == NIL && info->ii_NumIndexKeyAttrs == n &&
+		state->indexes[i].plain;
 
 		for (int c = 0; same && c < n; c++)
 			same = info->ii_IndexAttrNumbers[c] ==
@@ -339,8 +354,8 @@ pay_table_unique_index(const PayTable *table, const int *columns, int n)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("table payments.%s has lost a unique index",
-					table->name)));
+			 errmsg("table payments.%s has lost %s index",
+					table->name, unique ? "a unique" : "an")));
 	return NULL;				/* keep compiler quiet */
 }
 

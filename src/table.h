@@ -68,10 +68,12 @@ extern void pay_table_insert_rows(PayTable *table, int n);
 
 /*
  * The unique index over these columns (places in PayTable.columns), which has
- * to exist.
+ * to exist; or any index.
  */
 extern Relation pay_table_unique_index(const PayTable *table,
 									   const int *columns, int n);
+extern Relation pay_table_any_index(const PayTable *table,
+									const int *columns, int n);
 
 /* A column's number, and its value in a row that was read */
 extern AttrNumber pay_table_attribute(const PayTable *table, int column);

@@ -96,9 +96,9 @@ pay_table_lookup_next(PayTableLookup *lookup, ItemPointer place)
 void
 pay_table_lookup_entries(PayTableLookup *lookup, ScanKey keys, int n)
 {
-	Assert(lookup->scan == NULL);
-	lookup->scan = pay_index_beginscan(lookup->relation, lookup->index,
-									   lookup->snapshot, n);
+	if (lookup->scan == NULL)
+		lookup->scan = pay_index_beginscan(lookup->relation, lookup->index,
+										   lookup->snapshot, n);
 	lookup->scan->xs_want_itup = true;
 	index_rescan(lookup->scan, keys, n, NULL, 0);
 }
