@@ -33,6 +33,21 @@ pay_args_shown(const char *text)
 	return psprintf("%.*s...", pg_mbcliplen(text, (int) len, MAX_SHOWN), text);
 }
 
+int
+pay_args_number(FunctionCallInfo fcinfo, int n, const char *name, int most)
+{
+	int32		number;
+
+	pay_args_require(fcinfo, n, name);
+	number = PG_GETARG_INT32(n);
+	if (number < 1 || number > most)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is out of range", name),
+				 errhint("Give a number from 1 to %d.", most)));
+	return number;
+}
+
 long
 pay_args_milliseconds(const Interval *interval, const char *name)
 {

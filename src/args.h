@@ -20,6 +20,10 @@ extern void pay_args_require(FunctionCallInfo fcinfo, int n,
  */
 extern const char *pay_args_shown(const char *text);
 
+/* An integer from 1 to most; 22004 when it is NULL, 22023 otherwise. */
+extern int	pay_args_number(FunctionCallInfo fcinfo, int n,
+							const char *name, int most);
+
 /* A waiting time in milliseconds, 0 to one day; 22023 otherwise. */
 extern long pay_args_milliseconds(const Interval *interval, const char *name);
 

@@ -294,13 +294,7 @@ payments_fetch_events(PG_FUNCTION_ARGS)
 	uint64		rows;
 	Datum		values[5];
 
-	pay_args_require(fcinfo, 1, "max_events");
-	max_events = PG_GETARG_INT32(1);
-	if (max_events < 1 || max_events > MAX_FETCH)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_events is out of range"),
-				 errhint("Give a number from 1 to %d.", MAX_FETCH)));
+	max_events = pay_args_number(fcinfo, 1, "max_events", MAX_FETCH);
 	InitMaterializedSRF(fcinfo, 0);
 
 	pay_db_connect();

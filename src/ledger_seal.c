@@ -41,7 +41,7 @@ static int64 end_of_seal(const PayLedgerSeal *seal, int64 final_id, int max_entr
 static int	read_seals(PayLedgerSeal **seals);
 static char *check_seals(const PayLedgerSeal *seals, int n, int64 *checked);
 static char *check_seal(const PayLedgerSeal *seal, const PayLedgerSeal *before,
-						PayLedgerSealAccounts *accounts);
+						PaySealAccounts *accounts);
 
 PG_FUNCTION_INFO_V1(payments_seal_ledger);
 PG_FUNCTION_INFO_V1(payments_check_seals);
@@ -56,13 +56,7 @@ payments_seal_ledger(PG_FUNCTION_ARGS)
 	int64		entries;
 	int			max_entries;
 
-	pay_args_require(fcinfo, 0, "max_entries");
-	max_entries = PG_GETARG_INT32(0);
-	if (max_entries < 1 || max_entries > MAX_ENTRIES)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_entries is out of range"),
-				 errhint("Give a number from 1 to %d.", MAX_ENTRIES)));
+	max_entries = pay_args_number(fcinfo, 0, "max_entries", MAX_ENTRIES);
 
 	pay_db_connect();
 	entries = seal_ledger(max_entries);
@@ -219,7 +213,7 @@ read_seals(PayLedgerSeal **seals)
 static char *
 check_seals(const PayLedgerSeal *seals, int n, int64 *checked)
 {
-	PayLedgerSealAccounts *accounts = pay_ledger_seal_accounts();
+	PaySealAccounts *accounts = pay_ledger_seal_accounts();
 	char	   *first = NULL;
 	int64		no = 1;			/* of the next one */
 	int			more = 0;
@@ -248,7 +242,7 @@ check_seals(const PayLedgerSeal *seals, int n, int64 *checked)
 /* In a connection of its own, so that what it read is given back. */
 static char *
 check_seal(const PayLedgerSeal *seal, const PayLedgerSeal *before,
-		   PayLedgerSealAccounts *accounts)
+		   PaySealAccounts *accounts)
 {
 	PayLedgerSeal now = *seal;
 	MemoryContext caller = pay_db_connect();

@@ -30,7 +30,7 @@ typedef struct PayLedgerSeal
  * pay_db_connect.
  */
 extern void pay_ledger_seal_compute(PayLedgerSeal *seal, const char *before,
-									PayLedgerSealAccounts *accounts,
+									PaySealAccounts *accounts,
 									bool fresh);
 
 #endif							/* PAY_LEDGER_SEAL_H */

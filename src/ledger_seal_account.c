@@ -17,14 +17,14 @@
 /* Accounts to keep: some 40 MB; then it begins anew */
 #define MAX_ACCOUNTS	262144
 
-static void make_empty(PayLedgerSealAccounts *accounts);
-static int64 *add_unknown(PayLedgerSealAccounts *accounts, const int64 *ids,
+static void make_empty(PaySealAccounts *accounts);
+static int64 *add_unknown(PaySealAccounts *accounts, const int64 *ids,
 						  int n, int *n_unknown);
 
-PayLedgerSealAccounts *
+PaySealAccounts *
 pay_ledger_seal_accounts(void)
 {
-	PayLedgerSealAccounts *accounts = palloc0(sizeof(PayLedgerSealAccounts));
+	PaySealAccounts *accounts = palloc0(sizeof(PaySealAccounts));
 
 	accounts->context = AllocSetContextCreate(CurrentMemoryContext,
 											  "payments sealed accounts",
@@ -34,11 +34,11 @@ pay_ledger_seal_accounts(void)
 }
 
 static void
-make_empty(PayLedgerSealAccounts *accounts)
+make_empty(PaySealAccounts *accounts)
 {
 	HASHCTL		control = {
 		.keysize = sizeof(int64),
-		.entrysize = sizeof(PayLedgerSealAccount),
+		.entrysize = sizeof(PaySealAccount),
 		.hcxt = accounts->context
 	};
 
@@ -48,7 +48,7 @@ make_empty(PayLedgerSealAccounts *accounts)
 }
 
 void
-pay_ledger_seal_accounts_read(PayLedgerSealAccounts *accounts,
+pay_ledger_seal_accounts_read(PaySealAccounts *accounts,
 							  const int64 *ids, int n, bool fresh)
 {
 	static PayStatement read = {
@@ -78,8 +78,8 @@ pay_ledger_seal_accounts_read(PayLedgerSealAccounts *accounts,
 	for (uint64 row = 0; row < rows; row++)
 	{
 		int64		id = pay_db_int64(row, 1);
-		PayLedgerSealAccount *account = hash_search(accounts->known, &id,
-													HASH_FIND, NULL);
+		PaySealAccount *account = hash_search(accounts->known, &id,
+											  HASH_FIND, NULL);
 
 		account->rows++;
 		account->code = pay_db_text(row, 2);
@@ -91,7 +91,7 @@ pay_ledger_seal_accounts_read(PayLedgerSealAccounts *accounts,
 
 /* Make room for those that are not known yet, and return their ids. */
 static int64 *
-add_unknown(PayLedgerSealAccounts *accounts, const int64 *ids, int n,
+add_unknown(PaySealAccounts *accounts, const int64 *ids, int n,
 			int *n_unknown)
 {
 	int64	   *unknown = palloc(sizeof(int64) * Max(n, 1));
@@ -100,8 +100,8 @@ add_unknown(PayLedgerSealAccounts *accounts, const int64 *ids, int n,
 	for (int i = 0; i < n; i++)
 	{
 		bool		found;
-		PayLedgerSealAccount *account = hash_search(accounts->known, &ids[i],
-													HASH_ENTER, &found);
+		PaySealAccount *account = hash_search(accounts->known, &ids[i],
+											  HASH_ENTER, &found);
 
 		if (found)
 			continue;
@@ -111,8 +111,8 @@ add_unknown(PayLedgerSealAccounts *accounts, const int64 *ids, int n,
 	return unknown;
 }
 
-const PayLedgerSealAccount *
-pay_ledger_seal_account(const PayLedgerSealAccounts *accounts, int64 id)
+const PaySealAccount *
+pay_ledger_seal_account(const PaySealAccounts *accounts, int64 id)
 {
 	return hash_search(accounts->known, &id, HASH_FIND, NULL);
 }

@@ -34,14 +34,14 @@ typedef struct Sink
 
 static uint64 read_transactions(const PayLedgerSeal *seal, bool fresh);
 static uint64 read_entries(const PayLedgerSeal *seal,
-						   PayLedgerSealAccounts *accounts, bool fresh);
+						   PaySealAccounts *accounts, bool fresh);
 static uint64 run(PayStatement *statement, const PayLedgerSeal *seal,
 				  bool fresh);
 static void open_sink(Sink *sink);
 static void put_rows(Sink *sink, uint64 rows, const char *kind,
 					 const char *columns,
-					 const PayLedgerSealAccounts *accounts);
-static void put_account(Sink *sink, const PayLedgerSealAccount *account);
+					 const PaySealAccounts *accounts);
+static void put_account(Sink *sink, const PaySealAccount *account);
 static void put_text(Sink *sink, const char *text, int len);
 static void put_number(Sink *sink, int64 number);
 static void digest_bytes(Sink *sink);
@@ -49,7 +49,7 @@ static char *close_sink(Sink *sink);
 
 void
 pay_ledger_seal_compute(PayLedgerSeal *seal, const char *before,
-						PayLedgerSealAccounts *accounts, bool fresh)
+						PaySealAccounts *accounts, bool fresh)
 {
 	Sink		sink;
 
@@ -61,7 +61,7 @@ pay_ledger_seal_compute(PayLedgerSeal *seal, const char *before,
 	put_number(&sink, seal->sealed_at);
 
 	seal->transactions = (int64) read_transactions(seal, fresh);
-	put_rows(&sink, seal->transactions, "t", "itttttiii", NULL);
+	put_rows(&sink, seal->transactions, "t", "itttttiii", accounts);
 	seal->entries = (int64) read_entries(seal, accounts, fresh);
 	put_rows(&sink, seal->entries, "e", "iiiattt", accounts);
 	put_number(&sink, seal->transactions);
@@ -85,7 +85,7 @@ read_transactions(const PayLedgerSeal *seal, bool fresh)
 
 /* And their accounts, whatever has become of these. */
 static uint64
-read_entries(const PayLedgerSeal *seal, PayLedgerSealAccounts *accounts,
+read_entries(const PayLedgerSeal *seal, PaySealAccounts *accounts,
 			 bool fresh)
 {
 	static PayStatement read = {
@@ -140,7 +140,7 @@ open_sink(Sink *sink)
  */
 static void
 put_rows(Sink *sink, uint64 rows, const char *kind, const char *columns,
-		 const PayLedgerSealAccounts *accounts)
+		 const PaySealAccounts *accounts)
 {
 	Datum		values[COLUMNS];
 	bool		nulls[COLUMNS];
@@ -173,7 +173,7 @@ put_rows(Sink *sink, uint64 rows, const char *kind, const char *columns,
 
 /* One that is gone, or there twice, has neither code nor kind. */
 static void
-put_account(Sink *sink, const PayLedgerSealAccount *account)
+put_account(Sink *sink, const PaySealAccount *account)
 {
 	if (account != NULL && account->rows == 1)
 	{

@@ -65,14 +65,7 @@ payments_write_snapshots(PG_FUNCTION_ARGS)
 	int64		entries;
 	int			max_rows;
 
-	pay_args_require(fcinfo, 0, "max_rows");
-	max_rows = PG_GETARG_INT32(0);
-	if (max_rows < 1 || max_rows > MAX_ENTRIES)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_rows is out of range"),
-				 errhint("Give a number from 1 to %d.",
-						 MAX_ENTRIES)));
+	max_rows = pay_args_number(fcinfo, 0, "max_rows", MAX_ENTRIES);
 
 	pay_db_connect();
 	entries = write_snapshots(max_rows);
@@ -225,7 +218,7 @@ static int
 cut_account(PayLedgerLines *lines, int from, int to, int kept)
 {
 	PayLedgerPending *pending =
-		pay_ledger_pending_of(DatumGetInt64(lines->columns[PAY_LINE_ACCOUNT_ID][from]));
+	pay_ledger_pending_of(DatumGetInt64(lines->columns[PAY_LINE_ACCOUNT_ID][from]));
 	int32		ordinal = DatumGetInt32(lines->columns[PAY_LINE_ORDINAL][from]);
 	int64		total = 0;
 	int64		seen = 0;
