@@ -21,6 +21,7 @@
 #include "amount.h"
 #include "db.h"
 #include "db_plan.h"
+#include "search_path.h"
 
 static void prepare(PayStatement *statement);
 static uint64 execute(PayStatement *statement, Datum *values,
@@ -74,8 +75,10 @@ pay_db_read(PayStatement *statement, Datum *values, const char *nulls)
 void
 pay_db_utility(const char *text)
 {
+	int			path = pay_search_path_pin();
 	int			rc = SPI_execute(text, false, 0);
 
+	pay_search_path_give_back(path);
 	if (rc < 0)
 		elog(ERROR, "could not execute a utility statement: %s",
 			 SPI_result_code_string(rc));
@@ -122,6 +125,7 @@ execute(PayStatement *statement, Datum *values, const char *nulls,
 {
 	bool		jit = jit_enabled;
 	bool		ours = pay_db_plans_ours;
+	int			path = pay_search_path_pin();
 	int			rc = 0;
 
 	if (statement->plan == NULL)
@@ -139,6 +143,7 @@ execute(PayStatement *statement, Datum *values, const char *nulls,
 		pay_db_plans_ours = ours;
 	}
 	PG_END_TRY();
+	pay_search_path_give_back(path);
 	if (rc < 0)
 		elog(ERROR, "could not execute a statement: %s",
 			 SPI_result_code_string(rc));

@@ -47,8 +47,6 @@ static void find_attributes(PayTable *table, PayTableState *state);
 static void register_table(PayTable *table);
 static void forget_table(Datum arg, Oid relation);
 static bool has_relation(const PayTableState *state, Oid relation);
-static Relation find_index(const PayTable *table, const int *columns, int n,
-						   bool unique);
 
 void
 pay_table_open(PayTable *table)
@@ -319,45 +317,6 @@ pay_table_discard_row(PayTable *table, int i)
 /*
  * Reading
  */
-
-Relation
-pay_table_unique_index(const PayTable *table, const int *columns, int n)
-{
-	return find_index(table, columns, n, true);
-}
-
-Relation
-pay_table_any_index(const PayTable *table, const int *columns, int n)
-{
-	return find_index(table, columns, n, false);
-}
-
-static Relation
-find_index(const PayTable *table, const int *columns, int n, bool unique)
-{
-	PayTableState *state = table->state;
-
-	for (int i = 0; i < state->result->ri_NumIndices; i++)
-	{
-		IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
-		bool		same = info->ii_Unique >= unique &&
-		info->ii_Predicate == NIL && info->ii_NumIndexKeyAttrs == n &&
-		state->indexes[i].plain;
-
-		for (int c = 0; same && c < n; c++)
-			same = info->ii_IndexAttrNumbers[c] ==
-				state->attributes[columns[c]];
-
-		/* REINDEX CONCURRENTLY has two, or leaves a half-made one behind */
-		if (same && pay_table_index(state, i)->rd_index->indisvalid)
-			return pay_table_index(state, i);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("table payments.%s has lost %s index",
-					table->name, unique ? "a unique" : "an")));
-	return NULL;				/* keep compiler quiet */
-}
 
 AttrNumber
 pay_table_attribute(const PayTable *table, int column)

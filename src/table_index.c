@@ -1,6 +1,6 @@
 /*
  * table_index.c
- *		Entering rows that were written into the indexes of their table.
+ *		The indexes of a table: finding one, and entering rows that were written.
  *
  * One index after the other, and each in its own order, so that what one row
  * has brought into the processor's cache serves the next.
@@ -18,6 +18,7 @@
 #include "nodes/primnodes.h"
 #include "utils/rel.h"
 
+#include "search_path.h"
 #include "table_state.h"
 
 /* A row, and the number that it is sorted by */
@@ -27,11 +28,15 @@ typedef struct SortedRow
 	int			row;
 } SortedRow;
 
+static Relation find_index(const PayTable *table, const int *columns, int n,
+						   bool unique);
 static bool is_not_null(List *predicate, AttrNumber *column);
 static int	sort_rows(const PayTableState *state, int i, int n,
 					  SortedRow *sorted);
 static int	compare_rows(const void *a, const void *b);
 static bool enter(PayTableState *state, int row, int i, bool or_leave);
+static void insert_tuples(PayTableState *state, ResultRelInfo *result, int row,
+						  PayUpdateIndexes indexes);
 static bool enter_plain(PayTableState *state, int row, int i, bool or_leave);
 
 void
@@ -81,6 +86,45 @@ pay_table_index(PayTableState *state, int i)
 	if (*index == NULL)
 		*index = index_open(state->indexes[i].oid, RowExclusiveLock);
 	return *index;
+}
+
+Relation
+pay_table_unique_index(const PayTable *table, const int *columns, int n)
+{
+	return find_index(table, columns, n, true);
+}
+
+Relation
+pay_table_any_index(const PayTable *table, const int *columns, int n)
+{
+	return find_index(table, columns, n, false);
+}
+
+static Relation
+find_index(const PayTable *table, const int *columns, int n, bool unique)
+{
+	PayTableState *state = table->state;
+
+	for (int i = 0; i < state->result->ri_NumIndices; i++)
+	{
+		IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
+		bool		same = info->ii_Unique >= unique &&
+		info->ii_Predicate == NIL && info->ii_NumIndexKeyAttrs == n &&
+		state->indexes[i].plain;
+
+		for (int c = 0; same && c < n; c++)
+			same = info->ii_IndexAttrNumbers[c] ==
+				state->attributes[columns[c]];
+
+		/* REINDEX CONCURRENTLY has two, or leaves a half-made one behind */
+		if (same && pay_table_index(state, i)->rd_index->indisvalid)
+			return pay_table_index(state, i);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("table payments.%s has lost %s index",
+					table->name, unique ? "a unique" : "an")));
+	return NULL;				/* keep compiler quiet */
 }
 
 void
@@ -161,8 +205,7 @@ pay_table_index_changed(PayTableState *state, int row,
 	ResetPerTupleExprContext(state->estate);
 	for (int i = 0; i < state->result->ri_NumIndices; i++)
 		(void) pay_table_index(state, i);
-	pay_insert_index_tuples(state->result, state->rows[row], state->estate,
-							indexes);
+	insert_tuples(state, state->result, row, indexes);
 }
 
 /*
@@ -185,9 +228,19 @@ enter(PayTableState *state, int row, int i, bool or_leave)
 	one.ri_NumIndices = 1;
 	one.ri_IndexRelationDescs = &state->result->ri_IndexRelationDescs[i];
 	one.ri_IndexRelationInfo = &state->result->ri_IndexRelationInfo[i];
-	pay_insert_index_tuples(&one, state->rows[row], state->estate,
-							PAY_INDEXES_ALL);
+	insert_tuples(state, &one, row, PAY_INDEXES_ALL);
 	return true;
+}
+
+/* Expressions and predicates may call functions. */
+static void
+insert_tuples(PayTableState *state, ResultRelInfo *result, int row,
+			  PayUpdateIndexes indexes)
+{
+	int			path = pay_search_path_pin();
+
+	pay_insert_index_tuples(result, state->rows[row], state->estate, indexes);
+	pay_search_path_give_back(path);
 }
 
 static bool

@@ -15,7 +15,7 @@ my @layers = (
 	[ domain =>
 		  qr/^(?:order|refund|operator|psp|settle|deposit|ledger|zero_sum|wallet|event|inbox|guard|schema|arming|merchant)(?:_|$)/ ],
 	[ base =>
-		  qr/^(?:db|table|amount|currency|args|guc|errors|compat|trigger|clock|secret|token|place|digest|fault)(?:_|$)/ ],
+		  qr/^(?:db|search|table|amount|currency|args|guc|errors|compat|trigger|clock|secret|token|place|digest|fault)(?:_|$)/ ],
 	[ base => qr/^(?:wake|flow|shared_memory|worker_hold|worker_knock|worker_slot|worker_stats)(?:_|$)/ ],
 	[ entry => qr// ],
 );
