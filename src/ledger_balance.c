@@ -3,7 +3,7 @@
  *		Changing the balances of accounts: the one place where postings wait
  *		for each other.
  *
- * Owns the writing of payments.ledger_balance while posting goes on.  The row
+ * The rows of payments.ledger_balance are ledger_balance_row.c's.  The row
  * of an account carries all that may refuse a posting (state, limits, what is
  * held), so whoever changes any of it changes this row.  A posting reads the
  * newest version, decides, and puts a new one in its place; when somebody
@@ -23,89 +23,36 @@
 #include "common/int.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/numeric.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "amount.h"
 #include "errors.h"
-#include "ledger_account_cache.h"
 #include "ledger_balance.h"
+#include "ledger_balance_row.h"
 #include "ledger_hold.h"
 #include "ledger_state.h"
-#include "table.h"
-#include "table_lookup.h"
-
-enum
-{
-	ACCOUNT_ID,
-	STRIPE,
-	STRIPES,
-	STATE,
-	FLOOR,
-	CEILING,
-	HELD,
-	BALANCE
-};
-
-static PayTable balances = {
-	"ledger_balance",
-	{
-		[ACCOUNT_ID] = "account_id",
-		[STRIPE] = "stripe",
-		[STRIPES] = "stripes",
-		[STATE] = "state",
-		[FLOOR] = "floor",
-		[CEILING] = "ceiling",
-		[HELD] = "held",
-		[BALANCE] = "balance",
-	}
-};
-
-/* A version of a row; amounts in mills */
-typedef struct Balance
-{
-	int			stripes;
-	char		state;
-	bool		has_floor;
-	bool		has_ceiling;
-	int64		floor;
-	int64		ceiling;
-	int64		held;
-	int64		overdue;		/* of it, by holds that others are ending */
-	int64		balance;
-} Balance;
 
 static void change_one(PayLedgerAccount *account, PayTableLookup *lookup);
-static bool find_row(PayLedgerAccount *account, int stripe,
-					 PayTableLookup *lookup);
-static bool find_at(PayLedgerAccount *account, int stripe,
-					PayTableLookup *lookup);
-static bool is_row(const PayLedgerAccount *account, int stripe,
-				   TupleTableSlot *row);
-static void read_row(TupleTableSlot *row, Balance *balance);
-static int64 limit(TupleTableSlot *row, int column, bool *is_there);
-static void learn_stripes(PayLedgerAccount *account, const Balance *balance);
-static bool replace_row(TupleTableSlot *row, const Balance *before,
-						const Balance *after);
+static bool may_be_refused(const PayLedgerAccount *account,
+						   const PayLedgerBalance *before);
 static bool decide(PayLedgerAccount *account, PayTableLookup *lookup,
-				   const Balance *before, Balance *after);
+				   const PayLedgerBalance *before, PayLedgerBalance *after);
 static bool is_newest(PayLedgerAccount *account, PayTableLookup *lookup);
 static void check_until(const PayLedgerAccount *account);
-static void release_due(PayLedgerAccount *account, Balance *after);
+static void release_due(PayLedgerAccount *account, PayLedgerBalance *after);
 static bool falls_below_floor(const PayLedgerAccount *account,
-							  const Balance *before, const Balance *after);
+							  const PayLedgerBalance *before,
+							  const PayLedgerBalance *after);
 static void check_limits(const PayLedgerAccount *account,
-						 const Balance *before, const Balance *after);
+						 const PayLedgerBalance *before,
+						 const PayLedgerBalance *after);
 static void refuse(const PayLedgerAccount *account, const char *what,
-				   int64 limit, const Balance *after);
+				   int64 limit, const PayLedgerBalance *after);
 static int	compare_ids(const void *a, const void *b);
 
 void
 pay_ledger_balance_change(PayLedgerAccount *accounts, int n)
 {
-	static const int key_columns[] = {ACCOUNT_ID, STRIPE};
 	PayLedgerAccount **sorted = palloc(sizeof(PayLedgerAccount *) * n);
 	PayTableLookup lookup;
 
@@ -113,34 +60,43 @@ pay_ledger_balance_change(PayLedgerAccount *accounts, int n)
 		sorted[i] = &accounts[i];
 	qsort(sorted, n, sizeof(sorted[0]), compare_ids);
 
-	pay_table_open(&balances);
-	pay_table_lookup_begin(&lookup, &balances,
-						   pay_table_unique_index(&balances, key_columns, 2));
+	pay_ledger_balance_begin(&lookup);
 	for (int i = 0; i < n; i++)
 		change_one(sorted[i], &lookup);
-	pay_table_lookup_end(&lookup);
-	pay_table_close(&balances);
+	pay_ledger_balance_end(&lookup);
 }
 
-/* Change one account's balance, however often others come in between. */
+/*
+ * Change one account's balance, however often others come in between.  The first
+ * look is with a snapshot that all accounts of the call share.  Replacing what it
+ * finds is right or fails; to refuse is not for it to decide.
+ */
 static void
 change_one(PayLedgerAccount *account, PayTableLookup *lookup)
 {
+	bool		newest = false;
 	bool		done = false;
 	int			missing = 0;
 
 	while (!done)
 	{
-		Balance		before;
-		Balance		after;
+		PayLedgerBalance before;
+		PayLedgerBalance after;
 
 		if (account->stripes > 0 &&
-			find_row(account, MyProcPid % account->stripes, lookup))
+			pay_ledger_balance_find(account, MyProcPid % account->stripes,
+									newest, lookup))
 		{
-			read_row(lookup->row, &before);
+			pay_ledger_balance_read(lookup->row, &before);
+			if (!newest && may_be_refused(account, &before))
+			{
+				newest = true;
+				continue;
+			}
 			done = decide(account, lookup, &before, &after) &&
-				replace_row(lookup->row, &before, &after);
-			learn_stripes(account, &before);
+				pay_ledger_balance_replace(lookup->row, &before, &after);
+			newest = true;
+			pay_ledger_balance_learn(account, &before);
 			if (!done && IsolationUsesXactSnapshot())
 				ereport(ERROR,
 						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -152,117 +108,25 @@ change_one(PayLedgerAccount *account, PayTableLookup *lookup)
 		else
 		{
 			/* once it may have been added between the two looks */
-			if (!find_row(account, 0, lookup) || ++missing > 3)
+			newest = true;
+			if (!pay_ledger_balance_find(account, 0, true, lookup) ||
+				++missing > 3)
 				pay_ledger_state_rows_missing(account->code);
-			read_row(lookup->row, &before);
-			learn_stripes(account, &before);
+			pay_ledger_balance_read(lookup->row, &before);
+			pay_ledger_balance_learn(account, &before);
 		}
 		CHECK_FOR_INTERRUPTS();
 	}
 }
 
-/* Find the newest version of a row. */
+/* What could stand in the way of it, as far as the account has it? */
 static bool
-find_row(PayLedgerAccount *account, int stripe, PayTableLookup *lookup)
+may_be_refused(const PayLedgerAccount *account,
+			   const PayLedgerBalance *before)
 {
-	Snapshot	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ?
-											GetTransactionSnapshot() :
-											GetLatestSnapshot());
-	bool		found;
-
-	pay_table_lookup_with(lookup, snapshot);
-	found = find_at(account, stripe, lookup);
-	pay_table_lookup_with(lookup, NULL);
-	UnregisterSnapshot(snapshot);
-	return found;
-}
-
-/*
- * Where it was the last time: an update leaves the root of its chain in place
- * as long as the page has room.  Else by its key.
- */
-static bool
-find_at(PayLedgerAccount *account, int stripe, PayTableLookup *lookup)
-{
-	ScanKeyData keys[2];
-
-	if (pay_table_lookup_place(lookup, &account->place) &&
-		is_row(account, stripe, lookup->row))
-		return true;
-
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(account->id));
-	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT2EQ,
-				Int16GetDatum(stripe));
-	pay_table_lookup_key(lookup, keys, 2);
-	if (!pay_table_lookup_next(lookup, &account->place))
-		return false;
-	pay_ledger_account_remember_balance(account);
-	return true;
-}
-
-static bool
-is_row(const PayLedgerAccount *account, int stripe, TupleTableSlot *row)
-{
-	bool		is_null;
-
-	return DatumGetInt64(pay_table_get(&balances, row, ACCOUNT_ID,
-									   &is_null)) == account->id &&
-		DatumGetInt16(pay_table_get(&balances, row, STRIPE,
-									&is_null)) == stripe;
-}
-
-static void
-read_row(TupleTableSlot *row, Balance *balance)
-{
-	bool		is_null;
-
-	slot_getallattrs(row);
-	balance->stripes =
-		DatumGetInt16(pay_table_get(&balances, row, STRIPES, &is_null));
-	balance->state =
-		DatumGetChar(pay_table_get(&balances, row, STATE, &is_null));
-	balance->floor = limit(row, FLOOR, &balance->has_floor);
-	balance->ceiling = limit(row, CEILING, &balance->has_ceiling);
-	balance->overdue = 0;
-	balance->held =
-		pay_amount_from_balance(pay_table_get(&balances, row, HELD,
-											  &is_null));
-	balance->balance =
-		pay_amount_from_balance(pay_table_get(&balances, row, BALANCE,
-											  &is_null));
-}
-
-static int64
-limit(TupleTableSlot *row, int column, bool *is_there)
-{
-	bool		is_null;
-	Datum		value = pay_table_get(&balances, row, column, &is_null);
-
-	*is_there = !is_null;
-	return is_null ? 0 : pay_amount_from_balance(value);
-}
-
-/* For the next time: over how many rows it is spread */
-static void
-learn_stripes(PayLedgerAccount *account, const Balance *balance)
-{
-	if (account->stripes == balance->stripes)
-		return;
-	account->stripes = balance->stripes;
-	pay_ledger_account_remember_balance(account);
-}
-
-/* False: somebody else has put a new version in its place. */
-static bool
-replace_row(TupleTableSlot *row, const Balance *before, const Balance *after)
-{
-	pay_table_copy_row(&balances, row);
-	pay_table_set(&balances, 0, BALANCE,
-				  pay_amount_to_numeric(after->balance));
-	if (after->held != before->held)
-		pay_table_set(&balances, 0, HELD, pay_amount_to_numeric(after->held));
-	return pay_table_replace_row(&balances, row);
+	return !account->fact &&
+		(before->state != PAY_LEDGER_OPEN || before->has_floor ||
+		 before->has_ceiling || account->release_until != 0);
 }
 
 /*
@@ -271,7 +135,7 @@ replace_row(TupleTableSlot *row, const Balance *before, const Balance *after)
  */
 static bool
 decide(PayLedgerAccount *account, PayTableLookup *lookup,
-	   const Balance *before, Balance *after)
+	   const PayLedgerBalance *before, PayLedgerBalance *after)
 {
 	*after = *before;
 	if (pg_add_s64_overflow(before->balance, account->change,
@@ -321,7 +185,7 @@ is_newest(PayLedgerAccount *account, PayTableLookup *lookup)
 {
 	ItemPointerData version = lookup->row->tts_tid;
 
-	return find_row(account, 0, lookup) &&
+	return pay_ledger_balance_find(account, 0, true, lookup) &&
 		ItemPointerEquals(&lookup->row->tts_tid, &version);
 }
 
@@ -347,7 +211,7 @@ check_until(const PayLedgerAccount *account)
  * read again.  Those that others are ending are found anew then.
  */
 static void
-release_due(PayLedgerAccount *account, Balance *after)
+release_due(PayLedgerAccount *account, PayLedgerBalance *after)
 {
 	int64		due = pay_ledger_hold_expire_due(account->id,
 												 GetCurrentTimestamp(),
@@ -363,8 +227,9 @@ release_due(PayLedgerAccount *account, Balance *after)
  * its time was not held before either.
  */
 static bool
-falls_below_floor(const PayLedgerAccount *account, const Balance *before,
-				  const Balance *after)
+falls_below_floor(const PayLedgerAccount *account,
+				  const PayLedgerBalance *before,
+				  const PayLedgerBalance *after)
 {
 	int64		sign = account->normal_debit ? 1 : -1;
 	int64		available = sign * after->balance - after->held;
@@ -381,8 +246,8 @@ falls_below_floor(const PayLedgerAccount *account, const Balance *before,
  * low the balance is.
  */
 static void
-check_limits(const PayLedgerAccount *account, const Balance *before,
-			 const Balance *after)
+check_limits(const PayLedgerAccount *account, const PayLedgerBalance *before,
+			 const PayLedgerBalance *after)
 {
 	int64		sign = account->normal_debit ? 1 : -1;
 
@@ -395,7 +260,7 @@ check_limits(const PayLedgerAccount *account, const Balance *before,
 
 static void
 refuse(const PayLedgerAccount *account, const char *what, int64 limit,
-	   const Balance *after)
+	   const PayLedgerBalance *after)
 {
 	int64		sign = account->normal_debit ? 1 : -1;
 

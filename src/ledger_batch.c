@@ -3,8 +3,7 @@
  *		payments.post_entries and payments.post_batch: postings as arrays.
  *
  * Drivers send arrays, so that one statement posts one transaction, or many of
- * them, without JSON.  Arrays are taken apart once; texts are copied once, all
- * of an array together.  Messages name transaction and entry by their numbers,
+ * them, without JSON.  Messages name transaction and entry by their numbers,
  * from 1.
  */
 #include "postgres.h"
@@ -22,51 +21,18 @@
 #include "ledger.h"
 #include "ledger_account.h"
 #include "ledger_argument.h"
+#include "ledger_array.h"
 
 /* In one call of post_batch */
 #define MAX_TRANSACTIONS	10000
 #define MAX_ENTRIES			100000
 
-/* How elements of an array lie in it */
-typedef struct ElementType
-{
-	Oid			oid;
-	int16		length;
-	bool		by_value;
-	char		align;
-} ElementType;
-
-static const ElementType element_types[] = {
-	{TEXTOID, -1, false, TYPALIGN_INT},
-	{NUMERICOID, -1, false, TYPALIGN_INT},
-	{JSONBOID, -1, false, TYPALIGN_INT},
-	{INT4OID, sizeof(int32), true, TYPALIGN_INT},
-	{TIMESTAMPTZOID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE},
-};
-
-/* An argument that is an array.  When it was left out, values is NULL. */
-typedef struct Column
-{
-	const char *name;
-	int			n;
-	Datum	   *values;
-	bool	   *nulls;
-	char	  **texts;			/* of text[]; NULL for null elements */
-} Column;
-
-/* What an element that is null means */
-typedef enum Nulls
-{
-	REQUIRED,
-	OPTIONAL
-} Nulls;
-
 /* The entries of all transactions, one after the other */
 typedef struct EntryColumns
 {
-	Column		accounts;
-	Column		amounts;
-	Column		currencies;
+	PayLedgerArray accounts;
+	PayLedgerArray amounts;
+	PayLedgerArray currencies;
 	PayLedgerEntry *entries;	/* room for them */
 	int			read;			/* so many of them */
 	int			minor_units;	/* of the last one's currency */
@@ -75,13 +41,13 @@ typedef struct EntryColumns
 /* All else about transactions, one element each */
 typedef struct HeaderColumns
 {
-	Column		transaction_keys;
-	Column		kinds;
-	Column		entry_counts;
-	Column		order_ids;
-	Column		effective_ats;
-	Column		descriptions;
-	Column		metadatas;
+	PayLedgerArray transaction_keys;
+	PayLedgerArray kinds;
+	PayLedgerArray entry_counts;
+	PayLedgerArray order_ids;
+	PayLedgerArray effective_ats;
+	PayLedgerArray descriptions;
+	PayLedgerArray metadatas;
 } HeaderColumns;
 
 static void read_headers(FunctionCallInfo fcinfo, HeaderColumns *columns);
@@ -93,12 +59,6 @@ static void read_entries(FunctionCallInfo fcinfo, int argument,
 static void take_entries(EntryColumns *columns, int n, int transaction,
 						 PayLedgerPosting *posting);
 static void check_entry_count(int count, int transaction);
-static void read_column(FunctionCallInfo fcinfo, int argument,
-						const char *name, Oid type, Nulls nulls,
-						Column *column);
-static void copy_texts(Column *column);
-static bool has_value(const Column *column, int i);
-static void check_length(const Column *column, const Column *other);
 static void return_results(FunctionCallInfo fcinfo,
 						   const HeaderColumns *columns,
 						   const PayLedgerPosting *postings);
@@ -176,20 +136,20 @@ payments_post_batch(PG_FUNCTION_ARGS)
 static void
 read_headers(FunctionCallInfo fcinfo, HeaderColumns *columns)
 {
-	Column	   *keys = &columns->transaction_keys;
+	PayLedgerArray *keys = &columns->transaction_keys;
 
-	read_column(fcinfo, 0, "transaction_keys", TEXTOID, REQUIRED, keys);
-	read_column(fcinfo, 1, "kinds", TEXTOID, REQUIRED, &columns->kinds);
-	read_column(fcinfo, 2, "entry_counts", INT4OID, REQUIRED,
-				&columns->entry_counts);
-	read_column(fcinfo, 6, "order_ids", TEXTOID, OPTIONAL,
-				&columns->order_ids);
-	read_column(fcinfo, 7, "effective_ats", TIMESTAMPTZOID, OPTIONAL,
-				&columns->effective_ats);
-	read_column(fcinfo, 8, "descriptions", TEXTOID, OPTIONAL,
-				&columns->descriptions);
-	read_column(fcinfo, 9, "metadatas", JSONBOID, OPTIONAL,
-				&columns->metadatas);
+	pay_ledger_array_read(fcinfo, 0, "transaction_keys", TEXTOID, PAY_ARRAY_REQUIRED, keys);
+	pay_ledger_array_read(fcinfo, 1, "kinds", TEXTOID, PAY_ARRAY_REQUIRED, &columns->kinds);
+	pay_ledger_array_read(fcinfo, 2, "entry_counts", INT4OID, PAY_ARRAY_REQUIRED,
+						  &columns->entry_counts);
+	pay_ledger_array_read(fcinfo, 6, "order_ids", TEXTOID, PAY_ARRAY_OPTIONAL,
+						  &columns->order_ids);
+	pay_ledger_array_read(fcinfo, 7, "effective_ats", TIMESTAMPTZOID, PAY_ARRAY_OPTIONAL,
+						  &columns->effective_ats);
+	pay_ledger_array_read(fcinfo, 8, "descriptions", TEXTOID, PAY_ARRAY_OPTIONAL,
+						  &columns->descriptions);
+	pay_ledger_array_read(fcinfo, 9, "metadatas", JSONBOID, PAY_ARRAY_OPTIONAL,
+						  &columns->metadatas);
 
 	if (keys->n < 1 || keys->n > MAX_TRANSACTIONS)
 		ereport(ERROR,
@@ -197,12 +157,12 @@ read_headers(FunctionCallInfo fcinfo, HeaderColumns *columns)
 				 errmsg("transaction_keys has %d elements", keys->n),
 				 errhint("Give 1 to %d transactions at once.",
 						 MAX_TRANSACTIONS)));
-	check_length(&columns->kinds, keys);
-	check_length(&columns->entry_counts, keys);
-	check_length(&columns->order_ids, keys);
-	check_length(&columns->effective_ats, keys);
-	check_length(&columns->descriptions, keys);
-	check_length(&columns->metadatas, keys);
+	pay_ledger_array_check_length(&columns->kinds, keys);
+	pay_ledger_array_check_length(&columns->entry_counts, keys);
+	pay_ledger_array_check_length(&columns->order_ids, keys);
+	pay_ledger_array_check_length(&columns->effective_ats, keys);
+	pay_ledger_array_check_length(&columns->descriptions, keys);
+	pay_ledger_array_check_length(&columns->metadatas, keys);
 }
 
 /* Transaction i, from 0, but for its entries. */
@@ -213,19 +173,19 @@ read_header(const HeaderColumns *columns, int i, PayLedgerPosting *posting)
 
 	posting->transaction_key = columns->transaction_keys.texts[i];
 	posting->kind = columns->kinds.texts[i];
-	if (has_value(&columns->order_ids, i))
+	if (pay_ledger_array_has(&columns->order_ids, i))
 		posting->order_id = columns->order_ids.texts[i];
 	posting->effective_at = PAY_LEDGER_NOW;
-	if (has_value(&columns->effective_ats, i))
+	if (pay_ledger_array_has(&columns->effective_ats, i))
 	{
 		Datum		effective_at = columns->effective_ats.values[i];
 
 		posting->effective_at =
 			pay_ledger_argument_time(DatumGetTimestampTz(effective_at), place);
 	}
-	if (has_value(&columns->descriptions, i))
+	if (pay_ledger_array_has(&columns->descriptions, i))
 		posting->description = columns->descriptions.texts[i];
-	if (has_value(&columns->metadatas, i))
+	if (pay_ledger_array_has(&columns->metadatas, i))
 		posting->metadata =
 			pay_ledger_argument_metadata(columns->metadatas.values[i]);
 	pay_ledger_argument_check(posting, place);
@@ -266,14 +226,14 @@ check_counts(const HeaderColumns *columns, int n_entries)
 static void
 read_entries(FunctionCallInfo fcinfo, int argument, EntryColumns *columns)
 {
-	read_column(fcinfo, argument, "accounts", TEXTOID, REQUIRED,
-				&columns->accounts);
-	read_column(fcinfo, argument + 1, "amounts", NUMERICOID, REQUIRED,
-				&columns->amounts);
-	read_column(fcinfo, argument + 2, "currencies", TEXTOID, REQUIRED,
-				&columns->currencies);
-	check_length(&columns->amounts, &columns->accounts);
-	check_length(&columns->currencies, &columns->accounts);
+	pay_ledger_array_read(fcinfo, argument, "accounts", TEXTOID, PAY_ARRAY_REQUIRED,
+						  &columns->accounts);
+	pay_ledger_array_read(fcinfo, argument + 1, "amounts", NUMERICOID, PAY_ARRAY_REQUIRED,
+						  &columns->amounts);
+	pay_ledger_array_read(fcinfo, argument + 2, "currencies", TEXTOID, PAY_ARRAY_REQUIRED,
+						  &columns->currencies);
+	pay_ledger_array_check_length(&columns->amounts, &columns->accounts);
+	pay_ledger_array_check_length(&columns->currencies, &columns->accounts);
 
 	columns->entries = palloc(sizeof(PayLedgerEntry) * Max(columns->accounts.n, 1));
 	columns->read = 0;
@@ -317,101 +277,6 @@ check_entry_count(int count, int transaction)
 				 errdetail("Their number is %d.", count),
 				 errhint("A ledger transaction has 2 to %d entries.",
 						 PAY_LEDGER_MAX_ENTRIES)));
-}
-
-/*
- * Arrays
- */
-
-/*
- * Take an array apart.  Raises 22023 for one with more than one dimension, and
- * 22004 for a null element that is required.
- */
-static void
-read_column(FunctionCallInfo fcinfo, int argument, const char *name, Oid type,
-			Nulls nulls, Column *column)
-{
-	const ElementType *element = element_types;
-	ArrayType  *array;
-
-	column->name = name;
-	column->n = 0;
-	column->values = NULL;
-	column->texts = NULL;
-	if (PG_ARGISNULL(argument))
-		return;
-
-	array = PG_GETARG_ARRAYTYPE_P(argument);
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s has more than one dimension", name),
-				 errhint("Give a plain list of values.")));
-
-	while (element->oid != type)
-		element++;
-	deconstruct_array(array, type, element->length, element->by_value,
-					  element->align, &column->values, &column->nulls,
-					  &column->n);
-	for (int i = 0; nulls == REQUIRED && i < column->n; i++)
-	{
-		if (column->nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("element %d of %s is null", i + 1, name),
-					 errhint("Give a value for each element.")));
-	}
-	if (type == TEXTOID)
-		copy_texts(column);
-}
-
-/* The texts of an array as C strings, in one piece of memory. */
-static void
-copy_texts(Column *column)
-{
-	Size		size = 1;
-	char	   *next;
-
-	for (int i = 0; i < column->n; i++)
-		if (!column->nulls[i])
-			size += VARSIZE_ANY_EXHDR(DatumGetPointer(column->values[i])) + 1;
-	next = palloc(size);
-
-	column->texts = palloc0(sizeof(char *) * Max(column->n, 1));
-	for (int i = 0; i < column->n; i++)
-	{
-		if (!column->nulls[i])
-		{
-			void	   *value = DatumGetPointer(column->values[i]);
-			Size		length = VARSIZE_ANY_EXHDR(value);
-
-			column->texts[i] = next;
-			memcpy(next, VARDATA_ANY(value), length);
-			next[length] = '\0';
-			next += length + 1;
-		}
-	}
-}
-
-/* As many elements as the other has, unless it was left out. */
-static void
-check_length(const Column *column, const Column *other)
-{
-	if (column->values != NULL && column->n != other->n)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s and %s differ in length", other->name,
-						column->name),
-				 errdetail("%s has %d elements, %s has %d.", other->name,
-						   other->n, column->name, column->n),
-				 errhint("Give one element for each.")));
-}
-
-/* Was element i given? */
-static bool
-has_value(const Column *column, int i)
-{
-	return column->values != NULL && !column->nulls[i];
 }
 
 /*
