@@ -41,7 +41,7 @@ CREATE TABLE payments.refund (
 	CONSTRAINT refund_amount_in_range CHECK (amount > 0 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3)),
 	CONSTRAINT refund_reason_length CHECK (pg_catalog.length(reason) BETWEEN 1 AND 150),
 	CONSTRAINT refund_idempotency_key_length CHECK (pg_catalog.length(idempotency_key) BETWEEN 1 AND 200),
-	CONSTRAINT refund_token_form CHECK (pg_catalog.length(token) BETWEEN 16 AND 40 AND token !~ '[^0-9a-f]'),
+	CONSTRAINT refund_token_form CHECK (pg_catalog.length(token) >= 16 AND pg_catalog.length(token) <= 40 AND token !~ '[^0-9a-f]'),
 	CONSTRAINT refund_origin_known CHECK (origin IN ('application', 'claim', 'psp')),
 	CONSTRAINT refund_psp_needs_no_token CHECK ((origin = 'psp') = (token IS NULL)
 		AND (origin = 'psp') = (proof_call_id IS NOT NULL) AND (origin = 'psp') = (proof_attempt_no IS NOT NULL)),
