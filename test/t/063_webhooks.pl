@@ -382,7 +382,7 @@ is($shop->sql("SELECT string_agg(DISTINCT n || ' ' || amounts, ', ') FROM (SELEC
 		FROM payments.ledger_transaction t JOIN payments.ledger_entry e ON e.transaction_id = t.id WHERE t.order_id IN ($ids) GROUP BY t.order_id) l"),
 	'4 600,-600,600,-600', 'with the same books');
 is($shop->sql("SELECT string_agg(DISTINCT kinds, ' | ') FROM (SELECT string_agg(kind, ',' ORDER BY id) AS kinds FROM payments.event WHERE order_id IN ($ids) GROUP BY order_id) v"),
-	'payment.confirmed,payment.completed', 'and the same events');
+	'deposit.awaited,payment.confirmed,payment.completed', 'and the same events');
 is($shop->sql("SELECT string_agg(DISTINCT steps, ' | ') FROM (SELECT string_agg(to_status::text, ',' ORDER BY id) AS steps FROM payments.payment_order_history WHERE order_id IN ($ids) GROUP BY order_id) h"),
 	'EXECUTING,SUCCESS', 'and history');
 is($shop->sql("SELECT count(*) FROM payments.webhooks WHERE verdict = 'forged' AND order_id IN ($ids)"), 384, 'the forged ones are known as such');
