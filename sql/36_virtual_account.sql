@@ -10,14 +10,17 @@ CREATE TABLE payments.virtual_account (
 	due_at timestamptz,
 	issued_at timestamptz NOT NULL,
 	expired_at timestamptz,
+	look_at timestamptz,
 	CONSTRAINT virtual_account_pkey PRIMARY KEY (order_id),
 	CONSTRAINT virtual_account_order_id_fkey FOREIGN KEY (order_id) REFERENCES payments.payment_event (order_id)
 ) WITH (fillfactor = 80);
+CREATE INDEX virtual_account_look_at_idx ON payments.virtual_account (look_at) WHERE look_at IS NOT NULL;
 COMMENT ON TABLE payments.virtual_account IS
 'The account that the PSP issued for an order, for its buyer to pay into';
 COMMENT ON COLUMN payments.virtual_account.bank_code IS 'The PSP''s two characters for the bank; the reference lists them';
 COMMENT ON COLUMN payments.virtual_account.due_at IS 'Until when the buyer can pay; NULL: not said';
 COMMENT ON COLUMN payments.virtual_account.issued_at IS 'When we learnt of it';
+COMMENT ON COLUMN payments.virtual_account.look_at IS 'When the worker asks about an order that is final, since the bank may take its deposit back, or one may come late; NULL: not any more';
 COMMENT ON COLUMN payments.virtual_account.expired_at IS 'When the PSP had said twice that nobody can pay into it any more';
 
 CREATE TABLE payments.deposit_movement (
@@ -37,6 +40,8 @@ CREATE TABLE payments.deposit_movement (
 	CONSTRAINT deposit_movement_no_positive CHECK (movement_no > 0),
 	CONSTRAINT deposit_movement_amount_in_range CHECK (amount > 0 AND amount < 1e15 AND amount = pg_catalog.trunc(amount, 3))
 );
+-- what is not the payment of its order
+CREATE INDEX deposit_movement_turn_idx ON payments.deposit_movement (order_id, movement_no) WHERE ledger_key LIKE 'deposit:%';
 COMMENT ON TABLE payments.deposit_movement IS
 'What came into an account, and what the bank took back: a deposit, its reversal, another deposit, and so on';
 COMMENT ON COLUMN payments.deposit_movement.ledger_key IS 'The transaction_key under which it is booked';

@@ -33,13 +33,19 @@ CREATE TABLE payments.wallet_transaction (
 	created_at timestamptz NOT NULL,
 	refund_id bigint,
 	refund_payment_order_id bigint,
+	deposit_no integer,
+	deposit_payment_order_id bigint,
 	CONSTRAINT wallet_transaction_pkey PRIMARY KEY (id),
 	CONSTRAINT wallet_transaction_once UNIQUE (payment_order_id, kind),
 	CONSTRAINT wallet_transaction_wallet_fkey FOREIGN KEY (seller_id, currency) REFERENCES payments.wallet (seller_id, currency),
 	CONSTRAINT wallet_transaction_payment_order_id_fkey FOREIGN KEY (payment_order_id) REFERENCES payments.payment_order (id),
 	CONSTRAINT wallet_transaction_refund_line_fkey FOREIGN KEY (refund_id, refund_payment_order_id)
 		REFERENCES payments.refund_line (refund_id, payment_order_id),
-	CONSTRAINT wallet_transaction_kind_known CHECK (kind IN ('sale', 'commission', 'refund', 'commission_refund')),
+	CONSTRAINT wallet_transaction_kind_known CHECK (kind IN ('sale', 'commission', 'refund', 'commission_refund',
+		'reversal', 'commission_reversal', 'deposit', 'commission_deposit')),
+	CONSTRAINT wallet_transaction_deposit_payment_order_id_fkey FOREIGN KEY (deposit_payment_order_id) REFERENCES payments.payment_order (id),
+	CONSTRAINT wallet_transaction_deposit_is_whole CHECK ((kind IN ('reversal', 'commission_reversal', 'deposit', 'commission_deposit')) = (deposit_no IS NOT NULL)
+		AND (deposit_no IS NULL) = (deposit_payment_order_id IS NULL) AND (deposit_no IS NULL OR payment_order_id IS NULL AND refund_id IS NULL)),
 	CONSTRAINT wallet_transaction_refund_is_whole CHECK ((kind IN ('refund', 'commission_refund')) = (refund_id IS NOT NULL)
 		AND (refund_id IS NULL) = (refund_payment_order_id IS NULL) AND (refund_id IS NULL OR payment_order_id IS NULL)),
 	CONSTRAINT wallet_transaction_amount_in_range CHECK (amount <> 0 AND amount > -1e15 AND amount < 1e15)
@@ -48,10 +54,14 @@ CREATE INDEX wallet_transaction_wallet_idx ON payments.wallet_transaction (selle
 CREATE INDEX wallet_transaction_order_id_idx ON payments.wallet_transaction (order_id);
 CREATE UNIQUE INDEX wallet_transaction_refund_once ON payments.wallet_transaction (refund_id, refund_payment_order_id, kind)
 	WHERE refund_id IS NOT NULL;
+CREATE UNIQUE INDEX wallet_transaction_deposit_once ON payments.wallet_transaction (deposit_payment_order_id, deposit_no, kind)
+	WHERE deposit_no IS NOT NULL;
 COMMENT ON TABLE payments.wallet_transaction IS
 'The journal of the wallets: positive to the seller, negative from the seller';
 COMMENT ON COLUMN payments.wallet_transaction.payment_order_id IS 'The line that was sold; NULL when it is a refund''s';
 COMMENT ON COLUMN payments.wallet_transaction.refund_payment_order_id IS 'The line that gives back, with refund_id';
+COMMENT ON COLUMN payments.wallet_transaction.deposit_no IS
+'Movement of the order''s virtual account behind its first: a deposit was taken back, or came again; with deposit_payment_order_id, the line';
 
 ALTER SEQUENCE payments.wallet_transaction_id_seq OWNED BY payments.wallet_transaction.id;
 

@@ -12,6 +12,7 @@ CREATE VIEW payments.payment WITH (security_barrier) AS
 		a.bank_code AS account_bank, a.account_number, a.due_at AS account_due_at,
 		CASE
 			WHEN a.order_id IS NULL THEN NULL
+			WHEN o.status = 'FAILURE' AND d.movements > 0 THEN CASE d.movements % 2 WHEN 1 THEN 'late' ELSE 'returned' END
 			WHEN d.movements % 2 = 1 THEN 'received'
 			WHEN d.movements > 0 THEN 'reversed'
 			WHEN a.expired_at IS NOT NULL THEN 'expired'
@@ -73,8 +74,8 @@ CREATE VIEW payments.open_calls WITH (security_barrier) AS
 		CASE
 			WHEN q.state = 'D' AND COALESCE(l.action, 'quarantine') = 'quarantine' THEN 'quarantined'
 			WHEN q.state = 'D' THEN 'dead'
-			WHEN q.phase IN ('D', 'L') THEN 'deposit'
 			WHEN c.operation = 'look' THEN 'look'
+			WHEN q.phase IN ('D', 'L') THEN 'deposit'
 			WHEN q.first_sent_at IS NULL THEN 'unsent'
 			WHEN q.outcome_unknown THEN 'unknown'
 			ELSE 'trying'

@@ -438,7 +438,7 @@ CREATE FUNCTION payments.verify(
 		SELECT 55, 'what came into an account is numbered, and its order is what it says',
 			count(*),
 			min(format('order "%s": %s movements up to %s, status %s, paid %s', v.order_id, m.n, m.last, p.status, p.flagged))
-				FILTER (WHERE m.n <> m.last OR (m.n > 0) <> p.flagged
+				FILTER (WHERE m.n <> m.last OR p.flagged AND m.n = 0 OR NOT p.flagged AND m.n > 0 AND p.status <> 'FAILURE'
 					OR v.expired_at IS NOT NULL AND m.n = 0 AND p.status <> 'FAILURE')
 		FROM ONLY payments.virtual_account v
 			CROSS JOIN LATERAL (SELECT count(*) AS n, coalesce(max(x.movement_no), 0) AS last
@@ -472,6 +472,18 @@ CREATE FUNCTION payments.verify(
 					JOIN ONLY payments.ledger_account a ON a.id = e.account_id
 				WHERE t.transaction_key = m.ledger_key AND a.code LIKE 'psp:%'
 				GROUP BY t.id) l ON true
+
+		UNION ALL
+		SELECT 58, 'wallets gave back and got again what banks took back and buyers paid again',
+			count(*),
+			min(format('order "%s": movement %s is %s in the wallets', m.order_id, m.movement_no, coalesce(w.amount, 0)))
+				FILTER (WHERE coalesce(w.amount, 0) <> CASE WHEN p.status <> 'SUCCESS' THEN 0 WHEN m.kind = 'deposit' THEN p.amount ELSE - p.amount END)
+		FROM ONLY payments.deposit_movement m
+			CROSS JOIN LATERAL (SELECT sum(o.amount - o.commission) AS amount, min(o.payment_order_status) AS status
+				FROM ONLY payments.payment_order o WHERE o.order_id = m.order_id) p
+			LEFT JOIN LATERAL (SELECT sum(x.amount) AS amount FROM ONLY payments.wallet_transaction x
+				WHERE x.order_id = m.order_id AND x.deposit_no = m.movement_no) w ON true
+		WHERE m.movement_no > 1 OR p.status <> 'SUCCESS'
 
 		UNION ALL
 		SELECT 31, 'ledger transactions are what they were when they were sealed', s.checked, s.problem

@@ -84,6 +84,20 @@ CREATE FUNCTION payments.find_alerts(
 	WHERE v.due_at < now.now - interval '1 day' AND v.expired_at IS NULL
 
 	UNION ALL
+	SELECT CASE WHEN o.status = 'SUCCESS' THEN 'deposit_reversed' ELSE 'deposit_to_return' END,
+		CASE WHEN o.status = 'SUCCESS' THEN 'warning' ELSE 'critical' END, m.recorded_at, m.order_id,
+		CASE WHEN o.status = 'SUCCESS' THEN 'the bank took the deposit back: the order is SUCCESS, and nobody has paid for it'
+			ELSE 'a deposit came for an order that had failed: the money is the buyer''s' END,
+		CASE WHEN o.status = 'SUCCESS' THEN 'Hold the delivery. It ends when the buyer pays into the account again; if he does not, settle it with him, and with the sellers.'
+			ELSE 'Cancel the payment in the PSP''s dashboard, to an account of the buyer''s: the worker learns it.' END
+	FROM ONLY payments.deposit_movement m
+		CROSS JOIN LATERAL (SELECT min(l.payment_order_status)::text AS status
+			FROM ONLY payments.payment_order l WHERE l.order_id = m.order_id) o
+	WHERE m.ledger_key LIKE 'deposit:%' AND m.kind = CASE o.status WHEN 'SUCCESS' THEN 'reversal' ELSE 'deposit' END
+		AND NOT EXISTS (SELECT FROM ONLY payments.deposit_movement x
+			WHERE x.order_id = m.order_id AND x.movement_no > m.movement_no AND x.ledger_key LIKE 'deposit:%')
+
+	UNION ALL
 	SELECT 'answer_suspect', 'warning', min(a.received_at), a.order_id,
 		format('answers of success about another payment than ours: %s', count(*)),
 		'See payments.explain. If it goes on, somebody else uses the idempotency keys, or stands between us and the PSP.'

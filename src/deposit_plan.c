@@ -52,3 +52,21 @@ pay_deposit_plan_wait(int64_t age, int64_t due_in)
 		return gap_at(overdue, -due_in);
 	return due_in + PAY_DEPOSIT_MARGIN < gap ? due_in + PAY_DEPOSIT_MARGIN : gap;
 }
+
+/*
+ * A bank that takes a deposit back does so within minutes, as a rule, and Toss
+ * tells; this makes up for what it did not tell.  Ages at which to look.
+ */
+static const int64_t looks[] = {
+	3 * PAY_DEPOSIT_MINUTE, 15 * PAY_DEPOSIT_MINUTE, 2 * PAY_DEPOSIT_HOUR,
+	24 * PAY_DEPOSIT_HOUR,
+};
+
+int64_t
+pay_deposit_plan_look(int64_t age)
+{
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
+		if (age < looks[i])
+			return looks[i] - age;
+	return 0;
+}

@@ -26,4 +26,10 @@
  */
 extern int64_t pay_deposit_plan_wait(int64_t age, int64_t due_in);
 
+/*
+ * When to look at an account again whose order is final: age is the time since
+ * its last deposit, or since it closed.  0: not any more.
+ */
+extern int64_t pay_deposit_plan_look(int64_t age);
+
 #endif							/* PAY_DEPOSIT_PLAN_H */

@@ -153,7 +153,9 @@ judge(Movement *movements, int n)
 		" OR EXISTS (SELECT FROM payments.refund f WHERE f.order_id OPERATOR(pg_catalog.=) k.order_id"
 		" AND (f.transaction_key OPERATOR(pg_catalog.=) w.transaction_key"
 		" OR f.refund_status::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{REQUESTED,EXECUTING,UNKNOWN}'))),"
-		" COALESCE(k.psp_status OPERATOR(pg_catalog.=) 'WAITING_FOR_DEPOSIT', false)"
+		" COALESCE(k.psp_status OPERATOR(pg_catalog.=) 'WAITING_FOR_DEPOSIT', false),"
+		" EXISTS (SELECT FROM payments.deposit_movement d WHERE d.order_id OPERATOR(pg_catalog.=) k.order_id"
+		" AND d.kind OPERATOR(pg_catalog.=) 'reversal' AND d.recorded_at OPERATOR(pg_catalog.>=) w.at)"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
 		" pg_catalog.unnest($4), pg_catalog.unnest($5)) WITH ORDINALITY"
 		" AS w (transaction_key, payment_key, order_id, currency, at, n)"
@@ -210,6 +212,7 @@ judge(Movement *movements, int n)
 		ours.after_approval = pay_db_bool(i, 9);
 		ours.canceled = pay_db_bool(i, 10);
 		ours.waits = pay_db_bool(i, 11);
+		ours.reversed = pay_db_bool(i, 12);
 		read_ones[i]->finding = pay_reconcile(&theirs, &ours);
 	}
 }

@@ -123,7 +123,7 @@ compare(Movement movement, const PayTheirs *theirs, const PayOurs *ours)
 	if (movement == PAID)
 		return PAY_FINDING_NONE;
 	if (movement == ISSUED)
-		return ours->after_approval ? PAY_FINDING_DEPOSIT_REVERSED :
+		return ours->after_approval && !ours->reversed ? PAY_FINDING_DEPOSIT_REVERSED :
 			PAY_FINDING_NONE;
 	return ours->canceled ? PAY_FINDING_NONE : PAY_FINDING_CANCELED_THERE;
 }

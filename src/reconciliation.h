@@ -32,6 +32,8 @@ typedef struct PayOurs
 	bool		after_approval; /* it came later than our approval */
 	bool		canceled;		/* and its cancel is booked, or may be soon */
 	bool		waits;			/* for a deposit */
+	bool		reversed;		/* and its deposit's being taken back is
+								 * booked */
 } PayOurs;
 
 /* What is wrong; each but the first two is a finding. */

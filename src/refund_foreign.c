@@ -23,6 +23,7 @@
 
 #include "amount.h"
 #include "db.h"
+#include "deposit.h"
 #include "psp_answer.h"
 #include "refund.h"
 
@@ -83,14 +84,22 @@ pay_refund_add_foreign(const PayResult *results, const PayOrder *orders,
 	return found.n;
 }
 
-/* Before that there is nothing that could be taken back. */
+/*
+ * Before that there is nothing that could be taken back.  Nor is there when the
+ * bank has taken a deposit back: the cancel of an account that waits moves no
+ * money.
+ */
 static bool
 is_paid(const char *order_id)
 {
 	PayOrderState state;
+	int			n;
 
-	return pay_order_state(order_id, true, &state, NULL) &&
-		state == PAY_ORDER_SUCCESS;
+	if (!pay_order_state(order_id, true, &state, NULL) ||
+		state != PAY_ORDER_SUCCESS)
+		return false;
+	n = pay_deposit_movements(order_id);
+	return n <= 0 || n % 2 == 1;
 }
 
 /*

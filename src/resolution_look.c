@@ -15,6 +15,7 @@
 
 #define MAX_TRIES	8			/* four minutes */
 #define ASK_CAP		(60 * SECOND)
+#define ACCOUNT_DELAY	(30 * SECOND)
 
 void
 pay_resolve_look(PayTossMeaning meaning, PayDecision *decision)
@@ -23,9 +24,23 @@ pay_resolve_look(PayTossMeaning meaning, PayDecision *decision)
 
 	switch (meaning)
 	{
-		case PAY_MEANS_APPROVED:
 		case PAY_MEANS_WAITING:
 		case PAY_MEANS_LAPSED:
+
+			/*
+			 * The order is final, and its account waits: a deposit was taken
+			 * back, or the copy that answered lags.  So that is asked twice.
+			 */
+			if (decision->phase == PAY_PHASE_LAPSED)
+				finish(decision, PAY_ACTION_LEARN);
+			else
+			{
+				decision->phase = PAY_PHASE_LAPSED;
+				again(decision, PAY_ACTION_QUERY, ACCOUNT_DELAY);
+			}
+			return;
+
+		case PAY_MEANS_APPROVED:
 		case PAY_MEANS_CANCELED:
 		case PAY_MEANS_ABORTED:
 			finish(decision, PAY_ACTION_LEARN);

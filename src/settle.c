@@ -35,6 +35,7 @@ static void outcome_of(const PayResult *result, bool counts,
 static char *reason_of(const PayResult *result);
 static void settle(const PayOrder *orders, const PayOrderOutcome *outcomes,
 				   int n, const PayRefundOutcome *refunds, int n_refunds,
+				   const PayDepositTurn *turns, int n_turns,
 				   TimestampTz now);
 static int	post_sales(const PayOrderOutcome *outcomes,
 					   const PayOrderSale *sales, int n,
@@ -58,6 +59,8 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 	PayOrder   *orders;
 	PayRefundOutcome *refunds;
 	int			n_refunds;
+	PayDepositTurn *turns;
+	int			n_turns;
 	bool	   *counts;
 	int			ended = 0;
 
@@ -85,7 +88,8 @@ pay_settle(PayResult *results, int n, int64 epoch, TimestampTz now,
 										&refunds);
 		n_refunds = pay_refund_add_foreign(results, orders, counts, n, now,
 										   &refunds, n_refunds);
-		settle(orders, outcomes, n, refunds, n_refunds, now);
+		n_turns = pay_deposit_turns(results, orders, counts, n, now, &turns);
+		settle(orders, outcomes, n, refunds, n_refunds, turns, n_turns, now);
 		pay_inbox_learn_secrets(results, n, now);
 		pay_deposit_settle(results, outcomes, counts, n, now);
 		pay_psp_call_move(results, n, counts, now);
@@ -100,7 +104,7 @@ void
 pay_settle_outcomes(const PayOrder *orders, const PayOrderOutcome *outcomes,
 					int n, TimestampTz now)
 {
-	settle(orders, outcomes, n, NULL, 0, now);
+	settle(orders, outcomes, n, NULL, 0, NULL, 0, now);
 }
 
 void
@@ -109,7 +113,7 @@ pay_settle_refund(const PayRefundOutcome *outcome, TimestampTz now)
 	PayOrder	no_order = {0};
 	PayOrderOutcome none = {&no_order};
 
-	settle(&no_order, &none, 0, outcome, 1, now);
+	settle(&no_order, &none, 0, outcome, 1, NULL, 0, now);
 }
 
 /*
@@ -118,12 +122,13 @@ pay_settle_refund(const PayRefundOutcome *outcome, TimestampTz now)
  */
 static void
 settle(const PayOrder *orders, const PayOrderOutcome *outcomes, int n,
-	   const PayRefundOutcome *refunds, int n_refunds, TimestampTz now)
+	   const PayRefundOutcome *refunds, int n_refunds,
+	   const PayDepositTurn *turns, int n_turns, TimestampTz now)
 {
 	PayOrderSale *sales;
 	int			n_sales = pay_order_read_sales(outcomes, n, &sales);
 	PayLedgerPosting *postings = palloc0(sizeof(PayLedgerPosting) *
-										 (n + n_refunds));
+										 (n + n_refunds + n_turns));
 	int			n_postings = post_sales(outcomes, sales, n_sales, postings,
 										now);
 	int			n_lines = n_sales;
@@ -132,6 +137,8 @@ settle(const PayOrder *orders, const PayOrderOutcome *outcomes, int n,
 
 	for (int i = 0; i < n_refunds; i++)
 		n_lines += refunds[i].n_lines;
+	for (int i = 0; i < n_turns; i++)
+		n_lines += turns[i].n_lines;
 	changes = palloc0(sizeof(PayWalletChange) * Max(2 * n_lines, 1));
 	n_changes = credit_wallets(outcomes, sales, n_sales, changes);
 
@@ -139,6 +146,9 @@ settle(const PayOrder *orders, const PayOrderOutcome *outcomes, int n,
 									  &postings[n_postings]);
 	n_changes += pay_refund_wallet_changes(refunds, n_refunds,
 										   &changes[n_changes]);
+	n_postings += pay_deposit_postings(turns, n_turns, &postings[n_postings]);
+	n_changes += pay_deposit_wallet_changes(turns, n_turns,
+											&changes[n_changes]);
 	if (n_postings > 0)
 		pay_ledger_post(postings, n_postings, now);
 	pay_wallet_apply(changes, n_changes, now);
@@ -146,6 +156,7 @@ settle(const PayOrder *orders, const PayOrderOutcome *outcomes, int n,
 	write_events(orders, outcomes, n, now);
 	pay_order_apply(outcomes, n, now);
 	pay_refund_apply(refunds, n_refunds, now);
+	pay_deposit_apply(turns, n_turns, now);
 	PAY_FAULT("result-applied");
 }
 

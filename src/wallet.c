@@ -64,7 +64,9 @@ enum
 	JOURNAL_PAYMENT_ORDER_ID,
 	JOURNAL_CREATED_AT,
 	JOURNAL_REFUND_ID,
-	JOURNAL_REFUND_PAYMENT_ORDER_ID
+	JOURNAL_REFUND_PAYMENT_ORDER_ID,
+	JOURNAL_DEPOSIT_NO,
+	JOURNAL_DEPOSIT_PAYMENT_ORDER_ID
 };
 
 static PayTable journal = {
@@ -80,6 +82,8 @@ static PayTable journal = {
 		[JOURNAL_CREATED_AT] = "created_at",
 		[JOURNAL_REFUND_ID] = "refund_id",
 		[JOURNAL_REFUND_PAYMENT_ORDER_ID] = "refund_payment_order_id",
+		[JOURNAL_DEPOSIT_NO] = "deposit_no",
+		[JOURNAL_DEPOSIT_PAYMENT_ORDER_ID] = "deposit_payment_order_id",
 	}
 };
 
@@ -304,7 +308,14 @@ fill_journal(int row, const PayWalletChange *change, int64 id,
 				  pay_amount_to_numeric(change->amount));
 	pay_table_set(&journal, row, JOURNAL_ORDER_ID,
 				  CStringGetTextDatum(change->order_id));
-	if (change->refund_id == 0)
+	if (change->deposit_no != 0)
+	{
+		pay_table_set(&journal, row, JOURNAL_DEPOSIT_NO,
+					  Int32GetDatum(change->deposit_no));
+		pay_table_set(&journal, row, JOURNAL_DEPOSIT_PAYMENT_ORDER_ID,
+					  Int64GetDatum(change->payment_order_id));
+	}
+	else if (change->refund_id == 0)
 		pay_table_set(&journal, row, JOURNAL_PAYMENT_ORDER_ID,
 					  Int64GetDatum(change->payment_order_id));
 	else

@@ -22,6 +22,8 @@ typedef struct PayWalletChange
 	int64		pending;		/* mills; how much more is reserved */
 	bool		is_fact;		/* it happened: the wallet may owe from then
 								 * on */
+	int32		deposit_no;		/* movement of an account behind its first; 0:
+								 * none */
 } PayWalletChange;
 
 /*

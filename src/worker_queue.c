@@ -15,6 +15,8 @@
 #include "postgres.h"
 
 #include "clock.h"
+#include "deposit.h"
+#include "deposit_plan.h"
 #include "schedule.h"
 #include "worker.h"
 #include "worker_knock.h"
@@ -328,7 +330,9 @@ recall_deposits(PayWorker *worker, TimestampTz now, int64 clock)
 
 	for (int i = 0; i < n; i++)
 		add(rows[i].merchant_id, rows[i].call_id, rows[i].due_at, now);
-	recall_at = clock_of(pay_psp_deposit_next(worker->shard), now);
+	pay_deposit_look(worker->shard, RECALLS, now);
+	recall_at = Min(clock_of(pay_psp_deposit_next(worker->shard), now),
+					clock_of(pay_deposit_look_next(worker->shard), now));
 	recall_at = Max(recall_at, clock + RECALL_DELAY);
 }
 

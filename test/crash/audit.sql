@@ -4,12 +4,22 @@
 -- schema; no view and no function of the extension.  Each row that comes out is
 -- an offence: the rule, and what breaks it.
 
+-- Of a virtual account the first deposit; what the bank did afterwards is below.
+-- One that came for an order that had failed is no charge of the order.
 CREATE TEMP TABLE charge AS
-	SELECT line ->> 'kind' AS kind, line ->> 'orderId' AS order_id, line ->> 'paymentKey' AS payment_key,
+	SELECT DISTINCT ON (CASE line ->> 'kind' WHEN 'deposit' THEN line ->> 'orderId' ELSE n::text END)
+		line ->> 'kind' AS kind, line ->> 'orderId' AS order_id, line ->> 'paymentKey' AS payment_key,
 		(line ->> 'amount')::numeric AS amount, line ->> 'currency' AS currency,
 		line ->> 'idempotencyKey' AS idempotency_key
+	FROM (SELECT line::json, row_number() OVER () AS n FROM charge_line) l
+	WHERE line ->> 'kind' IN ('charge', 'deposit')
+		AND NOT EXISTS (SELECT FROM payments.ledger_transaction t WHERE t.order_id = line ->> 'orderId' AND t.kind = 'deposit.late');
+
+CREATE TEMP TABLE bank AS
+	SELECT line ->> 'orderId' AS order_id,
+		sum(CASE line ->> 'kind' WHEN 'deposit' THEN 1 ELSE -1 END * (line ->> 'amount')::numeric) AS amount
 	FROM (SELECT line::json FROM charge_line) l
-	WHERE line ->> 'kind' IN ('charge', 'deposit');
+	WHERE line ->> 'kind' IN ('deposit', 'deposit-error') GROUP BY 1;
 
 -- What was taken back: by request, or in the dashboard.
 CREATE TEMP TABLE cancel AS
@@ -222,6 +232,14 @@ SELECT 'books: a wallet is not its journal, or not the seller''s account', coale
 UNION ALL
 SELECT 'books: done, and not so said, or said, and not done', order_id
 	FROM sale WHERE is_payment_done <> (paid = lines) OR booked <> paid
+
+-- Accounts: what banks did
+UNION ALL
+SELECT 'accounts: what came in and was taken back is not so in the books', concat_ws(' ', b.order_id, b.amount, l.amount)
+	FROM bank b LEFT JOIN (SELECT t.order_id, sum(e.amount) AS amount FROM payments.ledger_transaction t
+			JOIN payments.ledger_entry e ON e.transaction_id = t.id JOIN payments.ledger_account a ON a.id = e.account_id
+		WHERE (t.kind = 'payment.captured' OR t.kind LIKE 'deposit.%') AND a.code ~ '^psp:toss(:|$)' GROUP BY 1) l USING (order_id)
+	WHERE b.amount IS DISTINCT FROM coalesce(l.amount, 0)
 
 -- Refunds: captured minus refunded, order by order, and each of them once
 UNION ALL

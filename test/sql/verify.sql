@@ -363,6 +363,10 @@ SELECT * FROM pg_temp.broken_by($$UPDATE payments.deposit_movement SET ledger_ke
 SELECT * FROM pg_temp.broken_by($$UPDATE payments.deposit_movement SET amount = 20$$);
 SELECT * FROM pg_temp.broken_by($$UPDATE payments.deposit_movement SET effective_at = effective_at + interval '1 s'$$);
 
+-- 58: a reversal that no wallet knows of
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.deposit_movement SELECT order_id, 2, 'reversal', amount, 'deposit:verify-usd:2', NULL, NULL, NULL, now(), now()
+	FROM payments.deposit_movement$$);
+
 -- all of it is forgotten
 SELECT count(*) AS broken FROM payments.verify() WHERE NOT holds;
 SELECT count(DISTINCT tgenabled) AS kinds, min(tgenabled) AS enabled FROM pg_trigger g JOIN pg_class c ON c.oid = tgrelid
