@@ -205,11 +205,24 @@ plan_looks(const PayResult *results, const PayOrderOutcome *outcomes,
 	for (int i = 0; i < n; i++)
 		if (pay_order_state_is_final(outcomes[which[i]].state))
 			order_ids[m++] = results[which[i]].claim->order_id;
-	if (m == 0)
-		return;
-	values[0] = pay_db_text_array(order_ids, m);
 	values[1] = TimestampTzGetDatum(now + pay_deposit_plan_look(0));
-	pay_db_run(&plan, values, NULL);
+	if (m > 0)
+	{
+		values[0] = pay_db_text_array(order_ids, m);
+		pay_db_run(&plan, values, NULL);
+	}
+
+	/* a refund that came to nothing: was the deposit taken back? */
+	m = 0;
+	for (int i = 0; i < n; i++)
+		if (results[which[i]].decision.action == PAY_ACTION_REFUND_FAIL)
+			order_ids[m++] = results[which[i]].claim->order_id;
+	values[1] = TimestampTzGetDatum(now + LOOK_LATER);
+	if (m > 0)
+	{
+		values[0] = pay_db_text_array(order_ids, m);
+		pay_db_run(&plan, values, NULL);
+	}
 }
 
 /*

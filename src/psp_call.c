@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -22,6 +23,7 @@
 #include "wake.h"
 
 static char *key_of(const char *text);
+static char *add_account(const char *body, uint64 row);
 static PayClaim *make_claim(uint64 row, TimestampTz now,
 							MemoryContext parent);
 
@@ -177,7 +179,8 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 		" c.idempotency_key, c.request_body, c.payment_key, c.currency, COALESCE(r.total, c.amount),"
 		" y.minor_units::pg_catalog.int4, q.next_operation, q.outcome_unknown, q.key_answered,"
 		" q.failures, q.first_sent_at, q.phase, q.key_changed, q.due_at, q.sent_as, q.merchant_id,"
-		" c.refund_id, r.token, c.amount, c.operation OPERATOR(pg_catalog.=) 'look'"
+		" c.refund_id, r.token, c.amount, c.operation OPERATOR(pg_catalog.=) 'look',"
+		" a.bank, a.account_number, a.holder_name"
 		" FROM claimed q JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id"
 		" AND c.order_id OPERATOR(pg_catalog.=) q.order_id"
 		" JOIN payments.currency y ON y.code OPERATOR(pg_catalog.=) c.currency"
@@ -186,6 +189,8 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 		" AND e.order_id OPERATOR(pg_catalog.=) f.order_id"
 		" WHERE f.id OPERATOR(pg_catalog.=) c.refund_id"
 		" AND f.order_id OPERATOR(pg_catalog.=) c.order_id) r (token, total) ON true"
+		" LEFT JOIN payments.refund_account a ON a.refund_id OPERATOR(pg_catalog.=) c.refund_id"
+		" AND a.order_id OPERATOR(pg_catalog.=) c.order_id"
 		" ORDER BY q.call_id",
 		9, {INT8ARRAYOID, INT8OID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID,
 		TEXTARRAYOID, BOOLARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID}
@@ -248,6 +253,23 @@ pay_psp_call_put_aside(int64 call_id, TimestampTz now)
 	return done;
 }
 
+/* The account is a part of the bytes that are sent, but of no others. */
+static char *
+add_account(const char *body, uint64 row)
+{
+	char	   *holder = pay_db_text(row, 28);
+	PayTossAccount account = {
+		pay_db_text(row, 26), pay_db_text(row, 27),
+		pg_server_to_any(holder, (int) strlen(holder), PG_UTF8)
+	};
+	size_t		size = strlen(body) + 1024;
+	char	   *buf = palloc(size);
+
+	if (pay_toss_body_to_account(body, &account, buf, size) < 0)
+		elog(ERROR, "could not write a cancel with its account");
+	return buf;
+}
+
 static PayClaim *
 make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 {
@@ -283,6 +305,8 @@ make_claim(uint64 row, TimestampTz now, MemoryContext parent)
 		claim->refund.amount = pay_db_mills(row, 24);
 		claim->request.refund = &claim->refund;
 	}
+	if (!pay_db_is_null(row, 26))
+		claim->request_body = add_account(claim->request_body, row);
 	claim->is_look = pay_db_bool(row, 25);
 	claim->state.operation = claim->request.operation;
 	claim->state.is_look = claim->is_look;

@@ -19,11 +19,13 @@
 #include "amount.h"
 #include "args.h"
 #include "db.h"
+#include "deposit.h"
 #include "errors.h"
 #include "fault.h"
 #include "order.h"
 #include "order_status.h"
 #include "refund.h"
+#include "refund_account.h"
 
 #define MAX_KEY			200		/* characters */
 
@@ -32,8 +34,10 @@ PG_FUNCTION_INFO_V1(payments_set_refund_policy);
 
 static char *reason_argument(FunctionCallInfo fcinfo);
 static char *key_argument(FunctionCallInfo fcinfo);
-static char *request_text(FunctionCallInfo fcinfo);
-static void check_refundable(const PayOrder *order);
+static char *request_text(FunctionCallInfo fcinfo,
+						  const PayTossAccount *account);
+static void check_refundable(const PayOrder *order, bool has_account);
+static void check_deposit(const PayOrder *order, bool has_account);
 static char *draw_token(const PayOrder *order, const char *idempotency_key);
 static void choose_lines(FunctionCallInfo fcinfo, const PayOrder *order,
 						 PayRefund *refund);
@@ -60,6 +64,7 @@ payments_refund(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	PayRefund	refund = {0};
+	PayTossAccount account;
 	PayOrder	order;
 	char	   *order_id;
 	bool		same;
@@ -68,7 +73,12 @@ payments_refund(PG_FUNCTION_ARGS)
 	order_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	refund.reason = reason_argument(fcinfo);
 	refund.idempotency_key = key_argument(fcinfo);
-	refund.request = request_text(fcinfo);
+	if (!PG_ARGISNULL(4))
+	{
+		pay_refund_account_read(PG_GETARG_JSONB_P(4), &account);
+		refund.account = &account;
+	}
+	refund.request = request_text(fcinfo, refund.account);
 	refund.requested_by = GetUserNameFromId(GetSessionUserId(), false);
 
 	pay_db_connect();
@@ -88,7 +98,7 @@ payments_refund(PG_FUNCTION_ARGS)
 	}
 	if (refund.id == 0)
 	{
-		check_refundable(&order);
+		check_refundable(&order, refund.account != NULL);
 		choose_lines(fcinfo, &order, &refund);
 		refund.token = draw_token(&order, refund.idempotency_key);
 		pay_refund_insert(&order, &refund, now);
@@ -142,15 +152,10 @@ key_argument(FunctionCallInfo fcinfo)
 
 /* What was asked for, in whatever words: two that are equal are the same. */
 static char *
-request_text(FunctionCallInfo fcinfo)
+request_text(FunctionCallInfo fcinfo, const PayTossAccount *account)
 {
 	StringInfoData json;
 
-	if (!PG_ARGISNULL(4))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("refunds to an account are not supported yet"),
-				 errhint("Leave refund_account NULL; what was paid in another way goes back the way it came.")));
 	if (!PG_ARGISNULL(6) && (!PG_ARGISNULL(2) || !PG_ARGISNULL(3)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -179,6 +184,10 @@ request_text(FunctionCallInfo fcinfo)
 		appendStringInfo(&json, "\"lines\": %s",
 						 JsonbToCString(NULL, &PG_GETARG_JSONB_P(6)->root,
 										VARSIZE(PG_GETARG_JSONB_P(6))));
+	if (account != NULL)
+		appendStringInfo(&json, "%s\"refund_account_sha256\": \"%s\"",
+						 json.len > 1 ? ", " : "",
+						 pay_refund_account_digest(account));
 	appendStringInfoChar(&json, '}');
 	return json.data;
 }
@@ -187,16 +196,10 @@ request_text(FunctionCallInfo fcinfo)
  * Whether
  */
 
-/* Only what was certainly paid, and in a way that needs no account. */
+/* Only what was certainly paid. */
 static void
-check_refundable(const PayOrder *order)
+check_refundable(const PayOrder *order, bool has_account)
 {
-	static PayStatement read = {
-		"SELECT psp_response OPERATOR(pg_catalog.->>) 'virtualAccountBank' IS NOT NULL"
-		" FROM payments.payment_event WHERE order_id OPERATOR(pg_catalog.=) $1",
-		1, {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(order->order_id)};
 	PayOrderState state;
 
 	if (!pay_order_state(order->order_id, true, &state, NULL))
@@ -207,19 +210,43 @@ check_refundable(const PayOrder *order)
 				 errmsg("order \"%s\" cannot be refunded", order->order_id),
 				 errdetail("Its status is %s.", pay_order_state_name(state)),
 				 errhint("Only what is SUCCESS was paid; payments.wait_for tells when it is.")));
-	if (pay_db_run(&read, values, NULL) == 1 && !pay_db_is_null(0, 1) &&
-		pay_db_bool(0, 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("order \"%s\" was paid into a virtual account: its refund is not supported yet",
-						order->order_id),
-				 errhint("Cancel it in the PSP's dashboard.")));
+	check_deposit(order, has_account);
 	if (pay_refund_count(order->order_id) >= PAY_MAX_REFUNDS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PAY_REFUNDS_TOO_MUCH),
 				 errmsg("order \"%s\" has %d refunds already",
 						order->order_id, PAY_MAX_REFUNDS),
 				 errhint("A payment can be refunded in so many parts.")));
+}
+
+/*
+ * What came in as a deposit goes to an account that the caller names, as long as
+ * the bank has not taken it back; anything else goes back the way it came.
+ */
+static void
+check_deposit(const PayOrder *order, bool has_account)
+{
+	int			n = pay_deposit_movements(order->order_id);
+
+	if (n < 0 && has_account)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("order \"%s\" was not paid into a virtual account",
+						order->order_id),
+				 errhint("Leave refund_account NULL: its refund goes back the way the money came.")));
+	if (n >= 0 && !has_account)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("refund_account of order \"%s\" is missing",
+						order->order_id),
+				 errdetail("It was paid into a virtual account."),
+				 errhint("Ask the buyer for an account, and give {\"bank\": ..., \"account_number\": ..., \"holder_name\": ...}.")));
+	if (n >= 0 && n % 2 == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_NOT_REFUNDABLE),
+				 errmsg("order \"%s\" cannot be refunded", order->order_id),
+				 errdetail("The bank has taken the buyer's deposit back."),
+				 errhint("There is nothing to give back until he pays again; see deposit_status of payments.payment.")));
 }
 
 /*

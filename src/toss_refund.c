@@ -107,6 +107,13 @@ judge_absence(const PayTossRequest *request, const PayTossBody *body,
 	if (request->operation == PAY_TOSS_CANCEL)
 		doubt(request, answer, true, "CANCEL_MISSING",
 			  "the answer does not show our cancel");
+	else if (status == NULL && body->virtual_account_bank != NULL &&
+			 strcmp(body->status, "WAITING_FOR_DEPOSIT") == 0)
+	{
+		/* the bank took the deposit back: there is nothing to give back */
+		answer->meaning = PAY_MEANS_OPEN;
+		answer->code = "WAITING_FOR_DEPOSIT";
+	}
 	else if (status == NULL)
 		doubt(request, answer, true, "NOT_PAID",
 			  "the payment that is to be refunded is not paid");
