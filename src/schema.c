@@ -53,7 +53,6 @@ static const struct
 	{"extra_float_digits", "1"},
 	{"xmlbinary", "base64"},
 	{"jit", "off"},
-	{"enable_seqscan", "on"},	/* a worker has it off */
 	{"search_path", "pg_catalog, pg_temp"},
 };
 

@@ -58,7 +58,6 @@ static const struct
 	{"lock_timeout", "500ms"},	/* results that have to wait are put off */
 	{"idle_in_transaction_session_timeout", "0"},
 	{"jit", "off"},
-	{"enable_seqscan", "off"},	/* plans made while tables were small */
 	{"DateStyle", "ISO, YMD"},
 	{"IntervalStyle", "postgres"},
 	{"TimeZone", "UTC"},
