@@ -27,6 +27,7 @@
 #include "errors.h"
 #include "ledger.h"
 #include "ledger_account.h"
+#include "ledger_pending.h"
 #include "table.h"
 #include "table_key.h"
 
@@ -128,6 +129,8 @@ pay_ledger_account_open_missing(const PayLedgerAccount *accounts, int n,
 	}
 	n_missing = write_accounts(missing, n_missing, now);
 	write_balances(missing, n_missing);
+	for (int i = 0; i < n_missing; i++)
+		pay_ledger_pending_opened(missing[i].id);
 	CommandCounterIncrement();
 }
 

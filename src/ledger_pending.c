@@ -73,6 +73,18 @@ pay_ledger_pending_add(int64 account_id, int64 entries, int64 enough)
 	return pending->entries >= enough;
 }
 
+/*
+ * It has no entries yet, and nobody else sees it before the end of the
+ * transaction: what it gets stands behind every slice that has been taken.  When
+ * that is rolled back the id stays unused.
+ */
+void
+pay_ledger_pending_opened(int64 account_id)
+{
+	if (accounts != NULL && hash_get_num_entries(accounts) < MAX_ACCOUNTS)
+		pay_ledger_pending_set(account_id, 0);
+}
+
 void
 pay_ledger_pending_set(int64 account_id, int64 entries)
 {

@@ -25,6 +25,9 @@ extern void pay_ledger_pending_end(int64 upto);
 extern bool pay_ledger_pending_add(int64 account_id, int64 entries,
 								   int64 enough);
 
+/* This session has opened the account, in a transaction that is not over yet. */
+extern void pay_ledger_pending_opened(int64 account_id);
+
 /* The account was looked at, and this is what it has. */
 extern void pay_ledger_pending_set(int64 account_id, int64 entries);
 
