@@ -106,7 +106,7 @@ model:
 	@LONG=model MODEL_SEEDS=$(or $(SEEDS),1000000) \
 		MODEL_SECONDS=$(or $(SECONDS),600) test/setup/check model
 
-#: make crash-wal     recovery from every record of the log of a run, in a quarter of an hour
+#: make crash-wal     recovery from every record of the log of a run, in an hour at most
 crash-wal:
 	@LONG=crash_wal test/setup/check tap
 
