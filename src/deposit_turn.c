@@ -124,7 +124,7 @@ is_turn(const PayResult *result, PayDepositTurn *turn, TimestampTz now)
 	{
 		TimestampTz at = pay_psp_answer_time(result->body.approved_at);
 
-		/* of what is over, or a success without a first movement, which is none of ours */
+		/* a success without a first movement is none of ours to explain */
 		if (at == 0 || at <= turn->last_deposit_at ||
 			(turn->movement_no == 0 && !turn->is_late))
 			return false;
