@@ -102,10 +102,11 @@ CREATE PROCEDURE payments.pay(
 	payment_key text,
 	amount numeric,
 	timeout interval,
-	INOUT status payments.payment_order_status)
+	INOUT status payments.payment_order_status,
+	claim_within interval DEFAULT NULL)
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'payments_pay';
-COMMENT ON PROCEDURE payments.pay(text, text, numeric, interval, payments.payment_order_status) IS
+COMMENT ON PROCEDURE payments.pay(text, text, numeric, interval, payments.payment_order_status, interval) IS
 'confirm, COMMIT and wait_for in one round trip; must not be called inside a transaction block';
 
 -- The three that post set search_path where they run a statement (src/search_path.c):

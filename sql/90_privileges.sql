@@ -14,7 +14,7 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('application', 'FUNCTION', 'payments.refund(text, text, numeric, bigint, jsonb, text, jsonb)'),
 		('application', 'FUNCTION', 'payments.wait_for_refund(text, bigint, interval)'),
 		('application', 'TABLE', 'payments.refunds'),
-		('application', 'PROCEDURE', 'payments.pay(text, text, numeric, interval, payments.payment_order_status)'),
+		('application', 'PROCEDURE', 'payments.pay(text, text, numeric, interval, payments.payment_order_status, interval)'),
 		('application', 'FUNCTION', 'payments.receive_webhook(text, jsonb)'),
 		('application', 'FUNCTION', 'payments.fetch_events(text, integer)'),
 		('application', 'FUNCTION', 'payments.ack_events(text, bigint)'),

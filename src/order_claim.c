@@ -84,7 +84,7 @@ pay_order_claim(const PayOrder *order, const char *by, TimestampTz now)
 		ereport(ERROR,
 				(errcode(ERRCODE_PAY_NOT_TO_CLAIM),
 				 errmsg("order \"%s\" is not to be claimed", order->order_id),
-				 errhint("Pass claim_within to payments.confirm.")));
+				 errhint("Pass claim_within to payments.confirm or payments.pay.")));
 	if (strcmp(status, "claimed") == 0)
 		return;
 	(void) pay_order_state(order->order_id, true, &state, NULL);

@@ -116,16 +116,18 @@ Datum
 payments_pay(PG_FUNCTION_ARGS)
 {
 	static PayStatement confirm = {
-		"SELECT payments.confirm($1, $2, $3)", 3, {TEXTOID, TEXTOID, NUMERICOID}
+		"SELECT payments.confirm($1, $2, $3, $4)",
+		4, {TEXTOID, TEXTOID, NUMERICOID, INTERVALOID}
 	};
+	static const int confirm_arguments[] = {0, 1, 2, 5};
 	static PayStatement wait_for = {
 		"SELECT payments.wait_for($1, $2)", 2, {TEXTOID, INTERVALOID}
 	};
 	bool		atomic = !(fcinfo->context &&
 						   IsA(fcinfo->context, CallContext) &&
 						   !castNode(CallContext, fcinfo->context)->atomic);
-	char		nulls[3];
-	Datum		values[3];
+	char		nulls[lengthof(confirm_arguments)];
+	Datum		values[lengthof(confirm_arguments)];
 	Datum		row[1];
 	bool		row_nulls[1];
 
@@ -148,10 +150,10 @@ payments_pay(PG_FUNCTION_ARGS)
 				 errhint("Set default_transaction_isolation to read committed.")));
 
 	pay_db_connect_committing();
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < lengthof(confirm_arguments); i++)
 	{
-		values[i] = PG_GETARG_DATUM(i);
-		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+		values[i] = PG_GETARG_DATUM(confirm_arguments[i]);
+		nulls[i] = PG_ARGISNULL(confirm_arguments[i]) ? 'n' : ' ';
 	}
 	pay_db_run(&confirm, values, nulls);
 	pay_db_commit();

@@ -9,7 +9,7 @@ SELECT payments.grant_to('regress_pay', 'application');
 CREATE ROLE regress_pay_stranger;
 SET ROLE regress_pay;
 SELECT count(payments.checkout(501, '[{"seller_id": 1, "amount": 10}]', order_id => 'pay-order-' || n))
-	FROM generate_series(1, 4) n;
+	FROM generate_series(1, 5) n;
 
 CALL payments.pay('pay-order-1', 'pay_pay_1', 10, '0', NULL);
 SELECT test.order_line('pay-order-1');
@@ -20,6 +20,18 @@ SELECT test.order_line('pay-order-1');
 -- after a failure it says so at once
 SELECT payments.fail('pay-order-2', 'CODE', 'message');
 CALL payments.pay('pay-order-2', 'pay_pay_2', 10, '1 day', NULL);
+
+-- what has to be claimed is written down with the confirmation
+CALL payments.pay('pay-order-5', 'pay_pay_5', 10, '0', NULL, claim_within => '-1 s');
+SELECT payments.status('pay-order-5');
+CALL payments.pay('pay-order-5', 'pay_pay_5', 10, '0', NULL, claim_within => '5 min');
+CALL payments.pay('pay-order-5', 'pay_pay_5', 10, '0', NULL, '5 min');
+CALL payments.pay('pay-order-5', 'pay_pay_5', 10, '0', NULL, '6 min');
+CALL payments.pay('pay-order-5', 'pay_pay_5', 10, '0', NULL);
+CALL payments.pay('pay-order-1', 'pay_pay_1', 10, '0', NULL, '5 min');
+RESET ROLE;
+SELECT order_id, claim_status, claim_within FROM payments.payment_claim WHERE order_id LIKE 'pay-order-%';
+SET ROLE regress_pay;
 
 -- a mistake changes nothing and commits nothing
 SELECT test.image() AS before \gset
