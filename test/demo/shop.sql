@@ -79,14 +79,18 @@ INSERT INTO shop.customer VALUES
 	(3, '이민준', 'Lee Min-jun'),
 	(4, '정하은', 'Jung Ha-eun'),
 	(5, '최유진', 'Choi Yu-jin'),
-	(6, '강도윤', 'Kang Do-yun');
+	(6, '강도윤', 'Kang Do-yun'),
+	(7, '윤서준', 'Yoon Seo-jun'),
+	(8, '한지민', 'Han Ji-min');
 INSERT INTO shop.cart VALUES
 	(1, 101, 1), (1, 102, 2), (1, 201, 1),
 	(2, 202, 1),
 	(3, 301, 1), (3, 303, 1),
 	(4, 401, 1), (4, 403, 3),
 	(5, 203, 1),
-	(6, 302, 1), (6, 402, 1);
+	(6, 302, 1), (6, 402, 1),
+	(7, 402, 2),
+	(8, 103, 3);
 
 -- The auditor reads names and nothing else of the shop's.
 GRANT USAGE ON SCHEMA shop TO shop_books;

@@ -100,6 +100,20 @@ expect()
 	fi
 }
 
+# expect_soon WHAT WANTED SQL: the same of one value that becomes so, when the
+# worker has done its part
+expect_soon()
+{
+	local i found
+
+	for ((i = 0; i < 300; i++)); do
+		found=$(ask "$3")
+		[ "$found" != "$2" ] || break
+		sleep 0.1
+	done
+	expect "$1" "$2" "$found"
+}
+
 # sqlstate_of ROLE SQL: the SQLSTATE that the statement fails with
 sqlstate_of()
 {
@@ -115,6 +129,11 @@ status_of()
 amount_of()
 {
 	ask "SELECT amount FROM payments.payment WHERE order_id = '$1'"
+}
+
+payment_key_of()
+{
+	ask "SELECT payment_key FROM payments.payment WHERE order_id = '$1'"
 }
 
 # 1234567 to 1,234,567
@@ -152,6 +171,13 @@ buyer_pays()
 redirect()
 {
 	tell "  Browser ← Toss   /success?orderId=$1&amount=$2&paymentKey=$key" ""
+}
+
+# webhooks_arrive ORDER: what Toss tells of it reaches the shop's page
+webhooks_arrive()
+{
+	connect shop_app -At -v order="$1" -v webhooks="$(control webhooks)" \
+		-f "$here/webhooks.sql"
 }
 
 # What Toss's own records say of an order, one line a request

@@ -34,6 +34,6 @@ WITH request AS (
 		ELSE format('charged %s won, %s', to_char(sum((r->>'amount')::numeric), 'FM999,999,999,999'),
 			CASE count(*) WHEN 1 THEN 'once' ELSE count(*) || ' TIMES' END)
 		END
-	FROM charge WHERE r->>'orderId' = :'order' AND r->>'kind' = 'charge'
+	FROM charge WHERE r->>'orderId' = :'order' AND r->>'kind' IN ('charge', 'deposit')
 )
 SELECT '  Toss             ' || text FROM line ORDER BY no;

@@ -2,6 +2,7 @@
 SELECT CASE WHEN w.seller_id IS NULL THEN 'total' ELSE max(s.name || '  ' || s.english) END AS seller,
 	to_char(sum(t.amount) FILTER (WHERE t.kind = 'sale'), '9,999,999') AS sales,
 	to_char(- sum(t.amount) FILTER (WHERE t.kind = 'commission'), '9,999,999') AS commission,
+	to_char(- sum(t.amount) FILTER (WHERE t.kind NOT IN ('sale', 'commission')), '9,999,999') AS "given back",
 	to_char(sum(w.balance) FILTER (WHERE t.first), '9,999,999') AS owed
 FROM payments.wallet w
 	JOIN shop.seller s ON s.id = w.seller_id
