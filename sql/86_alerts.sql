@@ -21,7 +21,9 @@ CREATE FUNCTION payments.find_alerts(
 		CASE WHEN w.state IS NULL THEN 'Preload the library, and put the database on payments.databases.'
 			ELSE 'The reference says what to do about each state and reason of the worker.' END
 	FROM worker w
-	WHERE w.state IS DISTINCT FROM 'running' OR w.reason IS NOT NULL
+	WHERE (w.state IS DISTINCT FROM 'running' OR w.reason IS NOT NULL)
+		AND (w.state IS DISTINCT FROM 'holding'	-- with nothing to work for, it may
+			OR EXISTS (SELECT FROM ONLY payments.merchant) OR EXISTS (SELECT FROM ONLY payments.ledger_account))
 
 	UNION ALL
 	SELECT 'worker_silent', 'critical', w.last_turn_at, w.subject,

@@ -11,6 +11,7 @@
 #include "args.h"
 #include "compat.h"
 #include "db.h"
+#include "wake.h"
 
 #define MAX_CLIENT_KEY	200
 #define LETTERS_AND_DIGITS \
@@ -108,6 +109,7 @@ payments_set_merchant(PG_FUNCTION_ARGS)
 	values[3] = Int64GetDatum(pay_db_draw_ids("merchant_id_seq", 1)[0]);
 	pay_db_run(&upsert, values, PG_ARGISNULL(2) ? "  n " : NULL);
 	pay_db_finish();
+	pay_wake_look();			/* the first one brings the worker */
 	PG_RETURN_VOID();
 }
 

@@ -132,6 +132,15 @@ set_up(PayWorker *worker, int slot_no)
 	pay_secret_protect_process();
 	pay_worker_turn_init();
 	pay_worker_connect(worker);
+	if (!pay_worker_wait_until_ready(worker))
+	{
+		if (worker->gone[0] == '\0')
+			pay_worker_tell_holder(worker);
+		else
+			pay_worker_slot_report(worker->slot_no, PAY_WORKER_STOPPING,
+								   worker->gone);
+		proc_exit(1);
+	}
 	pay_worker_guard_start(worker);
 	pay_worker_begin_epoch(worker);
 	pay_worker_queue_start(worker);

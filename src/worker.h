@@ -142,6 +142,9 @@ typedef struct PayTurn
 
 extern PGDLLEXPORT void payments_worker_main(Datum main_arg);
 
+/* worker_ready.c */
+extern bool pay_worker_wait_until_ready(PayWorker *worker);
+
 /* worker_start.c */
 extern void pay_worker_connect(PayWorker *worker);
 extern void pay_worker_pin_settings(const PayWorker *worker);
