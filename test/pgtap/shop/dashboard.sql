@@ -44,6 +44,7 @@ SELECT is(concat_ws(', ', origin, status, amount, reason, requested_by), 'psp, S
 	FROM payments.refunds WHERE order_id = 'dash-1';
 SELECT results_eq($$SELECT (l ->> 'seller_id')::int, (l ->> 'amount')::numeric FROM payments.refunds, jsonb_array_elements(lines) l WHERE order_id = 'dash-1'$$,
 	$$VALUES (721, 1000::numeric), (722, 500)$$, 'each seller gives of what he got');
+CALL pg_temp.until($$SELECT count(*) > 0 FROM payments.fetch_events('dash_mailer') WHERE order_id = 'dash-1' AND kind LIKE 'refund.%'$$);
 SELECT is(string_agg(concat_ws(', ', kind, payload ->> 'amount', payload ->> 'reason'), '; '), 'refund.recorded, 1500, 대시보드 취소', 'and the shop is told')
 	FROM payments.fetch_events('dash_mailer') WHERE order_id = 'dash-1' AND kind LIKE 'refund.%';
 \set webhooks `curl -sS "$TOSS_CONTROL_URL/webhooks"`

@@ -6,7 +6,8 @@ SELECT payments.set_seller(711, 0.1) IS NULL AS ready \gset
 CREATE ROLE bank_shop;
 SELECT payments.grant_to('bank_shop', 'application') IS NULL AS ready \gset
 
--- wait for what the worker does; and the same as if half a minute had gone by, so
+-- wait for what the worker does (an event is given out when nothing older runs any
+-- more); and the same as if half a minute had gone by, so
 -- that it asks once more (it notices that by its sweeps)
 ALTER SYSTEM SET payments.sweep_interval = 1;
 SELECT pg_reload_conf() AS reloaded \gset
@@ -53,6 +54,7 @@ CALL payments.pay('bank-1', 'key_bank_1', 30000, '0', NULL) \gset
 SELECT is(:'status'::text, 'EXECUTING', 'the buyer reloads the page');
 SELECT is(payments.wait_for('bank-1', '1 day')::text, 'EXECUTING', 'who waits for it does not wait either');
 SELECT throws_ok($$SELECT payments.retry_checkout('bank-1')$$, 'PY030', NULL, 'there is no second order meanwhile');
+CALL pg_temp.until($$SELECT pg_temp.told('bank-1') = 'deposit.awaited'$$);
 SELECT is(pg_temp.told('bank-1'), 'deposit.awaited', 'the shop is told, to send him a mail');
 SELECT is(payload ? 'account_number' OR payload ? 'number', false, 'in which the number is not, since that is personal')
 	FROM payments.fetch_events('reader') WHERE order_id = 'bank-1' AND kind = 'deposit.awaited';
@@ -72,6 +74,7 @@ SELECT ok(pg_temp.pass_on(:'webhooks') >= 4, 'what Toss sends is taken in');
 CALL pg_temp.until($$SELECT count(*) = 2 FROM payments.payment WHERE order_id IN ('bank-1', 'bank-2') AND status = 'SUCCESS'$$);
 SELECT row_eq(format('SELECT * FROM pg_temp.payment(%L)', 'bank-' || n), ROW('SUCCESS'::text, 'received'::text, 'DONE'::text, true), 'the deposit pays')
 	FROM generate_series(1, 2) n;
+CALL pg_temp.until($$SELECT pg_temp.told('bank-1') = 'deposit.awaited payment.confirmed payment.completed'$$);
 SELECT is(pg_temp.told('bank-1'), 'deposit.awaited payment.confirmed payment.completed', 'and the shop delivers');
 \set webhooks `curl -sS "$TOSS_CONTROL_URL/webhooks"`
 SELECT is(pg_temp.pass_on(:'webhooks'), 0::bigint, 'Toss may say it as often as it likes');
@@ -87,6 +90,7 @@ RESET ROLE;
 CALL pg_temp.until($$SELECT deposit_status = 'reversed' FROM payments.payment WHERE order_id = 'bank-2'$$, time_passes => true);
 SET ROLE bank_shop;
 SELECT row_eq($$SELECT * FROM pg_temp.payment('bank-2')$$, ROW('SUCCESS'::text, 'reversed'::text, 'WAITING_FOR_DEPOSIT'::text, true), 'the order stays, and says so');
+CALL pg_temp.until($$SELECT pg_temp.told('bank-2') = 'deposit.awaited payment.confirmed payment.completed deposit.reversed'$$);
 SELECT is(pg_temp.told('bank-2'), 'deposit.awaited payment.confirmed payment.completed deposit.reversed', 'the shop holds the parcel back');
 RESET ROLE;
 SELECT is(balance, 27000::numeric, 'the seller has what one blanket is worth') FROM payments.wallet WHERE seller_id = 711;
@@ -98,6 +102,7 @@ SELECT is_empty($$SELECT invariant FROM payments.verify() WHERE NOT holds$$, 'th
 SELECT ok(pg_temp.pass_on(:'webhooks') >= 1, 'the account is as good as before');
 CALL pg_temp.until($$SELECT deposit_status = 'received' FROM payments.payment WHERE order_id = 'bank-2'$$, time_passes => true);
 SELECT row_eq($$SELECT * FROM pg_temp.payment('bank-2')$$, ROW('SUCCESS'::text, 'received'::text, 'DONE'::text, true), 'now it is paid');
+CALL pg_temp.until($$SELECT pg_temp.told('bank-2') = 'deposit.awaited payment.confirmed payment.completed deposit.reversed deposit.received'$$);
 SELECT is(pg_temp.told('bank-2'), 'deposit.awaited payment.confirmed payment.completed deposit.reversed deposit.received', 'the parcel goes');
 SELECT is(balance, 54000::numeric, 'and the seller has what two are worth') FROM payments.wallet WHERE seller_id = 711;
 
@@ -106,6 +111,7 @@ CALL pg_temp.until($$SELECT status = 'FAILURE' FROM payments.payment WHERE order
 SELECT is(concat_ws(' ', status, failure_code, deposit_status), 'FAILURE DEPOSIT_EXPIRED expired', 'his time is over')
 	FROM payments.payment WHERE order_id = 'bank-3';
 SET ROLE bank_shop;
+CALL pg_temp.until($$SELECT pg_temp.told('bank-3') = 'deposit.awaited payment.failed'$$);
 SELECT is(pg_temp.told('bank-3'), 'deposit.awaited payment.failed', 'the shop puts the blanket back');
 SELECT is((payments.retry_checkout('bank-3', 'bank-3-again')).amount, 30000::numeric, 'he may try once more');
 
