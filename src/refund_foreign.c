@@ -11,9 +11,11 @@
  * Refunds that still wait for their turn fail then, the newest first; the one
  * whose call is open is left to its own answer, which shows the cancel again.
  *
- * A cancel is ours when it ends in the token of a refund that is open or done.
- * With the token of one that failed it is a fact like any other: whoever said
- * that it failed was wrong, and here it comes to light.
+ * A cancel is ours when it is the one that a refund was done by, or ends in the
+ * token of one that is open.  With the token of one that failed it is a fact like
+ * any other: whoever said that it failed was wrong, and here it comes to light.
+ * So is a second one with the token of one that is done: executed twice, or by a
+ * person who took over its reason; that money is gone, too.
  */
 #include "postgres.h"
 
@@ -112,7 +114,7 @@ is_known(const PayOrder *order, const PayTossCancel *cancel)
 	static PayStatement read = {
 		"SELECT EXISTS (SELECT FROM payments.refund r WHERE r.order_id OPERATOR(pg_catalog.=) $1"
 		" AND (r.transaction_key OPERATOR(pg_catalog.=) $2"
-		" OR r.refund_status OPERATOR(pg_catalog.<>) 'FAILURE'"
+		" OR r.refund_status OPERATOR(pg_catalog.<>) ALL (ARRAY['FAILURE', 'SUCCESS']::payments.refund_status[])"
 		" AND pg_catalog.right($3, pg_catalog.length(r.token) OPERATOR(pg_catalog.+) 5)"
 		" OPERATOR(pg_catalog.=) pg_catalog.concat('[rf:', r.token, ']')))"
 		" OR EXISTS (SELECT FROM payments.ledger_transaction t"

@@ -24,8 +24,9 @@ sub paid
 
 sub cancel_elsewhere
 {
-	my ($order, $amount) = @_;
-	$shop->toss('POST', '/cancel', { paymentKey => $order->{payment_key}, defined $amount ? (amount => $amount) : () });
+	my ($order, $amount, $reason) = @_;
+	$shop->toss('POST', '/cancel', { paymentKey => $order->{payment_key},
+		defined $amount ? (amount => $amount) : (), defined $reason ? (reason => $reason) : () });
 }
 
 sub refunds_of
@@ -63,6 +64,16 @@ is($shop->sql("SELECT concat_ws(' ', requested_by, reason, length(transaction_ke
 $refund = $shop->refund($order);
 is($shop->wait_for_refund($order, $refund), 'SUCCESS', 'the rest is ours');
 is(refunds_of($order), 'application FAILURE 500 NOT_MATCHES_REFUNDABLE_AMOUNT, psp SUCCESS 100, application SUCCESS 8900', 'to the last won');
+
+# One under the reason of ours that is done: executed twice, or copied by a person
+$order = paid(9000);
+$refund = $shop->refund($order, amount => 500);
+is($shop->wait_for_refund($order, $refund), 'SUCCESS', 'ours');
+my $reason = $shop->sql("SELECT concat(reason, ' [rf:', token, ']') FROM payments.refund WHERE order_id = '$order->{order_id}'");
+cancel_elsewhere($order, 500, $reason);
+$shop->sql("SELECT payments.retry('$order->{order_id}')");
+$shop->poll(sub { refunds_of($order) eq 'application SUCCESS 500, psp SUCCESS 500' }, 'a look shows the other one');
+is($shop->sql("SELECT refunded_amount FROM payments.payment WHERE order_id = '$order->{order_id}'"), 1000, 'both are booked');
 
 # All of it, while ours waits
 $order = paid(9000);

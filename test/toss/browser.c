@@ -335,7 +335,7 @@ sim_browser_approve(Call *call)
 
 /*
  * Somebody cancels it in the merchant's dashboard: all that is left, or
- * "amount" of it.
+ * "amount" of it, for a "reason" of theirs.
  */
 int
 sim_browser_cancel(Call *call)
@@ -361,7 +361,9 @@ sim_browser_cancel(Call *call)
 		 !(state == STATUS_WAITING_FOR_DEPOSIT && node == NULL)) ||
 		amount <= 0 || amount > balance)
 		return wrong_state(call, payment);
-	sim_payment_cancel(payment, amount, "대시보드 취소");
+	sim_payment_cancel(payment, amount,
+					   sim_json_string(&call->json, &call->json.nodes[0],
+									   "reason", "대시보드 취소"));
 	if (state != STATUS_WAITING_FOR_DEPOSIT)
 		sim_journal_add("dashboard", payment, NULL, NULL, NULL);
 	return show(call, payment);
