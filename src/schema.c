@@ -77,9 +77,9 @@ static PayStatement problems = {
 	" WHEN now.object IS NULL THEN format('missing %s', b.object)"
 	" ELSE format('changed %s: was \"%s\", is \"%s\"', b.object, substr(b.definition, d.first - 20, 100),"
 	"  substr(now.definition, d.first - 20, 100)) END"
-	" FROM now FULL JOIN b ON b.object = now.object, LATERAL (SELECT coalesce(min(i), 0) AS first"
-	"  FROM generate_series(1, greatest(length(b.definition), length(now.definition))) i"
-	"  WHERE substr(b.definition, i, 1) <> substr(now.definition, i, 1)) d"
+	" FROM now FULL JOIN b ON b.object = now.object, LATERAL (SELECT coalesce(min(c.place), 0)::integer AS first"
+	"  FROM ROWS FROM (string_to_table(b.definition, NULL), string_to_table(now.definition, NULL)) WITH ORDINALITY c (was, is_now, place)"
+	"  WHERE c.was IS DISTINCT FROM c.is_now) d"
 	" WHERE b.definition IS DISTINCT FROM now.definition AND EXISTS (SELECT FROM b) AND " COUNTS
 	" UNION ALL SELECT 'nothing was recorded' WHERE NOT EXISTS (SELECT FROM b)"
 	" ORDER BY 1",
