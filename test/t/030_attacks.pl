@@ -46,17 +46,17 @@ for my $sql ("SET payments.maintenance = 'me'", q(ALTER SYSTEM SET payments.main
 	like($refusal, qr/cannot be changed without restarting|invalid value for parameter/, $sql =~ s/\n/ /r);
 }
 
-# What verify sees, the worker sees, and sends nothing until it is over.
+# What verify sees, the worker sees before it sends anything; and it sends nothing
+# until it is over.  An order is what makes it look.
 ok($shop->wait_for_worker, 'the worker runs');
 $shop->sql('GRANT INSERT ON payments.ledger_entry TO play_friend');
+my $order = $shop->order(1000);
+$shop->confirm($order);
 ok($shop->wait_for_worker('holding'), 'the worker notices a right that nobody should have');
 like($shop->worker('reason'), qr/not as it was recorded: extra privilege INSERT on payments.ledger_entry for play_friend/,
 	'and says so');
-my $order = $shop->order(1000);
-$shop->confirm($order);
-my $sent = () = $shop->requests;
 sleep 2;
-is(scalar(() = $shop->requests), $sent, 'nothing is sent');
+is(scalar(() = $shop->requests_of($order)), 0, 'nothing is sent');
 $shop->sql('REVOKE INSERT ON payments.ledger_entry FROM play_friend');
 is($shop->wait_for($order), 'SUCCESS', 'until it is taken away');
 ok($shop->wait_for_worker, 'then the worker runs');
