@@ -25,9 +25,9 @@ CREATE FUNCTION payments.verify(
 		UNION ALL
 		SELECT 2, 'every ledger transaction has entries',
 			count(*),
-			min(format('ledger transaction %s', t.id)) FILTER (WHERE NOT EXISTS (
-				SELECT FROM ONLY payments.ledger_entry e WHERE e.transaction_id = t.id))
+			min(format('ledger transaction %s', t.id)) FILTER (WHERE e.transaction_id IS NULL)
 		FROM ONLY payments.ledger_transaction t
+			LEFT JOIN (SELECT DISTINCT transaction_id FROM ONLY payments.ledger_entry) e ON e.transaction_id = t.id
 
 		UNION ALL
 		SELECT 3, 'balances are the sums of their entries',
@@ -303,12 +303,11 @@ CREATE FUNCTION payments.verify(
 					OR cardinality(s.run) <> s.strays OR NOT s.pages_right)
 		FROM (SELECT account_id, level, ordinal, s.first_id, s.last_id, s.entries, s.strays, s.amount, s.min_effective_at,
 				s.max_effective_at, s.min_recorded_at, s.max_recorded_at, s.place, f.found, r.run, r.pages_right, x.sorted
-			FROM (SELECT *, lag(last_id, 1, (-9223372036854775808)::bigint) OVER w AS previous_id, row_number() OVER w - 1 AS place
-				FROM ONLY payments.ledger_snapshot
-				WINDOW w AS (PARTITION BY account_id, level ORDER BY ordinal)) s
+			FROM (SELECT *, row_number() OVER (PARTITION BY account_id, level ORDER BY ordinal) - 1 AS place
+				FROM ONLY payments.ledger_snapshot) s
 				-- strays: the run that there is
 				FULL JOIN (SELECT account_id, level, ordinal, array_agg(ROW(s.at, s.id, s.sum) ORDER BY page, place) AS run,
-						array_agg(s.id) AS ids, bool_and(p.min_effective_at = p.effective_ats[1]) AS pages_right
+						bool_and(p.min_effective_at = p.effective_ats[1]) AS pages_right
 					FROM ONLY payments.ledger_stray p
 						CROSS JOIN LATERAL ROWS FROM (unnest(p.effective_ats), unnest(p.transaction_ids), unnest(p.sums))
 							WITH ORDINALITY AS s (at, id, sum, place)
@@ -329,29 +328,31 @@ CREATE FUNCTION payments.verify(
 								CROSS JOIN LATERAL ROWS FROM (unnest(p.effective_ats), unnest(p.transaction_ids), unnest(p.sums))
 									WITH ORDINALITY AS s (at, id, sum, place)) u) n
 					GROUP BY account_id, level, ordinal) x USING (account_id, level, ordinal)
-				CROSS JOIN LATERAL (
-					-- level 1: all entries since the row before; above: the 64 rows below
-					SELECT (min(x.first_id), max(x.last_id), sum(x.entries)::bigint, sum(x.strays)::integer, coalesce(sum(x.amount), 0),
-						coalesce(min(x.min_effective_at), 'infinity'), coalesce(max(x.max_effective_at), '-infinity'),
-						min(x.min_recorded_at), max(x.max_recorded_at)) AS found
-					FROM (SELECT e.transaction_id AS first_id, e.transaction_id AS last_id, count(*) AS entries, o.stray::integer AS strays,
-							CASE WHEN NOT o.stray THEN sum(e.amount) END AS amount,
-							CASE WHEN NOT o.stray THEN t.effective_at END AS min_effective_at,
-							CASE WHEN NOT o.stray THEN t.effective_at END AS max_effective_at,
-							t.recorded_at AS min_recorded_at, t.recorded_at AS max_recorded_at
-						FROM (SELECT * FROM ONLY payments.ledger_entry e
-							WHERE s.level = 1 AND e.account_id = s.account_id AND e.transaction_id > s.previous_id
-								AND e.transaction_id <= s.last_id OFFSET 0) e
-							CROSS JOIN LATERAL (SELECT * FROM ONLY payments.ledger_transaction t
-								WHERE t.id = e.transaction_id OFFSET 0) t
-							CROSS JOIN LATERAL (SELECT coalesce(e.transaction_id = ANY (r.ids), false) AS stray) o
-						GROUP BY e.transaction_id, t.effective_at, t.recorded_at, o.stray
-						UNION ALL
-						SELECT b.first_id, b.last_id, b.entries, b.strays, b.amount, b.min_effective_at, b.max_effective_at,
-							b.min_recorded_at, b.max_recorded_at
-						FROM ONLY payments.ledger_snapshot b
-						WHERE s.level > 1 AND b.account_id = s.account_id AND b.level = s.level - 1
-							AND b.ordinal BETWEEN s.ordinal * 64 AND s.ordinal * 64 + 63) x) f) s
+				-- the sums: of level 1, all entries since the row before; above, the 64 rows below
+				LEFT JOIN (SELECT e.account_id, 1 AS level, e.ordinal, (min(e.id), max(e.id), count(*),
+							count(*) FILTER (WHERE e.is_first AND p.id IS NOT NULL)::integer,
+							coalesce(sum(e.amount) FILTER (WHERE p.id IS NULL), 0),
+							coalesce(min(e.effective_at) FILTER (WHERE p.id IS NULL), 'infinity'),
+							coalesce(max(e.effective_at) FILTER (WHERE p.id IS NULL), '-infinity'),
+							min(e.recorded_at), max(e.recorded_at)) AS found
+						-- an account's entries in order, each with the number of rows that end before it
+						FROM (SELECT *, count(*) FILTER (WHERE is_end) OVER w AS ordinal, lag(id) OVER w IS DISTINCT FROM id AS is_first
+							FROM (SELECT e.account_id, e.transaction_id AS id, false AS is_end, e.amount, t.effective_at, t.recorded_at
+								FROM (SELECT account_id, max(last_id) AS last_id FROM ONLY payments.ledger_snapshot GROUP BY account_id) l
+									JOIN ONLY payments.ledger_entry e ON e.account_id = l.account_id AND e.transaction_id <= l.last_id
+									JOIN ONLY payments.ledger_transaction t ON t.id = e.transaction_id
+								UNION ALL
+								SELECT account_id, last_id, true, NULL, NULL, NULL FROM ONLY payments.ledger_snapshot WHERE level = 1) u
+							WINDOW w AS (PARTITION BY account_id ORDER BY id, is_end ROWS UNBOUNDED PRECEDING)) e
+							LEFT JOIN (SELECT DISTINCT account_id, ordinal, unnest(transaction_ids) AS id
+								FROM ONLY payments.ledger_stray WHERE level = 1) p
+								ON p.account_id = e.account_id AND p.ordinal = e.ordinal AND p.id = e.id
+						WHERE NOT e.is_end
+						GROUP BY e.account_id, e.ordinal
+					UNION ALL
+					SELECT account_id, level + 1, ordinal / 64, (min(first_id), max(last_id), sum(entries)::bigint, sum(strays)::integer,
+							sum(amount), min(min_effective_at), max(max_effective_at), min(min_recorded_at), max(max_recorded_at))
+						FROM ONLY payments.ledger_snapshot GROUP BY 1, 2, 3) f USING (account_id, level, ordinal)) s
 			LEFT JOIN ONLY payments.ledger_account a ON a.id = s.account_id
 
 		UNION ALL
