@@ -1,7 +1,8 @@
 --
 -- Promise: whatever is done to the cache of balances, states and open holds,
 -- payments.rebuild_balances() builds it anew from what never changes, says what
--- it changed, and leaves alone what is right.
+-- it changed, and leaves alone what is right.  (It looks many times, so it comes
+-- before the tests that fill the books; over all that they do: rebuild_all.)
 --
 \set VERBOSITY terse
 \set SHOW_CONTEXT never

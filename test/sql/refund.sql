@@ -23,7 +23,7 @@ CREATE FUNCTION pg_temp.line(o text, n int) RETURNS bigint LANGUAGE sql AS
 CREATE VIEW pg_temp.lines AS SELECT r.order_id, rank() OVER (PARTITION BY r.order_id ORDER BY r.id) AS no, r.refund_status AS status, r.amount,
 		string_agg(format('%s: %s (%s)', o.line_no, l.amount, l.commission), ', ' ORDER BY o.line_no) AS lines
 	FROM payments.refund r JOIN payments.refund_line l ON l.refund_id = r.id JOIN payments.payment_order o ON o.id = l.payment_order_id
-	GROUP BY r.id;
+	WHERE r.order_id LIKE 'refund-%' GROUP BY r.id;
 CREATE VIEW pg_temp.counters AS SELECT order_id, line_no, amount, refunded_amount AS refunded, refunding_amount AS refunding
 	FROM payments.payment_order WHERE order_id LIKE 'refund-%' AND refunding_amount + refunded_amount > 0;
 CREATE VIEW pg_temp.wallets AS SELECT seller_id, balance, pending, may_owe FROM payments.wallet WHERE seller_id IN (1601, 1602);
