@@ -35,6 +35,8 @@
 static void change_one(PayLedgerAccount *account, PayTableLookup *lookup);
 static bool may_be_refused(const PayLedgerAccount *account,
 						   const PayLedgerBalance *before);
+static bool move(const PayLedgerAccount *account,
+				 const PayLedgerBalance *before, PayLedgerBalance *after);
 static bool decide(PayLedgerAccount *account, PayTableLookup *lookup,
 				   const PayLedgerBalance *before, PayLedgerBalance *after);
 static bool is_newest(PayLedgerAccount *account, PayTableLookup *lookup);
@@ -119,14 +121,32 @@ change_one(PayLedgerAccount *account, PayTableLookup *lookup)
 	}
 }
 
-/* What could stand in the way of it, as far as the account has it? */
+/*
+ * What could stand in the way of it, as far as the account has it?
+ * test/specs/race_balance_range.spec
+ */
 static bool
 may_be_refused(const PayLedgerAccount *account,
 			   const PayLedgerBalance *before)
 {
+	PayLedgerBalance after;
+
+	if (!move(account, before, &after))
+		return true;
 	return !account->fact &&
 		(before->state != PAY_LEDGER_OPEN || before->has_floor ||
 		 before->has_ceiling || account->release_until != 0);
+}
+
+/* The balance after the change; false when that is out of range. */
+static bool
+move(const PayLedgerAccount *account, const PayLedgerBalance *before,
+	 PayLedgerBalance *after)
+{
+	*after = *before;
+	return !pg_add_s64_overflow(before->balance, account->change,
+								&after->balance) &&
+		!pg_sub_s64_overflow(before->held, account->release, &after->held);
 }
 
 /*
@@ -137,10 +157,7 @@ static bool
 decide(PayLedgerAccount *account, PayTableLookup *lookup,
 	   const PayLedgerBalance *before, PayLedgerBalance *after)
 {
-	*after = *before;
-	if (pg_add_s64_overflow(before->balance, account->change,
-							&after->balance) ||
-		pg_sub_s64_overflow(before->held, account->release, &after->held))
+	if (!move(account, before, after))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("balance of account \"%s\" is out of range",
