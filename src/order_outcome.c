@@ -126,8 +126,6 @@ static int	order_of_ids(const void *a, const void *b);
 static void fill_order(TupleTableSlot *row, PayOrder *order);
 static void begin_lines(PayTableScan *scan);
 static TupleTableSlot *first_line(PayTableScan *scan, const char *order_id);
-static Datum get(const PayTable *table, TupleTableSlot *row, int column);
-static char *get_text(const PayTable *table, TupleTableSlot *row, int column);
 static void apply_to_lines(const PayOrderOutcome *outcome, PayTableScan *scan,
 						   Progress *progress, Changes *changes);
 static void change_line(const PayOrderOutcome *outcome, TupleTableSlot *row,
@@ -177,36 +175,14 @@ order_of_ids(const void *a, const void *b)
 static void
 fill_order(TupleTableSlot *row, PayOrder *order)
 {
-	order->id = DatumGetInt64(get(&events, row, EVENT_ID));
-	order->order_id = get_text(&events, row, EVENT_ORDER_ID);
-	order->payment_key = get_text(&events, row, EVENT_PAYMENT_KEY);
-	order->merchant = get_text(&events, row, EVENT_MERCHANT);
-	order->buyer_id = DatumGetInt64(get(&events, row, EVENT_BUYER_ID));
-	order->currency = get_text(&events, row, EVENT_CURRENCY);
-	order->amount = pay_amount_from_table(get(&events, row, EVENT_AMOUNT));
+	order->id = pay_table_int64(&events, row, EVENT_ID);
+	order->order_id = pay_table_text(&events, row, EVENT_ORDER_ID);
+	order->payment_key = pay_table_text(&events, row, EVENT_PAYMENT_KEY);
+	order->merchant = pay_table_text(&events, row, EVENT_MERCHANT);
+	order->buyer_id = pay_table_int64(&events, row, EVENT_BUYER_ID);
+	order->currency = pay_table_text(&events, row, EVENT_CURRENCY);
+	order->amount = pay_amount_from_table(pay_table_value(&events, row, EVENT_AMOUNT));
 	order->place = row->tts_tid;
-}
-
-/* A column that cannot be null by its table's definition. */
-static Datum
-get(const PayTable *table, TupleTableSlot *row, int column)
-{
-	bool		is_null;
-	Datum		value = pay_table_get(table, row, column, &is_null);
-
-	if (is_null)
-		elog(ERROR, "unexpected null in payments.%s", table->name);
-	return value;
-}
-
-/* NULL when null */
-static char *
-get_text(const PayTable *table, TupleTableSlot *row, int column)
-{
-	bool		is_null;
-	Datum		value = pay_table_get(table, row, column, &is_null);
-
-	return is_null ? NULL : TextDatumGetCString(value);
 }
 
 /*
@@ -232,23 +208,23 @@ pay_order_read_sales(const PayOrderOutcome *outcomes, int n,
 		for (; row != NULL; row = pay_table_scan_next(&scan))
 		{
 			PayOrderSale *sale;
+			Datum		status = pay_table_value(&orders, row, ORDER_STATUS);
 
-			if (DatumGetBool(get(&orders, row, ORDER_LEDGER_UPDATED)) ||
-				DatumGetBool(get(&orders, row, ORDER_WALLET_UPDATED)) ||
-				pay_order_status_from_datum(get(&orders, row, ORDER_STATUS)) ==
-				PAY_ORDER_FAILURE)
+			if (DatumGetBool(pay_table_value(&orders, row, ORDER_LEDGER_UPDATED)) ||
+				DatumGetBool(pay_table_value(&orders, row, ORDER_WALLET_UPDATED)) ||
+				pay_order_status_from_datum(status) == PAY_ORDER_FAILURE)
 				continue;
 			if (n_sales == size)
 				*sales = repalloc(*sales, sizeof(PayOrderSale) * (size *= 2));
 			sale = &(*sales)[n_sales++];
 			sale->outcome = i;
-			sale->payment_order_id = DatumGetInt64(get(&orders, row, ORDER_ID));
-			sale->buyer_id = DatumGetInt64(get(&orders, row, ORDER_BUYER_ID));
-			sale->seller_id = DatumGetInt64(get(&orders, row, ORDER_SELLER_ID));
+			sale->payment_order_id = pay_table_int64(&orders, row, ORDER_ID);
+			sale->buyer_id = pay_table_int64(&orders, row, ORDER_BUYER_ID);
+			sale->seller_id = pay_table_int64(&orders, row, ORDER_SELLER_ID);
 			sale->amount =
-				pay_amount_from_table(get(&orders, row, ORDER_AMOUNT));
+				pay_amount_from_table(pay_table_value(&orders, row, ORDER_AMOUNT));
 			sale->commission =
-				pay_amount_from_table(get(&orders, row, ORDER_COMMISSION));
+				pay_amount_from_table(pay_table_value(&orders, row, ORDER_COMMISSION));
 			sale->currency = outcomes[i].order->currency;
 		}
 	}
@@ -329,12 +305,12 @@ apply_to_lines(const PayOrderOutcome *outcome, PayTableScan *scan,
 	for (; row != NULL; row = pay_table_scan_next(scan))
 	{
 		PayOrderState from =
-		pay_order_status_from_datum(get(&orders, row, ORDER_STATUS));
+		pay_order_status_from_datum(pay_table_value(&orders, row, ORDER_STATUS));
 
 		if (from == outcome->state)
 		{
-			if (!DatumGetBool(get(&orders, row, ORDER_LEDGER_UPDATED)) ||
-				!DatumGetBool(get(&orders, row, ORDER_WALLET_UPDATED)))
+			if (!DatumGetBool(pay_table_value(&orders, row, ORDER_LEDGER_UPDATED)) ||
+				!DatumGetBool(pay_table_value(&orders, row, ORDER_WALLET_UPDATED)))
 				progress->done = false;
 			continue;
 		}
@@ -376,7 +352,7 @@ change_line(const PayOrderOutcome *outcome, TupleTableSlot *row,
 						   outcome->order_id),
 				 errhint("Repeat the transaction.")));
 	add_transition(changes, outcome,
-				   DatumGetInt64(get(&orders, row, ORDER_ID)), from);
+				   pay_table_int64(&orders, row, ORDER_ID), from);
 }
 
 static void
@@ -411,7 +387,7 @@ apply_to_event(const PayOrderOutcome *outcome, const Progress *progress,
 
 	pay_table_read_locked(&events, &place, row);
 	completes = progress->flagged && progress->done &&
-		!DatumGetBool(get(&events, row, EVENT_IS_DONE));
+		!DatumGetBool(pay_table_value(&events, row, EVENT_IS_DONE));
 	pay_table_copy_row(&events, row);
 	set_text(EVENT_METHOD, outcome->method);
 	set_text(EVENT_PSP_STATUS, outcome->psp_status);

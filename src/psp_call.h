@@ -2,11 +2,11 @@
  * psp_call.h
  *		Calls to the PSP: the immutable payload, the queue, the attempts.
  *
- * psp_call.c, psp_look.c, psp_answer.c, psp_answer_row.c and psp_deposit.c alone
- * write the call tables; psp_queue.c reads what waits.  The functions of the worker
- * (claim, those of psp_queue.c, recall, quarantine) connect by
- * themselves and run inside a transaction of the caller; the others need
- * pay_db_connect.
+ * psp_call.c, psp_claim.c, psp_attempt.c, psp_look.c, psp_answer.c,
+ * psp_answer_row.c and psp_deposit.c alone write the call tables; psp_queue.c
+ * reads what waits.  The functions of the worker (claim, those of psp_queue.c,
+ * recall, quarantine) connect by themselves and run inside a transaction of the
+ * caller; the others need pay_db_connect.
  */
 #ifndef PAY_PSP_CALL_H
 #define PAY_PSP_CALL_H

@@ -40,19 +40,23 @@
 static PayTable *tables[MAX_TABLES];
 static uint64 n_invalidations = 0;
 
-static Relation open_as_last_time(const PayTableState *state);
+static LOCKMODE lock_of(const PayTable *table);
+static Relation open_as_last_time(const PayTable *table);
 static Relation open_by_name(const PayTable *table);
 static void build_state(PayTable *table, Relation relation);
 static void find_attributes(PayTable *table, PayTableState *state);
 static void register_table(PayTable *table);
 static void forget_table(Datum arg, Oid relation);
 static bool has_relation(const PayTableState *state, Oid relation);
+static bool replace_row(PayTable *table, TupleTableSlot *row, bool wait);
+static TM_Result update(PayTable *table, TupleTableSlot *row, bool wait,
+						TM_FailureData *failure, PayUpdateIndexes *indexes);
 
 void
 pay_table_open(PayTable *table)
 {
 	PayTableState *state = table->state;
-	Relation	relation = open_as_last_time(state);
+	Relation	relation = open_as_last_time(table);
 
 	if (relation == NULL)
 	{
@@ -72,18 +76,25 @@ pay_table_open(PayTable *table)
 	}
 }
 
+static LOCKMODE
+lock_of(const PayTable *table)
+{
+	return table->is_read_only ? AccessShareLock : RowExclusiveLock;
+}
+
 /*
  * The table that the state is of; NULL when there is none, or it has changed
  * or gone since: the lock takes in what others have done.
  */
 static Relation
-open_as_last_time(const PayTableState *state)
+open_as_last_time(const PayTable *table)
 {
+	const PayTableState *state = table->state;
 	Relation	relation;
 
 	if (state == NULL || state->stale)
 		return NULL;
-	relation = try_relation_open(state->oid, RowExclusiveLock);
+	relation = try_relation_open(state->oid, lock_of(table));
 	if (relation != NULL && state->stale)
 	{
 		relation_close(relation, NoLock);
@@ -102,7 +113,7 @@ open_by_name(const PayTable *table)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table payments.%s does not exist", table->name)));
-	return table_open(oid, RowExclusiveLock);
+	return table_open(oid, lock_of(table));
 }
 
 /* Build the table's state anew; its indexes are open afterwards. */
@@ -351,23 +362,49 @@ pay_table_copy_row(PayTable *table, TupleTableSlot *row)
 bool
 pay_table_replace_row(PayTable *table, TupleTableSlot *row)
 {
-	PayTableState *state = table->state;
+	return replace_row(table, row, true);
+}
+
+bool
+pay_table_replace_free_row(PayTable *table, TupleTableSlot *row)
+{
+	return replace_row(table, row, false);
+}
+
+static bool
+replace_row(PayTable *table, TupleTableSlot *row, bool wait)
+{
 	PayUpdateIndexes indexes;
 	TM_FailureData failure;
-	LockTupleMode mode;
 	TM_Result	result;
 
-	ExecStoreVirtualTuple(state->rows[0]);
-	result = table_tuple_update(state->result->ri_RelationDesc, &row->tts_tid,
-								state->rows[0], GetCurrentCommandId(true),
-								InvalidSnapshot, InvalidSnapshot, true,
-								&failure, &mode, &indexes);
-	if (result == TM_Updated || result == TM_Deleted)
+	ExecStoreVirtualTuple(table->state->rows[0]);
+	result = update(table, row, wait, &failure, &indexes);
+
+	/* a lock of our own is in nobody's way, and is not waited for */
+	if (result == TM_BeingModified &&
+		TransactionIdIsCurrentTransactionId(failure.xmax))
+		result = update(table, row, true, &failure, &indexes);
+	if (result == TM_Updated || result == TM_Deleted ||
+		result == TM_BeingModified)
 		return false;
 	if (result != TM_Ok)
 		elog(ERROR, "could not change a row of payments.%s: result %d",
 			 table->name, (int) result);
 	if (indexes != PAY_INDEXES_NONE)
-		pay_table_index_changed(state, 0, indexes);
+		pay_table_index_changed(table->state, 0, indexes);
 	return true;
+}
+
+static TM_Result
+update(PayTable *table, TupleTableSlot *row, bool wait,
+	   TM_FailureData *failure, PayUpdateIndexes *indexes)
+{
+	PayTableState *state = table->state;
+	LockTupleMode mode;
+
+	return table_tuple_update(state->result->ri_RelationDesc, &row->tts_tid,
+							  state->rows[0], GetCurrentCommandId(true),
+							  InvalidSnapshot, InvalidSnapshot, wait, failure,
+							  &mode, indexes);
 }

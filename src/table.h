@@ -23,6 +23,7 @@ typedef struct PayTable
 {
 	const char *name;			/* in schema payments */
 	const char *columns[PAY_TABLE_MAX_COLUMNS]; /* those we know; then NULL */
+	bool		is_read_only;	/* opened to be scanned, never to be written */
 	struct PayTableState *state;	/* table.c's: NULL before the first use */
 } PayTable;
 
@@ -87,5 +88,11 @@ extern Datum pay_table_get(const PayTable *table, TupleTableSlot *row,
  */
 extern void pay_table_copy_row(PayTable *table, TupleTableSlot *row);
 extern bool pay_table_replace_row(PayTable *table, TupleTableSlot *row);
+
+/*
+ * The same without waiting: false also when somebody else is changing the row
+ * or has it locked, in whatever way.
+ */
+extern bool pay_table_replace_free_row(PayTable *table, TupleTableSlot *row);
 
 #endif							/* PAY_TABLE_H */

@@ -12,6 +12,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -142,4 +143,34 @@ pay_table_read_locked(PayTable *table, ItemPointer place,
 	if (!table_tuple_fetch_row_version(pay_table_relation(table), place,
 									   SnapshotAny, row))
 		elog(ERROR, "a locked row of payments.%s is gone", table->name);
+}
+
+/*
+ * Columns
+ */
+
+Datum
+pay_table_value(const PayTable *table, TupleTableSlot *row, int column)
+{
+	bool		is_null;
+	Datum		value = pay_table_get(table, row, column, &is_null);
+
+	if (is_null)
+		elog(ERROR, "unexpected null in payments.%s", table->name);
+	return value;
+}
+
+int64
+pay_table_int64(const PayTable *table, TupleTableSlot *row, int column)
+{
+	return DatumGetInt64(pay_table_value(table, row, column));
+}
+
+char *
+pay_table_text(const PayTable *table, TupleTableSlot *row, int column)
+{
+	bool		is_null;
+	Datum		value = pay_table_get(table, row, column, &is_null);
+
+	return is_null ? NULL : TextDatumGetCString(value);
 }

@@ -61,4 +61,15 @@ extern bool pay_table_scan_lock(PayTableScan *scan);
 extern void pay_table_read_locked(PayTable *table, ItemPointer place,
 								  TupleTableSlot *row);
 
+/*
+ * A column that cannot be null by its table's definition, a bigint among them;
+ * one of type text, palloc'ed, NULL when null.
+ */
+extern Datum pay_table_value(const PayTable *table, TupleTableSlot *row,
+							 int column);
+extern int64 pay_table_int64(const PayTable *table, TupleTableSlot *row,
+							 int column);
+extern char *pay_table_text(const PayTable *table, TupleTableSlot *row,
+							int column);
+
 #endif							/* PAY_TABLE_SCAN_H */

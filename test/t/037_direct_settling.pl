@@ -28,6 +28,8 @@ my %indexes = (
 	on_flags => 'payment_order (order_id) WHERE ledger_updated',
 	on_reason => 'payment_order_history (lower(reason))',
 	on_actor => 'payment_order_history USING hash (actor)',
+	on_operation => 'psp_attempt (upper(operation), epoch)',
+	on_epoch => 'psp_call_queue (epoch, state)',
 	on_meaning => 'psp_answer (lower(meaning)) WHERE suspect',
 	on_kept => 'psp_answer USING gin (response)',
 	on_balance => 'wallet (balance)',
@@ -75,7 +77,7 @@ SELECT payments.confirm(:id, :key, :amount);
 		$shop->sql("CREATE INDEX CONCURRENTLY $name ON payments.$table $rest");
 	}
 	for my $index (qw(payment_event_order_id_key payment_order_order_id_line_no_key wallet_pkey
-		psp_answer_pkey psp_answer_one_approval))
+		psp_call_pkey psp_call_queue_pkey psp_attempt_pkey psp_answer_pkey psp_answer_one_approval))
 	{
 		$shop->sql("REINDEX INDEX CONCURRENTLY payments.$index");
 	}
@@ -90,8 +92,8 @@ SELECT payments.confirm(:id, :key, :amount);
 	$shop->wait_until_quiet;
 
 	cmp_ok($shop->sql('SELECT count(*) FROM payments.payment_event'), '>', 100, 'many of them');
-	indexes_are_sound($shop, '^(payment_|wallet|event|psp_answer|on_)');
-	constraints_hold($shop, '^(payment_|wallet|event|psp_answer)');
+	indexes_are_sound($shop, '^(payment_|wallet|event|psp_|on_)');
+	constraints_hold($shop, '^(payment_|wallet|event|psp_)');
 	what_triggers_do_was_done();
 	is($shop->sql('SELECT count(*) FROM payments.verify() WHERE NOT holds'), 0, 'the books are right');
 }
