@@ -77,7 +77,7 @@ rule('each fault point is there once, and struck at', sub {
 rule('every mistake in test/mutations still applies', sub {
 	return map {
 		my $said = `git apply --check '$_' 2>&1`;
-		$? == 0 && read_file($_) =~ /\A\S.*\ntest: (?:crash|tap|unit|regress) .+\nsees: .+\n\n/
+		$? == 0 && read_file($_) =~ /\A\S.*\ntest: (?:crash|tap|unit|regress|isolation) .+\nsees: .+\n\n/
 		  ? () : "$_: $said"
 	} glob('test/mutations/*.patch');
 });
