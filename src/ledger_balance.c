@@ -123,7 +123,7 @@ change_one(PayLedgerAccount *account, PayTableLookup *lookup)
 
 /*
  * What could stand in the way of it, as far as the account has it?
- * test/specs/race_balance_range.spec
+ * test/specs/ledger_old_look.spec
  */
 static bool
 may_be_refused(const PayLedgerAccount *account,

@@ -125,9 +125,24 @@ SELECT payments.set_account_stripes('asset:al_bank', 1, 'why');
 SELECT pg_temp.move('34', 'revenue:al_sales', 'asset:al_bank', 1);
 COMMIT;
 
+-- A payment that was made is booked, whatever its accounts are: frozen, closed, full.
+RESET ROLE;
+SELECT payments.set_seller(1952, 0.1);
+SELECT amount FROM payments.checkout(1951, '[{"seller_id": 1952, "amount": 700}, {"seller_id": 1953, "amount": 50}]', order_id => 'limits-1');
+SELECT payments.confirm('limits-1', 'pay_limits_1', 750);
+UPDATE payments.psp_call_queue SET state = 'D', attempt_no = 1, first_sent_at = now() WHERE order_id = 'limits-1';
+SET ROLE regress_limits_operator;
+SELECT payments.open_account('psp:toss') > 0, payments.open_account('platform:commission') > 0,
+	payments.open_account('buyer:1951', floor => 0, ceiling => 0) > 0, payments.open_account('seller:1952') > 0, payments.open_account('seller:1953', ceiling => 49) > 0;
+SELECT payments.freeze_account(a, 'why') FROM unnest(ARRAY['psp:toss', 'platform:commission', 'buyer:1951', 'seller:1953']) a;
+SELECT payments.close_account('seller:1952', 'why');
+SELECT payments.resolve('limits-1', 'succeeded', 'it was paid', 750, 'pay_limits_1');
+SELECT payments.unfreeze_account(a, 'why') FROM unnest(ARRAY['psp:toss', 'platform:commission']) a;
+
 RESET ROLE;
 \pset tuples_only off
 \pset format aligned
+SELECT account, debit, credit FROM payments.ledger WHERE order_id = 'limits-1' ORDER BY entry_no;
 SELECT account, state, floor, ceiling, normal_balance, held, available FROM payments.accounts WHERE account ~ 'al_' ORDER BY account COLLATE "C";
 SELECT count(*) AS transactions FROM payments.ledger_transaction WHERE transaction_key ~ '^al:';
 SELECT invariant, counterexample FROM payments.verify() WHERE NOT holds;

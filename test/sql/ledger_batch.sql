@@ -78,6 +78,7 @@ FROM (VALUES (NULL, '{test}', '{2}', '{asset:bt,asset:bt_b}', '{1,-1}'), ('{bt:x
 	('{bt:x,bt:y}', '{test,test}', '{2,2}', '{asset:bt,asset:bt_b,asset:bt,asset:bt_b}', '{1,-1,1}'),
 	-- counts
 	('{bt:x,bt:y}', '{test,test}', '{2,2}', '{asset:bt,asset:bt_b}', '{1,-1}'), ('{bt:x,bt:y}', '{test,test}', '{2,3}', '{asset:bt,asset:bt_b,asset:bt,asset:bt_b}', '{1,-1,1,-1}'),
+	('{bt:x,bt:y}', '{test,test}', '{2,2}', '{asset:bt,asset:bt_b,asset:bt,asset:bt_b,asset:bt}', '{1,-1,1,-1,0}'),
 	('{bt:x,bt:y}', '{test,test}', '{2,2147483647}', '{asset:bt,asset:bt_b,asset:bt,asset:bt_b}', '{1,-1,1,-1}'),
 	('{bt:x,bt:y}', '{test,test}', '{4,0}', '{asset:bt,asset:bt_b,asset:bt,asset:bt_b}', '{1,-1,1,-1}'),
 	('{bt:x,bt:y}', '{test,test}', '{5,-1}', '{asset:bt,asset:bt_b,asset:bt,asset:bt_b}', '{1,-1,1,-1}'),

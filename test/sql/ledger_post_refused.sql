@@ -78,6 +78,8 @@ SELECT pg_temp.try_entries('[{"account": "liability:920001", "amount": 5, "curre
 
 -- Accounts
 SELECT pg_temp.try_entries('[{"account": "bank:pr", "amount": 5}, {"account": "asset:pr_b", "amount": -5}]');
+SELECT pg_temp.try_entries('[{"account": "assets:pr", "amount": 5}, {"account": "asset:pr_b", "amount": -5}]');
+SELECT pg_temp.try_entries('[{"account": "as:pr", "amount": 5}, {"account": "asset:pr_b", "amount": -5}]');
 SELECT pg_temp.try_entries(format('[{"account": %s, "amount": 5}, {"account": "asset:pr_b", "amount": -5}]', to_json(code)))
 FROM (VALUES (''), ('asset'), ('asset:'), (':pr'), ('asset::pr'), ('asset:pr:'), ('Asset:pr'), ('asset:p r'),
 	('1asset:pr'), ('asset:가'), ('asset:' || repeat('x', 123)), ('asset:a''b')) AS v (code);
