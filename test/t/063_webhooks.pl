@@ -206,17 +206,22 @@ $shop->wait_until_quiet;
 $looks = $shop->sql("SELECT count(*) FROM payments.psp_call WHERE operation = 'look' AND order_id = '$paid->{order_id}'") - $looks;
 cmp_ok($looks, '>=', 1, 'a flood about it is asked for');
 cmp_ok($looks, '<=', 1 + int((time() - $started) / 2), 'but every two seconds at most');
+# and ten within an hour, of an order that no other limit stops
+my $looked = $shop->order(4000);
+$shop->confirm($looked);
+is($shop->wait_for($looked), 'SUCCESS', 'another one is paid');
+sent();
 $shop->sql("INSERT INTO payments.psp_call (id, order_id, payment_event_id, merchant, operation, payment_key, currency, amount, idempotency_key, request_body, created_at)
 	SELECT nextval('payments.psp_call_id_seq'), order_id, id, merchant, 'look', payment_key, currency, amount, 'as if one had looked ' || n, '{}', now() - interval '30 min'
-		FROM payments.payment_event, generate_series(1, 10) n WHERE order_id = '$paid->{order_id}';
+		FROM payments.payment_event, generate_series(1, 10) n WHERE order_id = '$looked->{order_id}';
 	INSERT INTO payments.psp_attempt SELECT id, 1, order_id, 'query', 1, created_at FROM payments.psp_call WHERE idempotency_key LIKE 'as if one had looked %';
 	INSERT INTO payments.psp_answer (call_id, attempt_no, order_id, operation, transport, meaning, suspect, action, body_size, received_at)
 		SELECT id, 1, order_id, 'query', 'answered', 'open', false, 'give up', 0, created_at FROM payments.psp_call WHERE idempotency_key LIKE 'as if one had looked %'");
-some_time_later($paid);
+some_time_later($looked);
 $before = $shop->requests;
-is(carry(hint($paid, 'CANCELED')), 'accepted', 'one more');
+is(carry(hint($looked, 'CANCELED')), 'accepted', 'one more');
 are_decided();
-like(outcomes($paid), qr/payment CANCELED hint asked too often$/, 'is too many within an hour');
+like(outcomes($looked), qr/payment CANCELED hint asked too often$/, 'is too many within an hour');
 is(scalar($shop->requests), $before, 'and nothing is asked');
 
 # A stranger: no request of ours for orders that we do not have
