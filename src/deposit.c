@@ -19,6 +19,7 @@
 #include "deposit.h"
 #include "deposit_plan.h"
 #include "event.h"
+#include "fault.h"
 #include "psp_answer.h"
 #include "psp_look.h"
 
@@ -262,6 +263,7 @@ pay_deposit_look(PayShard shard, int max, TimestampTz now)
 		values[0] = pay_db_text_array(order_ids, n);
 		values[1] = pay_db_time_array(looks_at, n);
 		pay_db_run(&plan, values, NULL);
+		PAY_FAULT("look-opened");
 	}
 	pay_db_finish();
 }
@@ -308,6 +310,7 @@ close_accounts(const PayResult *results, const PayOrderOutcome *outcomes,
 	values[0] = pay_db_text_array(order_ids, m);
 	values[1] = TimestampTzGetDatum(now);
 	pay_db_run(&close, values, NULL);
+	PAY_FAULT("account-closed");
 }
 
 /* The deposits that made their orders SUCCESS. */
@@ -359,6 +362,7 @@ note_deposits(const PayResult *results, const PayOrderOutcome *outcomes,
 	values[5] = pay_db_time_array(times, m);
 	values[6] = TimestampTzGetDatum(now);
 	pay_db_run(&insert, values, NULL);
+	PAY_FAULT("deposit-noted");
 }
 
 void

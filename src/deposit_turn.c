@@ -24,6 +24,7 @@
 #include "db.h"
 #include "deposit.h"
 #include "event.h"
+#include "fault.h"
 #include "order_state.h"
 #include "psp_answer.h"
 
@@ -293,6 +294,7 @@ pay_deposit_apply(const PayDepositTurn *turns, int n, TimestampTz now)
 		PayEvent	event = {kind_of(&turns[i]), turns[i].order->order_id};
 
 		insert_movement(&turns[i], now);
+		PAY_FAULT("movement-written");
 		event.payload = pay_deposit_payload(turns[i].order,
 											turns[i].movement_no, turns[i].at);
 		pay_event_write(&event, 1, now);

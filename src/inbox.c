@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 
 #include "db.h"
+#include "fault.h"
 #include "inbox.h"
 #include "toss_signature.h"
 
@@ -181,6 +182,7 @@ pay_inbox_insert(const PayInboxMessage *message, PayInboxVerdict verdict,
 		pay_db_run(&queue, values,
 				   message->webhook->order_id != NULL ? NULL : " n ");
 	}
+	PAY_FAULT("webhook-stored");
 	return true;
 }
 

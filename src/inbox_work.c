@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 
 #include "db.h"
+#include "fault.h"
 #include "guc.h"
 #include "inbox.h"
 #include "psp_hint.h"
@@ -64,6 +65,7 @@ pay_inbox_work(int max, TimestampTz now)
 	{
 		decide(waiting, n, now);
 		end_decided(waiting, n, now);
+		PAY_FAULT("webhook-decided");
 	}
 	return n;
 }

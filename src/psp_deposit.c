@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 
 #include "db.h"
+#include "fault.h"
 #include "psp_call.h"
 
 /* What a call comes back as: pending, to be asked about, its key answered. */
@@ -63,6 +64,7 @@ pay_psp_deposit_await(PayResult *results, int n, const bool *owned,
 	values[2] = pay_db_time_array(dues, m);
 	if (pay_db_run(&move, values, NULL) != m)
 		elog(ERROR, "calls that wait for a deposit were not in the queue");
+	PAY_FAULT("deposit-awaited");
 }
 
 int
@@ -84,6 +86,8 @@ pay_psp_deposit_recall(PayShard shard, TimestampTz now, int max,
 	values[2] = Int32GetDatum(shard.number);
 	values[3] = Int32GetDatum(shard.of);
 	n = pay_psp_queue_rows(caller, pay_db_run(&recall, values, NULL), rows);
+	if (n > 0)
+		PAY_FAULT("deposit-recalled");
 	pay_db_finish();
 	return n;
 }

@@ -16,6 +16,7 @@ use warnings;
 
 use Audit;
 use Exporter 'import';
+use Outside;
 use PaymentsTest;
 use POSIX ();
 use PostgreSQL::Test::Utils;
@@ -27,8 +28,8 @@ our @EXPORT = qw(%points %strikes %faults all_pairs);
 # How to get there: "confirm" orders; let a worker "die" with calls in flight, or
 # tell it to "stop"; let one die when the next has to read Toss's "list"; "seal"
 # what orders have left in the ledger; "refund" orders that are paid; let orders
-# be given back that are "unclaimed".  Where it is quiet no error can be raised,
-# and where it is free no transaction may be open.
+# be given back that are "unclaimed"; or what Outside.pm says.  Where it is quiet no
+# error can be raised, and where it is free no transaction may be open.
 our %points = (
 	'confirm-locked' => { by => 'confirm', client => 1 },
 	'confirm-queued' => { by => 'confirm', client => 1 },
@@ -60,6 +61,14 @@ our %points = (
 	'list-saved' => { by => 'list', free => 1 },
 	'refund-reserved' => { by => 'refund', client => 1 },
 	'unclaimed-ended' => { by => 'unclaimed' },
+	'deposit-awaited' => { by => 'issue' },
+	'webhook-stored' => { by => 'deposit', client => 1 },
+	'webhook-decided' => { by => 'deposit' },
+	'deposit-recalled' => { by => 'deposit' },
+	'deposit-noted' => { by => 'deposit' },
+	'look-opened' => { by => 'notice' },
+	'movement-written' => { by => 'reversal' },
+	'account-closed' => { by => 'expiry' },
 	'seal-computed' => { by => 'seal' },
 	'seal-written' => { by => 'seal' },
 	'seal-committed' => { by => 'seal', free => 1 });
@@ -70,8 +79,24 @@ for (grep { $points{$_}{by} eq 'confirm' && !$points{$_}{client} } keys %points)
 	$points{"refund: $_"} = { %{ $points{$_} }, by => 'refund', at => $_ };
 }
 
+# And on the ways of what happens outside: where it is settled.  (What comes late is
+# settled as a reversal is, and the notice of one as any other answer.)
+for my $by (grep { !/late|notice/ } keys %outside)
+{
+	for (qw(claim-committed answer-read result-posted result-applied result-committed))
+	{
+		$points{"$by: $_"} = { %{ $points{$_} }, by => $by, at => $_ };
+	}
+}
+for ([ notice => 'webhook-decided' ], [ late => 'movement-written' ], [ dashboard => 'webhook-decided' ])
+{
+	my ($by, $at) = @$_;
+	$points{"$by: $at"} = { by => $by, at => $at };
+}
+
 # What the server's settings are for that
 my %settings_for = (
+	(map { ($_ => { 'payments.sweep_interval' => '1s' }) } keys %outside),
 	list => { 'payments.reconcile_interval' => '1d' },
 	seal => { 'payments.sweep_interval' => '1s' });
 my %settings_else = (
@@ -173,6 +198,9 @@ our %refund_faults = (
 my $of_a_refund = qr/^(?!.*(?:aborted|REJECT_CARD|SESSION|lag))/;
 my $of_a_list = qr/^(?:reset-|(?:slow|cut|close|garbage|empty|html502|content-type|401|429|500), unchanged)/;
 
+# And for the queries that tell what happened outside, at one point of each way.
+my $of_a_query = qr/^(?:reset-|lag|429|(?:(?:too )?slow|close|cut|garbage|empty|html502|content-type|wrong-\S+|unknown-\S+|duplicate-keys|drip|500), done)/;
+
 # Every point with every strike that can be there, and every point with a kill
 # and every fault that its requests can meet.
 sub all_pairs
@@ -188,6 +216,12 @@ sub all_pairs
 			push @pairs, { point => $point, strike => $name };
 		}
 		my $by = $points{$point}{by};
+		if ($outside{$by})
+		{
+			push @pairs, map { { point => $point, strike => 'kill', fault => $_ } } grep { /$of_a_query/ } sort keys %faults
+			  if $point =~ /: result-posted$/;
+			next;
+		}
 		push @pairs, map { { point => $point, strike => 'kill', fault => $_ } }
 		  grep { $by eq 'list' ? /$of_a_list/ : $by =~ /refund|unclaimed/ ? /$of_a_refund/ : 1 }
 		  sort keys %faults, $by =~ /refund|unclaimed/ ? keys %refund_faults : ()
@@ -233,9 +267,15 @@ sub run
 
 	$self->set(%{ $settings_for{ $point->{by} } // {} });
 	$strike->{prepare}->($self) if $strike->{prepare};
-	my @orders = $shop->orders(3, 1000 + $self->{runs}++);
+	my $outside = $outside{ $point->{by} } && $point->{by};
+	$shop->settings(Outside::settings_of($outside));
+	my @orders = $shop->orders(3, 1000 + $self->{runs}++, $outside && $outside{$outside}{account} ? (method => 'VIRTUAL_ACCOUNT') : ());
 	my $at = $point->{at} // $pair{point};
-	if ($point->{by} eq 'refund')
+	if ($outside)
+	{
+		Outside::prepare($self, $outside, @orders);
+	}
+	elsif ($point->{by} eq 'refund')
 	{
 		$shop->confirm(@orders);
 		$shop->wait_for($_) for @orders;
@@ -248,7 +288,8 @@ sub run
 	}
 	$shop->toss('POST', '/fault', { %{ $faults{ $pair{fault} } // $refund_faults{ $pair{fault} } }, count => 2,
 			$point->{by} eq 'list' ? (on => 'transactions', any => JSON::PP::true)
-			: (on => $point->{by} =~ /refund|unclaimed/ ? 'cancel' : 'any', orderId => $orders[0]{order_id}) })
+			: (on => $point->{by} =~ /refund|unclaimed/ ? 'cancel' : $outside && $outside ne 'issue' ? 'query' : 'any',
+				orderId => $orders[0]{order_id}) })
 	  if $pair{fault};
 
 	# A signal to whoever is about to read an answer waits until it is there.
@@ -256,10 +297,11 @@ sub run
 	$self->plan($at, $strike->{act} || $waits ? 'stop 1' : $strike->{plan});
 	$client = $self->confirm(@orders) if $point->{by} =~ /confirm|seal/;
 	$client = $self->refund(@orders) if $point->{by} eq 'refund';
+	$client = $self->say(Outside::tell($self, $outside, @orders)) if $outside;
 	$client = $self->say(map { $shop->confirm_sql($_) =~ s/\)$/, claim_within => '1 ms')/r } @orders)
 	  if $point->{by} eq 'unclaimed';
 	kill $point->{by} eq 'stop' ? 'TERM' : 'KILL', $shop->worker('pid')
-	  if $point->{by} !~ /confirm|seal|refund|unclaimed/;
+	  if $point->{by} !~ /confirm|seal|refund|unclaimed/ && !$outside;
 
 	my $pid = $self->taken($at);
 	if (!$pid)
@@ -276,6 +318,7 @@ sub run
 		$self->unplan;
 	}
 	$self->{refunded} = $point->{by} eq 'refund';
+	$self->{outside} = $outside;
 	return $problem . $self->heal($client, @orders);
 }
 
@@ -372,14 +415,17 @@ sub heal
 
 	# a fault that was planned happens, unless there is no need to ask any more
 	my $lists = q(SELECT count(*) FROM payments.reconciliation WHERE cause = 'start' AND ended_at IS NULL);
+	my $outside = delete $self->{outside};
 	$self->await(6, sub {
 			$shop->release;
+			Outside::hurry($self, $outside, @orders) if $outside;
 			!@{ $shop->toss('GET', '/faults') }
-			  || $shop->sql("SELECT count(*) + ($lists) FROM payments.psp_call_queue
-				WHERE order_id = '$orders[0]{order_id}'") == 0 });
+			  || ($outside && $outside ne 'issue' ? Outside::is_over($self, $outside, 0, @orders) : $shop->sql("SELECT count(*) + ($lists) FROM payments.psp_call_queue
+				WHERE order_id = '$orders[0]{order_id}'") == 0) });
 	$shop->toss('POST', '/faults/clear', {});
 	push @problems, "calls stay open:\n" . $shop->sql('TABLE payments.open_calls')
-	  if !$self->becomes_quiet;
+	  if !$self->becomes_quiet(sub { Outside::hurry($self, $outside, @orders) if $outside });
+	push @problems, Outside::end($self, $outside, @orders) if $outside;
 	push @problems, "Toss's list was not read to its end"
 	  if !$self->await(60, sub { $shop->sql($lists) == 0 });
 	push @problems, 'known to Toss, and not so to us: ' . $shop->sql('TABLE payments.foreign_payments')
@@ -396,11 +442,11 @@ sub heal
 # payment's window: let it pass at the PSP, and ask again.
 sub becomes_quiet
 {
-	my ($self) = @_;
+	my ($self, $hurry) = @_;
 	my $shop = $self->{shop};
 	my $open = 'SELECT count(*) FROM payments.psp_call_queue';
 	my $is_cancel = q(call_id IN (SELECT id FROM payments.psp_call WHERE operation = 'cancel'));
-	my $is_quiet = sub { $shop->release; $shop->sql("$open WHERE phase <> 'R' OR $is_cancel") == 0
+	my $is_quiet = sub { $hurry->(); $shop->release; $shop->sql("$open WHERE phase <> 'R' OR $is_cancel") == 0
 			&& $shop->sql("SELECT count(*) FROM payments.payment_claim c JOIN payments.payment p USING (order_id)
 				WHERE claim_status = 'waiting' AND status = 'SUCCESS'") == 0 };
 

@@ -13,13 +13,19 @@ CREATE TEMP TABLE charge AS
 		line ->> 'idempotencyKey' AS idempotency_key
 	FROM (SELECT line::json, row_number() OVER () AS n FROM charge_line) l
 	WHERE line ->> 'kind' IN ('charge', 'deposit')
-		AND NOT EXISTS (SELECT FROM payments.ledger_transaction t WHERE t.order_id = line ->> 'orderId' AND t.kind = 'deposit.late');
+		AND NOT EXISTS (SELECT FROM payments.ledger_transaction t JOIN payments.payment_order o ON o.order_id = t.order_id
+			WHERE t.order_id = line ->> 'orderId' AND t.kind = 'deposit.late' AND o.payment_order_status = 'FAILURE');
 
+-- Accounts: what came in, what the bank took back, and what people gave back.
 CREATE TEMP TABLE bank AS
-	SELECT line ->> 'orderId' AS order_id,
-		sum(CASE line ->> 'kind' WHEN 'deposit' THEN 1 ELSE -1 END * (line ->> 'amount')::numeric) AS amount
-	FROM (SELECT line::json FROM charge_line) l
-	WHERE line ->> 'kind' IN ('deposit', 'deposit-error') GROUP BY 1;
+	SELECT order_id, count(*) FILTER (WHERE kind = 'issue') AS issued, min(key) FILTER (WHERE kind = 'issue') AS idempotency_key,
+		count(*) FILTER (WHERE kind = 'deposit') AS deposits, count(*) FILTER (WHERE kind = 'deposit-error') AS reversals,
+		sum(CASE kind WHEN 'deposit' THEN amount WHEN 'deposit-error' THEN -amount ELSE 0 END) AS amount,
+		coalesce(sum(amount) FILTER (WHERE kind IN ('cancel', 'dashboard')), 0) AS given_back
+	FROM (SELECT line ->> 'orderId' AS order_id, line ->> 'kind' AS kind, (line ->> 'amount')::numeric AS amount,
+			line ->> 'idempotencyKey' AS key
+		FROM (SELECT line::json FROM charge_line) l) j
+	GROUP BY order_id HAVING count(*) FILTER (WHERE kind IN ('issue', 'deposit')) > 0;
 
 -- What was taken back: by request, or in the dashboard.
 CREATE TEMP TABLE cancel AS
@@ -70,10 +76,24 @@ CREATE TEMP TABLE capture AS
 		JOIN payments.ledger_account a ON a.id = e.account_id
 	WHERE t.kind = 'payment.captured'
 	GROUP BY t.order_id;
-ANALYZE charge, cancel, elsewhere, arrival, attempt, sale, capture;
+-- And what our books say of accounts.
+CREATE TEMP TABLE account AS
+	SELECT t.order_id, sum(e.amount) FILTER (WHERE a.code ~ '^psp:toss(:|$)') AS amount,
+		coalesce(-sum(e.amount) FILTER (WHERE a.code ~ '^(seller|platform):'), 0) AS sold,
+		count(DISTINCT t.id) FILTER (WHERE t.kind = 'deposit.reversed') AS reversals,
+		count(DISTINCT t.id) FILTER (WHERE t.kind IN ('payment.captured', 'deposit.received', 'deposit.late')) AS deposits
+	FROM payments.ledger_transaction t
+		JOIN payments.ledger_entry e ON e.transaction_id = t.id
+		JOIN payments.ledger_account a ON a.id = e.account_id
+	WHERE t.order_id IN (SELECT order_id FROM bank) AND (t.kind = 'payment.captured' OR t.kind LIKE 'deposit.%')
+	GROUP BY t.order_id;
+ANALYZE charge, bank, cancel, elsewhere, arrival, attempt, sale, capture, account;
 
 SELECT 'I1 charged more than once', order_id
 	FROM charge GROUP BY order_id HAVING count(*) > 1
+UNION ALL
+SELECT 'I1 an account was issued more than once', order_id
+	FROM bank WHERE issued > 1
 
 UNION ALL
 SELECT 'I2 charged, and not a success of ours', concat_ws(' ', c.order_id, c.payment_key, c.amount, c.currency)
@@ -136,6 +156,11 @@ SELECT 'I4 charged under a key that is not the order''s', c.order_id
 	FROM charge c
 	WHERE c.kind = 'charge' AND NOT EXISTS (SELECT FROM payments.psp_call p
 		WHERE p.order_id = c.order_id AND p.idempotency_key = c.idempotency_key)
+UNION ALL
+SELECT 'I4 an account was issued under a key that is not the order''s', b.order_id
+	FROM bank b
+	WHERE b.issued > 0 AND NOT EXISTS (SELECT FROM payments.psp_call p
+		WHERE p.order_id = b.order_id AND p.idempotency_key = b.idempotency_key)
 UNION ALL
 SELECT 'I4 a new key without need', c.order_id
 	-- it needs an answer to the old one, no success and not "in process", and
@@ -235,11 +260,37 @@ SELECT 'books: done, and not so said, or said, and not done', order_id
 
 -- Accounts: what banks did
 UNION ALL
+-- What came for an order that had failed is the buyer's, and given back by people.
 SELECT 'accounts: what came in and was taken back is not so in the books', concat_ws(' ', b.order_id, b.amount, l.amount)
-	FROM bank b LEFT JOIN (SELECT t.order_id, sum(e.amount) AS amount FROM payments.ledger_transaction t
-			JOIN payments.ledger_entry e ON e.transaction_id = t.id JOIN payments.ledger_account a ON a.id = e.account_id
-		WHERE (t.kind = 'payment.captured' OR t.kind LIKE 'deposit.%') AND a.code ~ '^psp:toss(:|$)' GROUP BY 1) l USING (order_id)
-	WHERE b.amount IS DISTINCT FROM coalesce(l.amount, 0)
+	FROM bank b JOIN sale s USING (order_id) LEFT JOIN account l USING (order_id)
+	WHERE b.amount - CASE WHEN s.failed > 0 THEN b.given_back ELSE 0 END <> coalesce(l.amount, 0)
+UNION ALL
+SELECT 'accounts: sellers have something else than the bank left', concat_ws(' ', b.order_id, b.amount, l.sold)
+	FROM bank b JOIN sale s USING (order_id) LEFT JOIN account l USING (order_id)
+	WHERE coalesce(l.sold, 0) <> CASE WHEN s.paid > 0 THEN b.amount ELSE 0 END
+UNION ALL
+SELECT 'accounts: a wallet has something else than the bank left', concat_ws(' ', o.order_id, o.line_no, b.amount, w.sum)
+	FROM bank b JOIN payments.payment_order o USING (order_id)
+		LEFT JOIN (SELECT coalesce(deposit_payment_order_id, payment_order_id) AS id, sum(amount) AS sum
+			FROM payments.wallet_transaction WHERE refund_id IS NULL GROUP BY 1) w USING (id)
+	WHERE coalesce(w.sum, 0) <> CASE WHEN o.payment_order_status = 'SUCCESS' AND b.amount > 0 THEN o.amount - o.commission ELSE 0 END
+UNION ALL
+SELECT 'accounts: deposits, or reversals, that the bank did not make', concat_ws(' ', b.order_id, l.deposits, l.reversals)
+	FROM bank b JOIN account l USING (order_id)
+	WHERE l.deposits > b.deposits OR l.reversals > b.reversals
+UNION ALL
+SELECT 'accounts: issued, and not known to us, or the other way round', coalesce(b.order_id, v.order_id)
+	FROM (SELECT order_id FROM bank WHERE issued > 0) b FULL JOIN payments.virtual_account v USING (order_id)
+	WHERE b.order_id IS NULL OR v.order_id IS NULL
+UNION ALL
+SELECT 'accounts: a call waits for a deposit that came, or of which nobody will come', d.order_id
+	FROM payments.psp_call_deposit d JOIN sale s USING (order_id) WHERE s.paid + s.failed > 0
+UNION ALL
+SELECT 'accounts: an event for other than what was booked, or told before it was issued', concat_ws(' ', order_id, kind, t.n, e.n)
+	FROM (SELECT order_id, kind, count(*) AS n FROM payments.ledger_transaction WHERE kind LIKE 'deposit.%' GROUP BY 1, 2) t
+		FULL JOIN (SELECT order_id, kind, count(*) AS n FROM payments.event WHERE kind LIKE 'deposit.%' GROUP BY 1, 2) e USING (order_id, kind)
+	WHERE CASE kind WHEN 'deposit.awaited' THEN e.n > 1 OR NOT EXISTS (SELECT FROM bank b WHERE b.order_id = e.order_id AND b.issued = 1)
+		ELSE t.n IS DISTINCT FROM e.n END
 
 -- Refunds: captured minus refunded, order by order, and each of them once
 UNION ALL
