@@ -190,7 +190,9 @@ sub end
 	$crash->await(60, sub { $shop->sql(join ';', reverse(webhooks($crash, $orders[0])), 'SELECT 1'); 1 })
 	  or return 'webhooks are not taken in';
 	my $list = list_of(@orders);
-	my $known = $crash->await(60, sub {
+	my $known = $crash->await(120, sub {
+			$shop->release;
+			$shop->sql("SELECT payments.retry(order_id) FROM payments.psp_call_queue WHERE state = 'D'");
 			hurry($crash, $by, @orders);
 			!grep { !is_over($crash, $by, $_, @orders) } 0 .. $#orders });
 	delete $crash->{deposited};
