@@ -88,7 +88,7 @@ bench-worker:
 soak:
 	@LONG=$@ SOAK_CALLS=$(CALLS) CRASH_SECONDS=$(SECONDS) test/setup/check crash
 
-#: make crash         every fault point with every end, and every fault of the PSP, fifty minutes
+#: make crash         every fault point with every end, and every fault of the PSP, over an hour
 crash:
 	@LONG=$@ test/setup/check $(if $(PAIR),,tap) crash
 
