@@ -38,15 +38,57 @@ $shop->sql("INSERT INTO payments.reconciliation_finding (id, reconciliation_id, 
 	SELECT payments.close_finding(max(id), 'a row') FROM payments.reconciliation_finding");
 $shop->sql('BEGIN; SELECT payments.ack_events(\'warehouse\', max(id))
 	FROM (SELECT id FROM payments.fetch_events(\'warehouse\', 20)) e; COMMIT');
+$shop->sql(q(
+	SELECT payments.set_merchant_limits('default', 100, NULL, NULL);
+	SELECT payments.freeze_account('asset:a', 'a row');
+	SELECT payments.unfreeze_account('asset:a', 'another');
+	SELECT payments.set_clearing('asset:b', true, 'a row');
+	SELECT payments.assert_balance('asset:a', now(), 5, 'the bank');
+	SELECT payments.void_hold(payments.hold('hold 1', 'asset:a', 1), 'a row');
+	SELECT payments.hold('hold 2', 'asset:a', 1)));
+$shop->poll(sub { $shop->sql('SELECT payments.seal_ledger() > 0') eq 't' || $shop->sql('SELECT count(*) FROM payments.ledger_seal') > 0 }, 'a seal');
+
+# After the payment: claimed, given back, deposited, told by the PSP.
+$shop->settings(webhookKeep => \1);
+my ($claimed, $refunded, $refunding) = @orders;
+my ($deposited, $awaited) = $shop->orders(2, 1000, method => 'VIRTUAL_ACCOUNT');
+my $unclaimed = $shop->order(1000);
+$shop->sql("SELECT payments.confirm('$unclaimed->{order_id}', '$unclaimed->{payment_key}', 1000, '1 day')");
+$shop->confirm($deposited, $awaited);
+$shop->poll_sql('SELECT count(*) FROM payments.psp_call_deposit', 2, 'two accounts');
+$shop->toss('POST', '/deposit', { paymentKey => $deposited->{payment_key} });
+bring(told_of($deposited));
+$shop->poll(sub { $shop->status($deposited) eq 'SUCCESS' }, 'a deposit');
+is($shop->wait_for_refund($refunded, $shop->refund($refunded, amount => 100)), 'SUCCESS', 'a refund');
+$shop->poll_sql('SELECT count(*) FROM payments.webhook_queue', 0, 'what was told is looked at');
+
+# What Toss tells of an order, as soon as it does
+sub told_of
+{
+	my ($order) = @_;
+	my @webhooks;
+	$shop->poll(sub { @webhooks = grep { $_->{orderId} eq $order->{order_id} } $shop->records('/webhooks') }, 'webhooks');
+	return @webhooks;
+}
+
+sub bring
+{
+	my (@webhooks) = @_;
+	$shop->sql(join ';', map { "SELECT payments.receive_webhook(\$wh\$$_->{body}\$wh\$, '{}')" } @webhooks);
+}
+
 $node->append_conf('postgresql.conf', "payments.databases = ''\n");
 $node->reload;
 $shop->poll(sub { $shop->sql('SELECT count(*) FROM payments.worker_status') == 0 },
 	'the worker is stopped');
 $shop->confirm($waiting);
+$shop->refund($refunding);
+$shop->toss('POST', '/cancel', { paymentKey => $claimed->{payment_key}, amount => 10 });
+bring(told_of($claimed));
 $shop->release;
 
 my $before = contents($node, 'shop');
-my @empty = grep { $before =~ /^\Q$_\E\n(payments\.|\z)/m } tables_of($node, 'shop');
+my @empty = grep { $before =~ /^\Q$_\E\n\n/m } tables_of($node, 'shop');
 is("@empty", '', 'no table is empty');
 my $unread = $shop->sql(q(SELECT string_agg(id::text, ' ') FROM payments.fetch_events('warehouse', 1000)));
 my %next = map { split /\|/ } split /\n/, $shop->sql(q(SELECT sequencename, last_value
@@ -167,7 +209,7 @@ compare($other, 'disabled', '--disable-triggers');
 # copies.
 sleep 1;
 is(scalar $shop->requests, $arrived, 'a copy sends nothing');
-is($other->safe_psql('custom', 'SELECT count(*) FROM payments.open_calls'), 2,
+is($other->safe_psql('custom', 'SELECT count(*) FROM payments.open_calls'), 4,
 	'though it has calls that wait');
 
 # Served on purpose, it asks about what may have been sent, before it sends; the
