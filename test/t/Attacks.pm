@@ -1,6 +1,7 @@
 # Attacks: every way around the rules of the books that we know of, as data.
 #
-# Each is [ number, SQL ], where the number is
+# Each is [ number, SQL ], or [ number, SQL, refusal ] where those who may write must
+# meet this very refusal and no other that comes before it; the number is
 # the row of the table in the notes from which it comes: 1 to 32 of the table of
 # bypasses (reliability), and 41 to 58 of the table of vectors (ledger), as far as
 # they are not the same (42 is 16 and 18; 43 to 46 are 1, 2, 5, 10; 48 and 49 are 7
@@ -44,6 +45,8 @@ our $play = q(
 	END $$;
 );
 
+my $unbalanced = qr/^23514 .*does not add up to zero|^42501 permission denied to set parameter/;
+
 our @attacks = (
 	[ 41, q(UPDATE payments.ledger_entry SET amount = - amount) ],
 	[ 41, q(DELETE FROM payments.ledger_entry) ],
@@ -56,7 +59,7 @@ our @attacks = (
 		INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
 			VALUES (99, 'x99', 'x', now(), now());
 		INSERT INTO payments.ledger_entry (transaction_id, entry_no, entry_count, account_id, currency, amount)
-			SELECT 99, 1, 1, account_id, currency, 5 FROM payments.ledger_entry LIMIT 1) ],
+			SELECT 99, n, 2, account_id, currency, 5 FROM (SELECT * FROM payments.ledger_entry LIMIT 1) e, generate_series(1, 2) n), $unbalanced ],
 	[ 2, q(ALTER TABLE payments.ledger_entry DISABLE TRIGGER ALL) ],
 	[ 2, q(ALTER TABLE payments.ledger_entry DISABLE TRIGGER USER) ],
 	[ 2, q(ALTER TABLE payments.ledger_entry DISABLE TRIGGER ledger_entry_forbid_change; UPDATE payments.ledger_entry SET amount = amount * 2) ],
@@ -117,7 +120,8 @@ our @attacks = (
 	[ 15, q(INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
 			VALUES (99, 'x99', 'x', now(), now());
 		INSERT INTO payments.ledger_entry (transaction_id, entry_no, entry_count, account_id, currency, amount)
-			SELECT 99, 1, 1, account_id, currency, 5 FROM payments.ledger_entry LIMIT 1) ],
+			SELECT 99, n, 2, account_id, currency, 5 FROM (SELECT * FROM payments.ledger_entry LIMIT 1) e, generate_series(1, 2) n;
+		SET LOCAL ROLE play_friend), $unbalanced ],
 	[ 16, q(INSERT INTO payments.ledger_entry SELECT * FROM payments.ledger_entry
 		ON CONFLICT ON CONSTRAINT ledger_entry_pkey DO UPDATE SET amount = 9) ],
 	[ 16, q(MERGE INTO payments.ledger_entry e USING payments.ledger_entry x ON e.transaction_id = x.transaction_id AND e.entry_no = x.entry_no
@@ -134,8 +138,8 @@ our @attacks = (
 		INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
 			VALUES (99, 'x99', 'x', now(), now());
 		DO $do$ BEGIN INSERT INTO payments.ledger_entry (transaction_id, entry_no, entry_count, account_id, currency, amount)
-			SELECT 99, 1, 1, account_id, currency, 5 FROM payments.ledger_entry LIMIT 1;
-			EXCEPTION WHEN OTHERS THEN NULL; END $do$) ],
+			SELECT 99, n, 2, account_id, currency, 5 FROM (SELECT * FROM payments.ledger_entry LIMIT 1) e, generate_series(1, 2) n;
+			EXCEPTION WHEN OTHERS THEN NULL; END $do$), $unbalanced ],
 	[ 22, q(ALTER TABLE payments.ledger_entry DISABLE TRIGGER ALL; ALTER TABLE payments.ledger_entry ENABLE TRIGGER ALL) ],
 	[ 23, q(UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'ledger_entry_forbid_change') ],
 	[ 23, q(UPDATE pg_trigger SET tgenabled = 'D' WHERE tgisinternal AND tgrelid = 'payments.ledger_transaction'::regclass) ],
@@ -172,7 +176,7 @@ our @attacks = (
 		INSERT INTO payments.ledger_transaction (id, transaction_key, kind, effective_at, recorded_at)
 			VALUES (99, 'x99', 'x', now(), now());
 		INSERT INTO payments.ledger_entry (transaction_id, entry_no, entry_count, account_id, currency, amount)
-			SELECT 99, n, 2, account_id, currency, 5 FROM (SELECT * FROM payments.ledger_entry LIMIT 1) e, generate_series(1, 2) n) ],
+			SELECT 99, n, 2, account_id, currency, 5 FROM (SELECT * FROM payments.ledger_entry LIMIT 1) e, generate_series(1, 2) n), $unbalanced ],
 	[ 30, q(GRANT INSERT, UPDATE ON payments.ledger_entry TO play_friend) ],
 	[ 30, q(GRANT UPDATE (amount) ON payments.ledger_entry TO play_friend) ],
 	[ 30, q(GRANT SELECT ON payments.ledger_entry TO PUBLIC) ],
