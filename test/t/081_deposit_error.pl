@@ -103,6 +103,14 @@ is(wallet(), 9000, 'the seller has it again');
 is(alerts(), '', 'and nobody needs to do anything');
 $shop->toss('POST', '/deposit-error', { paymentKey => $order->{payment_key} });
 look($order);
+
+# One that lags further shows the deposit before the last, and none that is new.
+my $twice = 'payment.captured 10000, deposit.reversed -10000, deposit.received 10000, deposit.reversed -10000';
+is(books($order), $twice, 'taken back again');
+$shop->fault($order, on => 'query', kind => 'lag', delayMs => int((time - $paid_at) * 1000));
+look($order);
+is(books($order), $twice, 'what was true long before is no news either');
+
 deposit_again($order);
 look($order);
 is(books($order), 'payment.captured 10000, deposit.reversed -10000, deposit.received 10000, deposit.reversed -10000, deposit.received 10000',
