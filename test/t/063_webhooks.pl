@@ -391,9 +391,80 @@ is($shop->sql("SELECT string_agg(DISTINCT kinds, ' | ') FROM (SELECT string_agg(
 is($shop->sql("SELECT string_agg(DISTINCT steps, ' | ') FROM (SELECT string_agg(to_status::text, ',' ORDER BY id) AS steps FROM payments.payment_order_history WHERE order_id IN ($ids) GROUP BY order_id) h"),
 	'EXECUTING,SUCCESS', 'and history');
 is($shop->sql("SELECT count(*) FROM payments.webhooks WHERE verdict = 'forged' AND order_id IN ($ids)"), 384, 'the forged ones are known as such');
+
+# The same of what comes after: deposits that the bank takes back; and two cancels in
+# the dashboard, with a third one that is not so
+$shop->configure('payments.sweep_interval' => 1);		# half a minute need not be one
+$shop->settings(cancelIntervalMs => 0);
+my @back = $shop->orders(24, 700, method => 'VIRTUAL_ACCOUNT');
+my @cards = $shop->orders(24, 900);
+$shop->confirm(@back, @cards);
+$shop->poll_sql("SELECT count(*) FROM payments.psp_call_deposit WHERE order_id IN (${\ids(@back)})", 24, 'accounts are issued');
+$shop->toss('POST', '/deposit', { paymentKey => $_->{payment_key} }) for @back;
+$shop->sql("SELECT payments.retry(order_id) FROM payments.psp_call_deposit WHERE order_id IN (${\ids(@back)})");
+$shop->poll_sql("SELECT count(*) FROM payments.payment WHERE status = 'SUCCESS' AND order_id IN (${\ids(@back, @cards)})", 48, 'paid');
+$shop->toss('POST', '/deposit-error', { paymentKey => $_->{payment_key} }) for @back;
+for my $amount (100, 200)
+{
+	$shop->toss('POST', '/cancel', { paymentKey => $_->{payment_key}, amount => $amount }) for @cards;
+}
+%events = ();
+push @{ $events{ $_->{orderId} } }, $_ for sent();
+push @{ $events{ $_->{order_id} } }, hint($_, 'CANCELED') for @cards;
+is(join(' ', sort { $a <=> $b } map { scalar @$_ } values %events), join(' ', (4) x 48), 'four events each');
+carry(in_any_order(@back), in_any_order(@cards));
+$shop->poll_sql("SELECT count(*) FROM payments.payment WHERE refunded_amount = 300 AND order_id IN (${\ids(@cards)})", 24, 'all cancels are recorded');
+$shop->poll(sub {
+		$shop->sql("UPDATE payments.psp_call_queue SET due_at = now() WHERE due_at > now() AND state = 'P'");
+		return $shop->sql("SELECT count(*) FROM payments.payment WHERE deposit_status = 'reversed' AND order_id IN (${\ids(@back)})") == 24;
+	}, 'all deposits are taken back');
+are_decided();
+$shop->poll(sub {
+		$shop->sql("UPDATE payments.psp_call_queue SET due_at = now() WHERE due_at > now() AND state = 'P'");
+		return $shop->sql('SELECT count(*) FROM payments.psp_call_queue') == 0;
+	}, 'and nothing is asked any more');
+is(books(@back), 'deposit.reversed -700, payment.captured 700', 'in any order the same books of what was taken back');
+is(told(@back), 'deposit.awaited payment.confirmed payment.completed deposit.reversed', 'and events');
+is(books(@cards), 'payment.captured 900, payment.refunded -100, payment.refunded -200', 'and of what was cancelled');
+is(told(@cards), 'payment.confirmed payment.completed refund.recorded refund.recorded', 'and events');
 $shop->books_agree('in the end', open => 1);
 $shop->{node}->stop;
 done_testing();
+
+# The events of these 24 orders, of each in an order of its own, of every other one
+# all of them twice and once more
+sub in_any_order
+{
+	my (@orders) = @_;
+	my $n = 0;
+
+	return map {
+		my $four = $events{ $orders[$n]{order_id} };
+		$n++ % 2 ? @$four[ map { ($_) x 2 } @$_ ] : (), @$four[@$_];
+	} permutations(0 .. 3);
+}
+
+sub ids
+{
+	return join ',', map { "'$_->{order_id}'" } @_;
+}
+
+# What there is of the orders, each different one once
+sub books
+{
+	my $ids = ids(@_);
+	return $shop->sql("SELECT string_agg(DISTINCT b, ' | ') FROM (SELECT string_agg(kind || ' ' || amount, ', ' ORDER BY kind, amount DESC) AS b FROM (
+		SELECT t.order_id, t.id, t.kind, sum(e.amount) AS amount FROM payments.ledger_transaction t
+			JOIN payments.ledger_entry e ON e.transaction_id = t.id JOIN payments.ledger_account a ON a.id = e.account_id
+		WHERE t.order_id IN ($ids) AND a.code = 'psp:toss' GROUP BY t.id) x GROUP BY order_id) y");
+}
+
+sub told
+{
+	my $ids = ids(@_);
+	return $shop->sql("SELECT string_agg(DISTINCT kinds, ' | ') FROM (SELECT string_agg(kind, ' ' ORDER BY id) AS kinds FROM payments.event
+		WHERE order_id IN ($ids) GROUP BY order_id) v");
+}
 
 sub permutations
 {

@@ -25,6 +25,7 @@ use IPC::Run;
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Socket qw(IPPROTO_TCP TCP_NODELAY);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -146,6 +147,9 @@ sub toss
 	my $answer = $self->{http}->request($method, "$self->{control}$path",
 		defined $body ? { content => $json->encode($body) } : {});
 
+	# header and body are two writes: the second does not wait for the first's ACK
+	setsockopt($self->{http}{handle}{fh}, IPPROTO_TCP, TCP_NODELAY, 1)
+	  if $self->{http}{handle} && $self->{http}{handle}{fh};
 	die "simulator: $method $path: $answer->{status} $answer->{content}"
 	  if $answer->{status} != 200;
 	return $answer->{content} if $path =~ m{^/(requests|journal|webhooks$)};
