@@ -55,6 +55,14 @@ is(join("\n", sort(matrix())), join("\n", sort(rows(
 		q(SELECT kind || ' ' || (regexp_match(object, '^payments\.(\w+)'))[1]
 			FROM payments.privilege)))), 'privileges by kind');
 
+# Events: the kinds that the code writes, each in the table and nothing else there.
+# The ledger's kinds look the same, and are no events.
+my ($events) = $reference =~ /^## Events\n(.*?)^---$/ms;
+my %kinds = map { $_ => 1 } map { slurp_file($_) =~ s/^#include.*//mgr =~ /"((?:payment|deposit|refund)\.[a-z]+)"/g }
+	glob('../src/*.c');
+delete @kinds{qw(payment.captured payment.refunded)};
+is(join(' ', sort($events =~ /^\| `([a-z.]+)`/mg)), join(' ', sort keys %kinds), 'kinds of events');
+
 # And nothing in it that is not there
 my %there = map { $_ => 1 } rows(
 	q(SELECT proname FROM pg_proc WHERE pronamespace = 'payments'::regnamespace
