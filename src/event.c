@@ -38,6 +38,7 @@
 #include "table.h"
 
 #define MAX_FETCH	10000
+#define MAX_NAME		63		/* bytes, of a consumer */
 
 enum
 {
@@ -242,8 +243,21 @@ current_generation(TimestampTz now)
 static char *
 consumer_argument(FunctionCallInfo fcinfo)
 {
+	static const char allowed[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+	char	   *name;
+
 	pay_args_require(fcinfo, 0, "consumer");
-	return text_to_cstring(PG_GETARG_TEXT_PP(0));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (name[0] == '\0' || strlen(name) > MAX_NAME ||
+		name[strspn(name, allowed)] != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("consumer \"%s\" is not a valid name",
+						pay_args_shown(name)),
+				 errhint("A name has 1 to %d letters, digits, \"_\", \".\" and \"-\".",
+						 MAX_NAME)));
+	return name;
 }
 
 /* The consumer's row, locked until the transaction ends; made when new. */
