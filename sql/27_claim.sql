@@ -31,7 +31,7 @@ COMMENT ON COLUMN payments.payment_claim.claim_status IS
 'waiting; claimed: the application has it; lapsed: it is being given back, or was already; void: it was not paid';
 COMMENT ON COLUMN payments.payment_claim.claim_within IS 'How long after the payment has become SUCCESS';
 COMMENT ON COLUMN payments.payment_claim.due_at IS 'When the worker looks at it next: never after its time is over';
-COMMENT ON COLUMN payments.payment_claim.refund_id IS 'The refund of a lapsed one; NULL when nothing was left to be given back';
+COMMENT ON COLUMN payments.payment_claim.refund_id IS 'The refund of a lapsed one; NULL when nothing was left to be given back, or when a person has to, to an account of the buyer''s';
 COMMENT ON COLUMN payments.payment_claim.problem IS 'Why it could not be given back yet, though its time is over';
 
 -- What has ended stays as it is.

@@ -48,6 +48,32 @@ COMMENT ON COLUMN payments.deposit_movement.ledger_key IS 'The transaction_key u
 COMMENT ON COLUMN payments.deposit_movement.transaction_key IS 'The PSP''s name of it, as far as it said one';
 COMMENT ON COLUMN payments.deposit_movement.call_id IS 'With attempt_no: the answer that proves it; NULL when a person said so';
 
+CREATE TABLE payments.refund_account (
+	refund_id bigint NOT NULL,
+	order_id text COLLATE "C" NOT NULL,
+	bank text COLLATE "C" NOT NULL,
+	account_number text COLLATE "C" NOT NULL,
+	holder_name text NOT NULL,
+	created_at timestamptz NOT NULL,
+	CONSTRAINT refund_account_pkey PRIMARY KEY (refund_id),
+	CONSTRAINT refund_account_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES payments.refund (id),
+	CONSTRAINT refund_account_bank_form CHECK (pg_catalog.length(bank) BETWEEN 1 AND 20 AND bank !~ '[^A-Z0-9]'),
+	CONSTRAINT refund_account_number_form CHECK (pg_catalog.length(account_number) BETWEEN 1 AND 20 AND account_number !~ '[^0-9]'),
+	CONSTRAINT refund_account_holder_length CHECK (pg_catalog.length(holder_name) BETWEEN 1 AND 60)
+);
+CREATE INDEX refund_account_order_id_idx ON payments.refund_account (order_id);
+COMMENT ON TABLE payments.refund_account IS
+'Where open refunds of deposits go: personal data, which the end of the refund deletes, and which nobody is granted';
+COMMENT ON COLUMN payments.refund_account.bank IS 'The PSP''s code of the bank';
+COMMENT ON COLUMN payments.refund_account.account_number IS 'Digits only';
+
+CREATE TRIGGER refund_account_forbid_update BEFORE UPDATE ON payments.refund_account
+	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
+CREATE TRIGGER refund_account_forbid_truncate BEFORE TRUNCATE ON payments.refund_account
+	FOR EACH STATEMENT EXECUTE FUNCTION payments.forbid_change();
+ALTER TABLE payments.refund_account ENABLE ALWAYS TRIGGER refund_account_forbid_update;
+ALTER TABLE payments.refund_account ENABLE ALWAYS TRIGGER refund_account_forbid_truncate;
+
 CREATE TRIGGER virtual_account_forbid_delete BEFORE DELETE ON payments.virtual_account
 	FOR EACH ROW EXECUTE FUNCTION payments.forbid_change();
 CREATE TRIGGER virtual_account_forbid_truncate BEFORE TRUNCATE ON payments.virtual_account

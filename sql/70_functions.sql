@@ -88,7 +88,7 @@ CREATE FUNCTION payments.refund(
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_refund';
 COMMENT ON FUNCTION payments.refund(text, text, numeric, bigint, jsonb, text, jsonb) IS
-'Gives a paid order back to the buyer: all that is left, an amount, one line, or so much of each line; returns the refund''s id, the same for the same idempotency_key';
+'Gives a paid order back to the buyer: all that is left, an amount, one line, or so much of each line; a deposit to the refund_account that the buyer names; returns the refund''s id, the same for the same idempotency_key';
 
 CREATE FUNCTION payments.wait_for_refund(order_id text, refund_id bigint, timeout interval DEFAULT '10 s')
 	RETURNS payments.refund_status

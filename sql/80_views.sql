@@ -138,13 +138,21 @@ CREATE VIEW payments.waits_for_person WITH (security_barrier) AS
 	FROM ONLY payments.payment_claim c
 	WHERE c.claim_status = 'waiting' AND c.problem IS NOT NULL
 	UNION ALL
-	SELECT 'unclaimed', c.order_id, c.refund_id, pg_catalog.clock_timestamp() - c.ended_at,
-		pg_catalog.concat_ws(': ', 'a refund failed', r.failure_code),
-		'nobody claimed the paid order in time, and not all of it could be given back: payments.refund again, or deliver it'
+	SELECT 'unclaimed', c.order_id, r.id, pg_catalog.clock_timestamp() - c.ended_at,
+		CASE WHEN r.id IS NULL AND v.order_id IS NOT NULL THEN 'it was paid by a deposit, and nobody has said to which account that goes back'
+			ELSE pg_catalog.concat_ws(': ', 'a refund failed', r.failure_code) END,
+		CASE WHEN v.order_id IS NULL
+			THEN 'nobody claimed the paid order in time, and not all of it could be given back: payments.refund again, or deliver it'
+			ELSE 'nobody claimed the paid order in time: ask the buyer for an account, then payments.refund with refund_account; or deliver it' END
 	FROM ONLY payments.payment_claim c
-		LEFT JOIN ONLY payments.refund r ON r.id = c.refund_id
+		LEFT JOIN ONLY payments.virtual_account v ON v.order_id = c.order_id
+		LEFT JOIN LATERAL (SELECT f.id, f.failure_code FROM ONLY payments.refund f
+			WHERE f.order_id = c.order_id AND f.refund_status = 'FAILURE' ORDER BY f.id DESC LIMIT 1) r ON true
 	WHERE c.claim_status = 'lapsed' AND EXISTS (SELECT FROM ONLY payments.payment_order p
-		WHERE p.order_id = c.order_id AND p.refunded_amount + p.refunding_amount < p.amount);
+			WHERE p.order_id = c.order_id AND p.refunded_amount + p.refunding_amount < p.amount)
+		-- what the bank took back nobody has to give back
+		AND NOT EXISTS (SELECT FROM ONLY payments.deposit_movement m WHERE m.order_id = c.order_id
+			HAVING pg_catalog.max(m.movement_no) % 2 = 0);
 COMMENT ON VIEW payments.waits_for_person IS
 'Payments, refunds and orders that nothing decides but a person, with what to do';
 

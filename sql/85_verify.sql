@@ -487,6 +487,16 @@ CREATE FUNCTION payments.verify(
 		WHERE m.movement_no > 1 OR p.status <> 'SUCCESS'
 
 		UNION ALL
+		SELECT 59, 'accounts that refunds go to are there as long as they are needed',
+			count(*),
+			min(format('refund %s of order "%s": %s, %s', r.id, r.order_id, r.refund_status,
+				CASE WHEN a.refund_id IS NULL THEN 'it has no account' ELSE 'it has an account' END))
+				FILTER (WHERE (a.refund_id IS NOT NULL) <> (v.order_id IS NOT NULL AND r.refund_status NOT IN ('SUCCESS', 'FAILURE')))
+		FROM ONLY payments.refund r
+			LEFT JOIN ONLY payments.virtual_account v ON v.order_id = r.order_id AND v.issued_at <= r.created_at
+			LEFT JOIN ONLY payments.refund_account a ON a.refund_id = r.id AND a.order_id = r.order_id
+
+		UNION ALL
 		SELECT 31, 'ledger transactions are what they were when they were sealed', s.checked, s.problem
 		FROM payments.check_seals() s
 

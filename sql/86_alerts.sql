@@ -98,6 +98,9 @@ CREATE FUNCTION payments.find_alerts(
 	WHERE m.ledger_key LIKE 'deposit:%' AND m.kind = CASE o.status WHEN 'SUCCESS' THEN 'reversal' ELSE 'deposit' END
 		AND NOT EXISTS (SELECT FROM ONLY payments.deposit_movement x
 			WHERE x.order_id = m.order_id AND x.movement_no > m.movement_no AND x.ledger_key LIKE 'deposit:%')
+		-- cancelled while it waited: it is over
+		AND NOT (m.kind = 'reversal' AND EXISTS (SELECT FROM ONLY payments.payment_event e
+			WHERE e.order_id = m.order_id AND e.psp_status = 'CANCELED'))
 
 	UNION ALL
 	SELECT 'answer_suspect', 'warning', min(a.received_at), a.order_id,
@@ -131,7 +134,8 @@ CREATE FUNCTION payments.find_alerts(
 		WHERE e.payment_key IS NULL AND e.abandoned_at IS NULL AND e.expires_at < now.now - interval '10 min') c
 	WHERE c.n > 0
 
-	-- looks of the last month at payments whose orders are final; what they show of cancels is booked
+	-- looks of the last month at payments whose orders are final; what they show of cancels is booked,
+	-- and that a bank took a deposit back, unless some of it had been refunded
 	UNION ALL
 	SELECT 'payment_contradicted', 'critical', l.received_at, l.order_id,
 		format('the order is %s, and the PSP says of the payment: %s', s.status, concat_ws(' ', l.meaning, l.code)),
@@ -141,8 +145,10 @@ CREATE FUNCTION payments.find_alerts(
 				JOIN ONLY payments.psp_answer a ON a.call_id = c.id AND a.action = 'learn'
 			WHERE c.operation = 'look' AND c.created_at > now.now - interval '30 days'
 			ORDER BY c.order_id, c.id DESC) l
-		CROSS JOIN LATERAL (SELECT payments.status(l.order_id) WHERE l.meaning IN ('aborted', 'approved')) s (status)
-	WHERE CASE s.status WHEN 'SUCCESS' THEN l.meaning = 'aborted' WHEN 'FAILURE' THEN l.meaning = 'approved' END
+		CROSS JOIN LATERAL (SELECT payments.status(l.order_id) WHERE l.meaning IN ('aborted', 'approved', 'waiting', 'lapsed')) s (status)
+	WHERE CASE s.status WHEN 'SUCCESS' THEN l.meaning <> 'approved'
+				AND coalesce((SELECT max(m.movement_no) % 2 = 1 FROM ONLY payments.deposit_movement m WHERE m.order_id = l.order_id), true)
+			WHEN 'FAILURE' THEN l.meaning = 'approved' END
 		AND NOT EXISTS (SELECT FROM ONLY payments.ledger_transaction t
 			WHERE t.order_id = l.order_id AND t.recorded_at > l.received_at)
 
@@ -177,12 +183,11 @@ CREATE FUNCTION payments.find_alerts(
 		AND EXISTS (SELECT FROM ONLY payments.payment_order o WHERE o.order_id = c.order_id AND o.payment_order_status = 'SUCCESS')
 	UNION ALL
 	SELECT 'order_unclaimed', 'critical', c.ended_at, c.order_id,
-		concat_ws(': ', 'nobody claimed the paid order in time, and a refund of it failed', r.failure_code),
+		concat_ws(': ', 'nobody claimed the paid order in time, and not all of it was given back', w.problem),
 		'Refund what is left with payments.refund, or deliver it: see payments.waits_for_person.'
 	FROM ONLY payments.payment_claim c
-		LEFT JOIN ONLY payments.refund r ON r.id = c.refund_id
-	WHERE c.claim_status = 'lapsed' AND EXISTS (SELECT FROM ONLY payments.payment_order o
-		WHERE o.order_id = c.order_id AND o.refunded_amount + o.refunding_amount < o.amount)
+		JOIN payments.waits_for_person w ON w.order_id = c.order_id AND w.kind = 'unclaimed'
+	WHERE c.claim_status = 'lapsed'
 
 	-- the schema and the books
 	UNION ALL

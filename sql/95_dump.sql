@@ -22,6 +22,7 @@ SELECT pg_catalog.pg_extension_config_dump('payments.psp_call_queue', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.psp_call_deposit', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.virtual_account', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.deposit_movement', '');
+SELECT pg_catalog.pg_extension_config_dump('payments.refund_account', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.psp_attempt', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.psp_answer', '');
 SELECT pg_catalog.pg_extension_config_dump('payments.operator_action', '');

@@ -21,11 +21,9 @@
 #include "event.h"
 #include "fault.h"
 #include "psp_answer.h"
-#include "psp_look.h"
 
 #define MAX_BANK	20			/* bytes */
 #define MAX_NUMBER	40
-#define LOOK_LATER	(10 * USECS_PER_SEC)
 
 static void learn_accounts(const PayResult *results,
 						   const PayOrderOutcome *outcomes, const int *which,
@@ -56,6 +54,7 @@ pay_deposit_settle(const PayResult *results, const PayOrderOutcome *outcomes,
 		if (counts[i] && outcomes[i].response != (Datum) 0 &&
 			results[i].body.virtual_account_bank != NULL)
 			which[m++] = i;
+	pay_deposit_look_after_refunds(results, counts, n, now);
 	if (m == 0)
 		return;
 	learn_accounts(results, outcomes, which, m, now);
@@ -211,80 +210,6 @@ plan_looks(const PayResult *results, const PayOrderOutcome *outcomes,
 	values[0] = pay_db_text_array(order_ids, m);
 	values[1] = TimestampTzGetDatum(now + pay_deposit_plan_look(0));
 	pay_db_run(&plan, values, NULL);
-}
-
-/*
- * Looking at them: one transaction opens the look and says when the next comes,
- * so that neither is without the other.  What somebody has locked waits.
- */
-void
-pay_deposit_look(PayShard shard, int max, TimestampTz now)
-{
-	static PayStatement read = {
-		"SELECT v.order_id, COALESCE((SELECT pg_catalog.max(m.recorded_at) FROM payments.deposit_movement m"
-		" WHERE m.order_id OPERATOR(pg_catalog.=) v.order_id), v.expired_at, v.issued_at)"
-		" FROM payments.virtual_account v WHERE v.look_at OPERATOR(pg_catalog.<=) $1"
-		" AND " PAY_SHARD_HAS("v.order_id", "$3", "$4")
-		" ORDER BY v.look_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
-		4, {TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID}
-	};
-	static PayStatement plan = {
-		"UPDATE payments.virtual_account v SET look_at = NULLIF(l.look_at, 'infinity')"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS l (order_id, look_at)"
-		" WHERE v.order_id OPERATOR(pg_catalog.=) l.order_id",
-		2, {TEXTARRAYOID, TIMESTAMPTZARRAYOID}
-	};
-	Datum		values[4] = {TimestampTzGetDatum(now), Int32GetDatum(max),
-	Int32GetDatum(shard.number), Int32GetDatum(shard.of)};
-	char	  **order_ids;
-	TimestampTz *looks_at;
-	PayLook    *looks;
-	int			n;
-
-	pay_db_connect();
-	n = (int) pay_db_run(&read, values, NULL);
-	order_ids = palloc(sizeof(char *) * Max(n, 1));
-	looks_at = palloc(sizeof(TimestampTz) * Max(n, 1));
-	looks = palloc0(sizeof(PayLook) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-	{
-		int64		wait = pay_deposit_plan_look(now - pay_db_time(i, 2));
-
-		order_ids[i] = pay_db_text(i, 1);
-		looks[i].order_id = order_ids[i];
-		looks_at[i] = wait == 0 ? DT_NOEND : now + wait;
-	}
-	if (n > 0)
-	{
-		pay_psp_look(looks, n, false, now);
-		for (int i = 0; i < n; i++)
-			if (looks[i].state == PAY_LOOK_LATER)
-				looks_at[i] = now + LOOK_LATER;
-		values[0] = pay_db_text_array(order_ids, n);
-		values[1] = pay_db_time_array(looks_at, n);
-		pay_db_run(&plan, values, NULL);
-		PAY_FAULT("look-opened");
-	}
-	pay_db_finish();
-}
-
-TimestampTz
-pay_deposit_look_next(PayShard shard)
-{
-	static PayStatement next = {
-		"SELECT look_at FROM payments.virtual_account WHERE look_at IS NOT NULL"
-		" AND " PAY_SHARD_HAS("order_id", "$1", "$2") " ORDER BY look_at LIMIT 1",
-		2, {INT4OID, INT4OID}
-	};
-	TimestampTz look_at = DT_NOEND;
-	Datum		values[2] = {Int32GetDatum(shard.number),
-	Int32GetDatum(shard.of)};
-
-	pay_db_connect();
-	if (pay_db_run(&next, values, NULL) > 0)
-		look_at = pay_db_time(0, 1);
-	pay_db_finish();
-	return look_at;
 }
 
 /* Those whose orders failed because nobody can pay into them any more. */

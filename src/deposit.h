@@ -2,8 +2,8 @@
  * deposit.h
  *		Virtual accounts: what a buyer is to pay into, and what came in.
  *
- * deposit.c and deposit_turn.c are the only writers of their tables.  All functions need
- * pay_db_connect and the locks of the orders' events.
+ * deposit.c, deposit_turn.c and deposit_look.c are the only writers of their tables.
+ * All functions need pay_db_connect and the locks of the orders' events.
  */
 #ifndef PAY_DEPOSIT_H
 #define PAY_DEPOSIT_H
@@ -75,6 +75,14 @@ extern char *pay_deposit_payload(const PayOrder *order, int movement_no,
  */
 extern void pay_deposit_look(PayShard shard, int max, TimestampTz now);
 extern TimestampTz pay_deposit_look_next(PayShard shard);
+
+/*
+ * For deposit.c: look at once at those of which a refund came to nothing because
+ * the bank has taken the deposit back.
+ */
+extern void pay_deposit_look_after_refunds(const PayResult *results,
+										   const bool *counts, int n,
+										   TimestampTz now);
 
 /* How many movements an order's account has had; -1: it has none. */
 extern int	pay_deposit_movements(const char *order_id);

@@ -133,6 +133,7 @@ is_turn(const PayResult *result, PayDepositTurn *turn, TimestampTz now)
 	}
 	else if (is_paid && (meaning == PAY_MEANS_WAITING ||
 						 meaning == PAY_MEANS_LAPSED ||
+						 pay_toss_is_withdrawn(&result->body) ||
 						 (turn->is_late && meaning == PAY_MEANS_CANCELED &&
 						  is_all_back(result))))
 	{

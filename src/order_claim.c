@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 
 #include "db.h"
+#include "deposit.h"
 #include "errors.h"
 #include "event.h"
 #include "order_claim.h"
@@ -98,7 +99,7 @@ pay_order_claim(const PayOrder *order, const char *by, TimestampTz now)
 		ereport(ERROR,
 				(errcode(ERRCODE_PAY_CLAIMED_TOO_LATE),
 				 errmsg("order \"%s\" was not claimed in time", order->order_id),
-				 refund_id == 0 ? errdetail("It was given back.") :
+				 refund_id == 0 ? errdetail("It was given back, or a person does that.") :
 				 errdetail("It is given back by refund " INT64_FORMAT ".", refund_id),
 				 errhint("Do not deliver it; the buyer may order again.")));
 	if (pay_db_run(&update, values, NULL) != 1)
@@ -195,7 +196,10 @@ deadline_of(const char *order_id)
 	return pay_db_time(0, 1);
 }
 
-/* All that is left of it; returns the refund, or 0 when nothing is. */
+/*
+ * All that is left of it; returns the refund, or 0 when nothing is, or when it was
+ * paid by a deposit: to which account that goes back only the buyer can say.
+ */
 static int64
 give_back(const PayOrder *order, TimestampTz now)
 {
@@ -204,6 +208,8 @@ give_back(const PayOrder *order, TimestampTz now)
 	int			n = pay_refund_lines(order->order_id, &lines);
 	int64	   *parts = palloc(sizeof(int64) * Max(n, 1));
 
+	if (pay_deposit_movements(order->order_id) >= 0)
+		return 0;
 	for (int i = 0; i < n; i++)
 		parts[i] = lines[i].amount - lines[i].returned;
 	pay_refund_choose(order, lines, n, parts, &refund);

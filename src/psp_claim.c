@@ -20,6 +20,7 @@
 #include "psp_attempt.h"
 #include "psp_call.h"
 #include "psp_payload.h"
+#include "refund_account.h"
 #include "table.h"
 #include "table_scan.h"
 
@@ -92,6 +93,7 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 	if (n > 0)
 	{
 		pay_psp_payload_read(*claims, n);
+		pay_refund_account_send(*claims, n);
 		pay_psp_attempt_write(*claims, n, epoch, now);
 	}
 	pay_db_finish();

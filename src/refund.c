@@ -24,6 +24,7 @@
 #include "db.h"
 #include "errors.h"
 #include "refund.h"
+#include "refund_account.h"
 
 #define TOKEN_BYTES		10
 
@@ -74,6 +75,9 @@ pay_refund_insert(const PayOrder *order, PayRefund *refund, TimestampTz now)
 	refund->id = pay_db_draw_ids("refund_id_seq", 1)[0];
 	insert_refund(order, refund, "REQUESTED", now);
 	insert_lines(order, refund);
+	if (refund->account != NULL)
+		pay_refund_account_insert(order->order_id, refund->id,
+								  refund->account, now);
 	count_lines(order, refund, now);
 	pay_refund_next(order->order_id, now);
 	reserve_wallets(order, refund, now);

@@ -66,6 +66,7 @@ typedef struct PayRefund
 	const char *requested_by;
 	int64		proof_call_id;	/* of the answer that showed it, then */
 	int32		proof_attempt_no;
+	const PayTossAccount *account;	/* where it goes, or NULL */
 	int64		amount;
 	int			n_lines;
 	PayRefundLine *lines;

@@ -76,7 +76,8 @@ pay_refund_add_foreign(const PayResult *results, const PayOrder *orders,
 		const PayTossBody *body = &results[i].body;
 
 		if (!counts[i] || !results[i].answer.is_verified ||
-			body->n_cancels == 0 || !is_paid(orders[i].order_id))
+			body->n_cancels == 0 || pay_toss_is_withdrawn(body) ||
+			!is_paid(orders[i].order_id))
 			continue;
 		for (int c = 0; c < body->n_cancels; c++)
 			if (!is_known(&orders[i], &body->cancels[c]))
@@ -89,7 +90,7 @@ pay_refund_add_foreign(const PayResult *results, const PayOrder *orders,
 /*
  * Before that there is nothing that could be taken back.  Nor is there when the
  * bank has taken a deposit back: the cancel of an account that waits moves no
- * money.
+ * money (and may show that first: deposit_turn.c).
  */
 static bool
 is_paid(const char *order_id)

@@ -19,11 +19,13 @@
 #include "amount.h"
 #include "args.h"
 #include "db.h"
+#include "deposit.h"
 #include "errors.h"
 #include "fault.h"
 #include "order.h"
 #include "order_status.h"
 #include "refund.h"
+#include "refund_account.h"
 
 #define MAX_KEY			200		/* characters */
 
@@ -33,7 +35,10 @@ PG_FUNCTION_INFO_V1(payments_set_refund_policy);
 static char *reason_argument(FunctionCallInfo fcinfo);
 static char *key_argument(FunctionCallInfo fcinfo);
 static char *request_text(FunctionCallInfo fcinfo);
-static void check_refundable(const PayOrder *order);
+static void check_refundable(const PayOrder *order,
+							 const PayTossAccount *account);
+static void hide_statement(void *arg);
+static int64 find_same(const char *order_id, const PayRefund *refund);
 static char *draw_token(const PayOrder *order, const char *idempotency_key);
 static void choose_lines(FunctionCallInfo fcinfo, const PayOrder *order,
 						 PayRefund *refund);
@@ -60,42 +65,72 @@ payments_refund(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	PayRefund	refund = {0};
+	PayTossAccount account;
+	ErrorContextCallback hide = {error_context_stack, hide_statement, NULL};
 	PayOrder	order;
 	char	   *order_id;
-	bool		same;
 
+	if (!PG_ARGISNULL(4))
+		error_context_stack = &hide;
 	pay_args_require(fcinfo, 0, "order_id");
 	order_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	refund.reason = reason_argument(fcinfo);
 	refund.idempotency_key = key_argument(fcinfo);
+	if (!PG_ARGISNULL(4))
+	{
+		pay_refund_account_read(PG_GETARG_JSONB_P(4), &account);
+		refund.account = &account;
+	}
 	refund.request = request_text(fcinfo);
 	refund.requested_by = GetUserNameFromId(GetSessionUserId(), false);
 
 	pay_db_connect();
 	if (!pay_order_lock(order_id, &order))
 		pay_order_unknown(order_id);
-
-	if (refund.idempotency_key != NULL)
-	{
-		refund.id = pay_refund_find(order_id, refund.idempotency_key,
-									refund.reason, refund.request, &same);
-		if (refund.id != 0 && !same)
-			ereport(ERROR,
-					(errcode(ERRCODE_PAY_REFUND_DIFFERS),
-					 errmsg("refund " INT64_FORMAT " of order \"%s\" was requested with this idempotency_key and other arguments",
-							refund.id, order_id),
-					 errhint("Repeat a request as it was; another refund takes another key.")));
-	}
+	refund.id = find_same(order_id, &refund);
 	if (refund.id == 0)
 	{
-		check_refundable(&order);
+		check_refundable(&order, refund.account);
 		choose_lines(fcinfo, &order, &refund);
 		refund.token = draw_token(&order, refund.idempotency_key);
 		pay_refund_insert(&order, &refund, now);
 		PAY_FAULT("refund-reserved");
 	}
 	pay_db_finish();
+	error_context_stack = hide.previous;
 	PG_RETURN_INT64(refund.id);
+}
+
+/*
+ * The refund that was requested with this key before; 0: there is none.  One that
+ * has ended does not know its account any more.
+ */
+static int64
+find_same(const char *order_id, const PayRefund *refund)
+{
+	int64		id;
+	bool		same;
+
+	if (refund->idempotency_key == NULL)
+		return 0;
+	id = pay_refund_find(order_id, refund->idempotency_key, refund->reason,
+						 refund->request, &same);
+	if (id != 0 && same && refund->account != NULL)
+		same = pay_refund_account_same(order_id, id, refund->account);
+	if (id != 0 && !same)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_REFUND_DIFFERS),
+				 errmsg("refund " INT64_FORMAT " of order \"%s\" was requested with this idempotency_key and other arguments",
+						id, order_id),
+				 errhint("Repeat a request as it was; another refund takes another key.")));
+	return id;
+}
+
+/* A statement that names an account does not go to the log with its error. */
+static void
+hide_statement(void *arg)
+{
+	errhidestmt(true);
 }
 
 /*
@@ -140,17 +175,15 @@ key_argument(FunctionCallInfo fcinfo)
 	return key;
 }
 
-/* What was asked for, in whatever words: two that are equal are the same. */
+/*
+ * What was asked for, in whatever words: two that are equal are the same.  The
+ * account is not among it, since it is to be forgotten.
+ */
 static char *
 request_text(FunctionCallInfo fcinfo)
 {
 	StringInfoData json;
 
-	if (!PG_ARGISNULL(4))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("refunds to an account are not supported yet"),
-				 errhint("Leave refund_account NULL; what was paid in another way goes back the way it came.")));
 	if (!PG_ARGISNULL(6) && (!PG_ARGISNULL(2) || !PG_ARGISNULL(3)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -179,6 +212,9 @@ request_text(FunctionCallInfo fcinfo)
 		appendStringInfo(&json, "\"lines\": %s",
 						 JsonbToCString(NULL, &PG_GETARG_JSONB_P(6)->root,
 										VARSIZE(PG_GETARG_JSONB_P(6))));
+	if (!PG_ARGISNULL(4))
+		appendStringInfo(&json, "%s\"refund_account\": true",
+						 json.len > 1 ? ", " : "");
 	appendStringInfoChar(&json, '}');
 	return json.data;
 }
@@ -187,33 +223,28 @@ request_text(FunctionCallInfo fcinfo)
  * Whether
  */
 
-/* Only what was certainly paid, and in a way that needs no account. */
+/* Only what was certainly paid. */
 static void
-check_refundable(const PayOrder *order)
+check_refundable(const PayOrder *order, const PayTossAccount *account)
 {
-	static PayStatement read = {
-		"SELECT psp_response OPERATOR(pg_catalog.->>) 'virtualAccountBank' IS NOT NULL"
-		" FROM payments.payment_event WHERE order_id OPERATOR(pg_catalog.=) $1",
-		1, {TEXTOID}
-	};
-	Datum		values[1] = {CStringGetTextDatum(order->order_id)};
 	PayOrderState state;
 
 	if (!pay_order_state(order->order_id, true, &state, NULL))
 		pay_order_unknown(order->order_id);
+	if (state == PAY_ORDER_EXECUTING &&
+		pay_deposit_movements(order->order_id) >= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_NOT_REFUNDABLE),
+				 errmsg("order \"%s\" cannot be refunded", order->order_id),
+				 errdetail("It waits for a deposit, and nothing was paid yet."),
+				 errhint("It ends as FAILURE when its account expires, or when the payment is cancelled in the PSP's dashboard.")));
 	if (state != PAY_ORDER_SUCCESS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PAY_NOT_REFUNDABLE),
 				 errmsg("order \"%s\" cannot be refunded", order->order_id),
 				 errdetail("Its status is %s.", pay_order_state_name(state)),
 				 errhint("Only what is SUCCESS was paid; payments.wait_for tells when it is.")));
-	if (pay_db_run(&read, values, NULL) == 1 && !pay_db_is_null(0, 1) &&
-		pay_db_bool(0, 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("order \"%s\" was paid into a virtual account: its refund is not supported yet",
-						order->order_id),
-				 errhint("Cancel it in the PSP's dashboard.")));
+	pay_refund_account_check(order, account);
 	if (pay_refund_count(order->order_id) >= PAY_MAX_REFUNDS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PAY_REFUNDS_TOO_MUCH),

@@ -17,12 +17,14 @@
 #include "db.h"
 #include "psp_answer.h"
 #include "refund.h"
+#include "refund_account.h"
 #include "toss_time.h"
 
 static void build_posting(PayLedgerPosting *posting,
 						  const PayRefundOutcome *outcome);
 static void change_states(const PayRefundOutcome *outcomes, int n,
 						  TimestampTz now);
+static void erase_accounts(const PayRefundOutcome *outcomes, int n);
 static void count_lines(const PayRefundOutcome *outcomes, int n,
 						TimestampTz now);
 static void write_events(const PayRefundOutcome *outcomes, int n,
@@ -187,6 +189,7 @@ pay_refund_apply(const PayRefundOutcome *outcomes, int n, TimestampTz now)
 	if (n == 0)
 		return;
 	change_states(outcomes, n, now);
+	erase_accounts(outcomes, n);
 	count_lines(outcomes, n, now);
 	write_events(outcomes, n, now);
 }
@@ -244,6 +247,24 @@ change_states(const PayRefundOutcome *outcomes, int n, TimestampTz now)
 	values[7] = pay_db_time_array(ats, m);
 	if (pay_db_run(&update, values, NULL) != (uint64) m)
 		elog(ERROR, "a refund that was cancelled is not there");
+}
+
+/* Nobody needs them any more. */
+static void
+erase_accounts(const PayRefundOutcome *outcomes, int n)
+{
+	char	  **order_ids = palloc(sizeof(char *) * n);
+	int64	   *ids = palloc(sizeof(int64) * n);
+	int			m = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!pay_refund_state_is_final(outcomes[i].state))
+			continue;
+		order_ids[m] = outcomes[i].order->order_id;
+		ids[m++] = outcomes[i].refund_id;
+	}
+	pay_refund_account_erase(order_ids, ids, m);
 }
 
 /*

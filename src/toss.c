@@ -214,6 +214,14 @@ interpret_payment(const PayTossRequest *request, const PayTossBody *body,
 	}
 }
 
+/* Was an account cancelled while it waited for a deposit? */
+bool
+pay_toss_is_withdrawn(const PayTossBody *body)
+{
+	return body->status != NULL && strcmp(body->status, "CANCELED") == 0 &&
+		body->virtual_account_bank != NULL && body->approved_at == NULL;
+}
+
 /*
  * Two things that only the account says of a payment.  Past its due date the
  * payment goes on waiting, and its account says that it is closed.  And cancelled
@@ -232,8 +240,7 @@ judge_account(const PayTossBody *body, PayTossAnswer *answer)
 		answer->code = "DEPOSIT_EXPIRED";
 		answer->detail = "the account's due date has passed";
 	}
-	else if (strcmp(answer->code, "CANCELED") == 0 &&
-			 body->virtual_account_bank != NULL && body->approved_at == NULL)
+	else if (pay_toss_is_withdrawn(body))
 	{
 		answer->meaning = PAY_MEANS_ABORTED;
 		answer->detail = "cancelled before a deposit";

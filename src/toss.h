@@ -34,6 +34,14 @@ typedef struct PayTossRefund
 	int64_t		balance;		/* of the payment before it, mills */
 } PayTossRefund;
 
+/* Where the refund of a deposit goes; what is sent is UTF-8. */
+typedef struct PayTossAccount
+{
+	const char *bank;			/* Toss's code */
+	const char *number;			/* digits */
+	const char *holder;
+} PayTossAccount;
+
 #define PAY_TOSS_MAX_TOKEN	40
 #define PAY_TOSS_MAX_REASON	150 /* characters, with the token below 200 */
 
@@ -122,6 +130,20 @@ extern const int pay_toss_codes_count;
  */
 extern int	pay_toss_path(const PayTossRequest *request, char *buf, size_t size);
 extern int	pay_toss_body(const PayTossRequest *request, char *buf, size_t size);
+
+/*
+ * The body of a cancel with the account that its money goes to, which is kept
+ * apart from it; as above.
+ */
+extern int	pay_toss_body_to_account(const char *body,
+									 const PayTossAccount *account, char *buf,
+									 size_t size);
+
+/*
+ * Was a virtual account cancelled while it waited for a deposit?  No money moves
+ * then.
+ */
+extern bool pay_toss_is_withdrawn(const PayTossBody *body);
 
 extern bool pay_toss_valid_payment_key(const char *text);
 extern bool pay_toss_valid_order_id(const char *text);

@@ -24,7 +24,8 @@ static bool is_ours(const char *reason, const char *token);
 static void judge_absence(const PayTossRequest *request,
 						  const PayTossBody *body, PayTossAnswer *answer);
 static void judge_cancel(const PayTossRequest *request,
-						 const PayTossCancel *cancel, PayTossAnswer *answer);
+						 const PayTossBody *body, const PayTossCancel *cancel,
+						 PayTossAnswer *answer);
 
 /* The states of a payment that was paid, whatever was taken back since. */
 static const char *const paid_statuses[] = {
@@ -53,7 +54,7 @@ pay_toss_interpret_refund(const PayTossRequest *request,
 	if (n == 0)
 		judge_absence(request, body, answer);
 	else if (n == 1)
-		judge_cancel(request, cancel, answer);
+		judge_cancel(request, body, cancel, answer);
 	else
 		doubt(request, answer, true, "CANCELED_TWICE",
 			  "the payment has more than one cancel with our token");
@@ -107,6 +108,13 @@ judge_absence(const PayTossRequest *request, const PayTossBody *body,
 	if (request->operation == PAY_TOSS_CANCEL)
 		doubt(request, answer, true, "CANCEL_MISSING",
 			  "the answer does not show our cancel");
+	else if (status == NULL && body->virtual_account_bank != NULL &&
+			 strcmp(body->status, "WAITING_FOR_DEPOSIT") == 0)
+	{
+		/* the bank took the deposit back: there is nothing to give back */
+		answer->meaning = PAY_MEANS_OPEN;
+		answer->code = "WAITING_FOR_DEPOSIT";
+	}
 	else if (status == NULL)
 		doubt(request, answer, true, "NOT_PAID",
 			  "the payment that is to be refunded is not paid");
@@ -117,9 +125,13 @@ judge_absence(const PayTossRequest *request, const PayTossBody *body,
 	}
 }
 
+/*
+ * Of an account that waited, since the bank had taken the deposit back before,
+ * it has moved no money.
+ */
 static void
-judge_cancel(const PayTossRequest *request, const PayTossCancel *cancel,
-			 PayTossAnswer *answer)
+judge_cancel(const PayTossRequest *request, const PayTossBody *body,
+			 const PayTossCancel *cancel, PayTossAnswer *answer)
 {
 	int64_t		amount;
 
@@ -132,6 +144,12 @@ judge_cancel(const PayTossRequest *request, const PayTossCancel *cancel,
 	else if (cancel->transaction_key == NULL || cancel->status == NULL)
 		doubt(request, answer, true, "CANCEL_INCOMPLETE",
 			  "our cancel has no transaction key or no status");
+	else if (pay_toss_is_withdrawn(body))
+	{
+		answer->meaning = PAY_MEANS_ABORTED;
+		answer->code = "DEPOSIT_REVERSED";
+		answer->detail = "cancelled when the bank had taken the deposit back";
+	}
 	else if (strcmp(cancel->status, "DONE") == 0)
 	{
 		answer->meaning = PAY_MEANS_REFUNDED;

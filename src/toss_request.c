@@ -123,6 +123,29 @@ cancel_body(const PayTossRequest *request, char *buf, size_t size)
 	return (int) len;
 }
 
+int
+pay_toss_body_to_account(const char *body, const PayTossAccount *account,
+						 char *buf, size_t size)
+{
+	size_t		end = strlen(body);
+	size_t		len;
+
+	if (end < 2 || end >= size || body[end - 1] != '}')
+		return -1;
+	memcpy(buf, body, end - 1);
+	len = end - 1;
+	buf[len] = '\0';
+	if (!append(buf, size, &len, ",\"refundReceiveAccount\":{\"bank\":\"") ||
+		!append_escaped(buf, size, &len, account->bank) ||
+		!append(buf, size, &len, "\",\"accountNumber\":\"") ||
+		!append_escaped(buf, size, &len, account->number) ||
+		!append(buf, size, &len, "\",\"holderName\":\"") ||
+		!append_escaped(buf, size, &len, account->holder) ||
+		!append(buf, size, &len, "\"}}"))
+		return -1;
+	return (int) len;
+}
+
 /* False when it is not positive, or finer than the currency. */
 static bool
 write_amount(int64_t mills, int minor_units, char *text)

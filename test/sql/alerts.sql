@@ -78,6 +78,18 @@ SELECT pg_temp.look('alert-failed', 'canceled');
 SELECT * FROM pg_temp.news;
 SELECT payments.post('alert-correction-3', 'correction', '[{"account": "expense:alert", "amount": 10}, {"account": "asset:alert_other", "amount": -10}]', order_id => 'alert-succeeded') > 0 AS posted;
 SELECT * FROM pg_temp.news;
+-- its account waits for a deposit that we have booked; then for one that was taken back; then it is cancelled
+INSERT INTO payments.virtual_account (order_id, issued_at) VALUES ('alert-succeeded', now());
+INSERT INTO payments.deposit_movement (order_id, movement_no, kind, amount, ledger_key, effective_at, recorded_at)
+	VALUES ('alert-succeeded', 1, 'deposit', 10, 'payment:alert-succeeded', now(), now());
+SELECT pg_temp.look('alert-succeeded', 'waiting');
+SELECT * FROM pg_temp.news;
+INSERT INTO payments.deposit_movement (order_id, movement_no, kind, amount, ledger_key, effective_at, recorded_at)
+	VALUES ('alert-succeeded', 2, 'reversal', 10, 'deposit:alert-succeeded:2', now(), now());
+SELECT alert, severity, subject, detail FROM pg_temp.news;
+SELECT pg_temp.look('alert-succeeded', 'aborted');
+UPDATE payments.payment_event SET psp_status = 'CANCELED' WHERE order_id = 'alert-succeeded';
+SELECT * FROM pg_temp.news;
 
 -- webhooks that nobody looks at, or can check
 INSERT INTO payments.webhook (id, order_id, received_at, event_type, kind, verdict, body_size, body_sha256)

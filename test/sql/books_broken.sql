@@ -381,6 +381,14 @@ SELECT * FROM pg_temp.broken_by($$UPDATE payments.deposit_movement SET effective
 SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.deposit_movement SELECT order_id, 2, 'reversal', amount, 'deposit:verify-usd:2', NULL, NULL, NULL, now(), now()
 	FROM payments.deposit_movement$$);
 
+-- 59: an account that outlives its refund; one that is not needed; one that is missing
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.refund_account SELECT id, order_id, '88', '1', 'Kim', now()
+	FROM payments.refund WHERE refund_status = 'SUCCESS' AND order_id LIKE 'verify-%' ORDER BY id LIMIT 1$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.refund_account SELECT id, order_id, '88', '1', 'Kim', now()
+	FROM payments.refund WHERE refund_status = 'EXECUTING' AND order_id LIKE 'verify-%' ORDER BY id LIMIT 1$$);
+SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.virtual_account SELECT order_id, '20', 'X3', NULL, created_at
+	FROM payments.refund WHERE refund_status = 'EXECUTING' AND order_id LIKE 'verify-%' ORDER BY id LIMIT 1$$);
+
 -- all of it is forgotten
 SELECT count(*) AS broken FROM payments.verify() WHERE NOT holds;
 SELECT count(DISTINCT tgenabled) AS kinds, min(tgenabled) AS enabled FROM pg_trigger g JOIN pg_class c ON c.oid = tgrelid

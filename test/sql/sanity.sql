@@ -125,6 +125,7 @@ SELECT c.oid::regclass AS can_be_deleted_from FROM pg_class c
 		AND relname NOT IN ('merchant', 'buyer', 'seller', 'node', 'event_consumer',	-- reference, and offsets
 			'psp_call_queue', 'psp_call_deposit', 'ledger_hold_open', 'webhook_queue',	-- hot: rows come and go
 			'webhook_body',	-- goes after a month
+			'refund_account',	-- goes with the end of its refund
 			'ledger_balance', 'ledger_snapshot', 'ledger_stray', 'ledger_horizon', 'wallet')	-- sums that can be built anew
 	ORDER BY 1::text;
 SELECT c.oid::regclass AS can_be_truncated FROM pg_class c

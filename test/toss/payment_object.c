@@ -97,14 +97,17 @@ is_executed(Status status)
 		status == STATUS_CANCELED || status == STATUS_PARTIAL_CANCELED;
 }
 
-/* The clock time of the last DONE up to a version; 0 if there was none. */
+/*
+ * The clock time of the last DONE up to a version; 0 if there was none, or it was
+ * taken back.
+ */
 static int64_t
 approved_at(const Payment *payment, int version)
 {
-	if (payment->versions[version].status == STATUS_WAITING_FOR_DEPOSIT)
-		return 0;
 	for (; version >= 0; version--)
 	{
+		if (payment->versions[version].status == STATUS_WAITING_FOR_DEPOSIT)
+			return 0;
 		if (payment->versions[version].status == STATUS_DONE)
 			return payment->versions[version].clock_time;
 	}

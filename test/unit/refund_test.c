@@ -317,6 +317,26 @@ test_request(void)
 	ok(pay_toss_body(&request, buf, sizeof(buf)) == -1, "no refund");
 }
 
+/* The body of the refund of a deposit, whose account is kept apart from it. */
+static void
+test_account(void)
+{
+	static const char *const holder = "\xed\x99\x8d\xea\xb8\xb8\xeb\x8f\x99 \"\\";
+	static const char sent[] = "{\"cancelAmount\":5,\"refundReceiveAccount\":{\"bank\":\"88\","
+		"\"accountNumber\":\"0123\",\"holderName\":\"\xed\x99\x8d\xea\xb8\xb8\xeb\x8f\x99 \\\"\\\\\"}}";
+	PayTossAccount account = {"88", "0123", holder};
+	char		buf[200];
+
+	ok(pay_toss_body_to_account("{\"cancelAmount\":5}", &account, buf, sizeof(buf)) == (int) sizeof(sent) - 1 &&
+	   same_text(buf, sent), "body with an account: %s", buf);
+	for (size_t size = 0; size < sizeof(sent); size++)
+		tap_check(pay_toss_body_to_account("{\"cancelAmount\":5}", &account, buf, size) == -1, "room for %d", (int) size);
+	tap_checked("no room");
+	ok(pay_toss_body_to_account("{\"cancelAmount\":5}", &account, buf, sizeof(sent)) > 0, "just room");
+	ok(pay_toss_body_to_account("", &account, buf, sizeof(buf)) == -1, "no body");
+	ok(pay_toss_body_to_account("{\"cancelAmount\":5", &account, buf, sizeof(buf)) == -1, "half a body");
+}
+
 /*
  * Answers
  */
@@ -435,6 +455,43 @@ test_answers(void)
 	   same_text(answer.code, "PAYMENT_KEY_MISMATCH"), "another payment");
 	ok(interpret(PAY_TOSS_QUERY, 404, "{\"code\":\"NOT_FOUND_PAYMENT\",\"message\":\"x\"}") == PAY_MEANS_UNCERTAIN,
 	   "a payment that is gone");
+}
+
+/* A payment by virtual account, as a bank that took the deposit back leaves it. */
+static const char *
+deposit(const char *status, const char *approved_at, const char *cancels)
+{
+	static char json[4000];
+
+	snprintf(json, sizeof(json), "{\"version\":\"2022-11-16\",\"paymentKey\":\"%s\",\"orderId\":\"%s\","
+			 "\"currency\":\"KRW\",\"totalAmount\":15000,\"balanceAmount\":0,\"status\":\"%s\",\"approvedAt\":%s,"
+			 "\"virtualAccount\":{\"bankCode\":\"20\",\"accountNumber\":\"X1\"},\"cancels\":%s}",
+			 PAYMENT_KEY, ORDER_ID, status, approved_at, cancels);
+	return json;
+}
+
+static void
+test_deposits(void)
+{
+	static const char *const then = "\"2026-11-27T10:00:00+09:00\"";
+
+	ok(interpret(PAY_TOSS_QUERY, 200, deposit("WAITING_FOR_DEPOSIT", "null", "null")) == PAY_MEANS_OPEN &&
+	   !answer.suspect && same_text(answer.code, "WAITING_FOR_DEPOSIT"), "taken back, and our cancel is not there");
+	ok(interpret(PAY_TOSS_CANCEL, 200, deposit("WAITING_FOR_DEPOSIT", "null", "null")) == PAY_MEANS_UNCERTAIN &&
+	   answer.suspect, "as an answer to a cancel it contradicts itself");
+	for (int operation = 0; operation < 2; operation++)
+	{
+		PayTossOperation asked = operation == 0 ? PAY_TOSS_CANCEL : PAY_TOSS_QUERY;
+
+		ok(interpret(asked, 200, deposit("CANCELED", "null", "[" OURS "]")) == PAY_MEANS_ABORTED &&
+		   same_text(answer.code, "DEPOSIT_REVERSED") && answer.cancel == NULL, "our cancel of an account that waited gave nothing back");
+		ok(interpret(asked, 200, deposit("CANCELED", then, "[" OURS "]")) == PAY_MEANS_REFUNDED, "of one that was paid into it did");
+		ok(interpret(asked, 200, deposit("PARTIAL_CANCELED", then, "[" OURS "]")) == PAY_MEANS_REFUNDED, "or in part");
+	}
+	ok(interpret(PAY_TOSS_QUERY, 200, deposit("CANCELED", "null", "[" OTHER "]")) == PAY_MEANS_OPEN,
+	   "somebody else cancelled what waited");
+	ok(interpret(PAY_TOSS_QUERY, 200, deposit("CANCELED", "null",
+											   "[" CANCEL(TAG, "5001", "DONE") "]")) == PAY_MEANS_UNCERTAIN, "over another amount");
 }
 
 static void
@@ -712,7 +769,9 @@ main(void)
 	test_sequences();
 	test_states();
 	test_request();
+	test_account();
 	test_answers();
+	test_deposits();
 	test_codes();
 	test_rules();
 	test_worlds();
