@@ -83,6 +83,7 @@ $shop->poll(sub { $shop->sql('SELECT count(*) FROM payments.worker_status') == 0
 	'the worker is stopped');
 $shop->confirm($waiting);
 $shop->refund($refunding);
+$shop->refund($deposited, refund_account => q('{"bank": "88", "account_number": "123", "holder_name": "Kim"}'));
 $shop->toss('POST', '/cancel', { paymentKey => $claimed->{payment_key}, amount => 10 });
 bring(told_of($claimed));
 $shop->release;
@@ -209,7 +210,7 @@ compare($other, 'disabled', '--disable-triggers');
 # copies.
 sleep 1;
 is(scalar $shop->requests, $arrived, 'a copy sends nothing');
-is($other->safe_psql('custom', 'SELECT count(*) FROM payments.open_calls'), 4,
+is($other->safe_psql('custom', 'SELECT count(*) FROM payments.open_calls'), 5,
 	'though it has calls that wait');
 
 # Served on purpose, it asks about what may have been sent, before it sends; the
