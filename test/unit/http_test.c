@@ -5,6 +5,7 @@
  * The promise behind most checks: a request arrives at most once, and whenever
  * it may have arrived, the result does not claim the contrary.
  */
+#include <curl/curl.h>
 #include <dlfcn.h>
 #include <dirent.h>
 #include <errno.h>
@@ -77,11 +78,12 @@ now_ms(void)
 }
 
 static PayHttp *
-make_client(int max_in_flight, int connect_timeout_ms)
+make_client_with(const char *authorities, int max_in_flight,
+				 int connect_timeout_ms)
 {
 	PayHttpOptions options = {
 		.max_in_flight = max_in_flight,
-		.ca_file = ca_file,
+		.ca_file = authorities,
 		.connect_timeout_ms = connect_timeout_ms,
 		.user_agent = "unit-test",
 	};
@@ -94,6 +96,12 @@ make_client(int max_in_flight, int connect_timeout_ms)
 		exit(1);
 	}
 	return http;
+}
+
+static PayHttp *
+make_client(int max_in_flight, int connect_timeout_ms)
+{
+	return make_client_with(ca_file, max_in_flight, connect_timeout_ms);
 }
 
 static const char *const some_headers[] = {
@@ -772,6 +780,66 @@ test_descriptors(void)
 	   "nothing is left open, also of what was in flight");
 }
 
+/* ---- the authorities of the system ---- */
+
+static char *system_authorities;
+static int	times_read;
+
+static FILE *
+open_counted(const char *symbol, const char *path, const char *mode)
+{
+	FILE	   *(*real) (const char *, const char *) = dlsym(RTLD_NEXT, symbol);
+
+	if (system_authorities != NULL && strcmp(path, system_authorities) == 0)
+		times_read++;
+	return real(path, mode);
+}
+
+/* OpenSSL's ways to open a file */
+FILE *
+fopen(const char *path, const char *mode)
+{
+	return open_counted("fopen", path, mode);
+}
+
+FILE *
+fopen64(const char *path, const char *mode)
+{
+	return open_counted("fopen64", path, mode);
+}
+
+/* Reading them takes 20 ms, in which nothing else goes on. */
+static void
+test_authorities(void)
+{
+	CURL	   *easy = curl_easy_init();
+
+	curl_easy_getinfo(easy, CURLINFO_CAINFO, &system_authorities);
+	curl_easy_cleanup(easy);
+	if (system_authorities == NULL || access(system_authorities, R_OK) != 0)
+	{
+		ok(true, "this system has no file of authorities");
+		return;
+	}
+
+	fresh(&(HttpsServerOptions) {0});
+	pay_http_destroy(client);
+	client = make_client_with(NULL, 8, 1000);
+	for (int i = 0; i < 3; i++)
+	{
+		exchange("/ok", "x");
+		ok(got.came && got.result.outcome == PAY_HTTP_NOT_SENT,
+		   "the system does not know the test's authority");
+	}
+	ok(times_read == 1, "those of the system are read once (%d)",
+	   times_read);
+
+	pay_http_destroy(client);
+	client = NULL;
+	https_server_stop(server);
+	server = NULL;
+}
+
 int
 main(void)
 {
@@ -796,6 +864,7 @@ main(void)
 	test_refused();
 	test_concurrent();
 	test_descriptors();
+	test_authorities();
 
 	unlink(ca_file);
 	return tap_end();
