@@ -42,7 +42,9 @@ pay_restore_is_unfinished(char *why, Size size)
 		" AND s.relname OPERATOR(pg_catalog.=) (t.relname::pg_catalog.text OPERATOR(pg_catalog.||) '_id_seq')::pg_catalog.name"
 		" WHERE s.relnamespace OPERATOR(pg_catalog.=) 'payments'::pg_catalog.regnamespace"
 		" AND q.seqincrement OPERATOR(pg_catalog.=) 1"
-		" AND pg_catalog.pg_sequence_last_value(s.oid) IS NULL"
+		/* the plan may ask of what is none, before it joins */
+		" AND CASE WHEN s.relkind OPERATOR(pg_catalog.=) 'S'"
+		" THEN pg_catalog.pg_sequence_last_value(s.oid) IS NULL ELSE false END"
 		" ORDER BY 1", 0
 	};
 	char	  **tables;
