@@ -57,8 +57,8 @@ CREATE TABLE payments.refund_account (
 	created_at timestamptz NOT NULL,
 	CONSTRAINT refund_account_pkey PRIMARY KEY (refund_id),
 	CONSTRAINT refund_account_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES payments.refund (id),
-	CONSTRAINT refund_account_bank_form CHECK (pg_catalog.length(bank) BETWEEN 1 AND 20 AND bank !~ '[^A-Z0-9]'),
-	CONSTRAINT refund_account_number_form CHECK (pg_catalog.length(account_number) BETWEEN 1 AND 20 AND account_number !~ '[^0-9]'),
+	CONSTRAINT refund_account_bank_form CHECK (pg_catalog.length(bank) >= 1 AND pg_catalog.length(bank) <= 20 AND bank !~ '[^A-Z0-9]'),
+	CONSTRAINT refund_account_number_form CHECK (pg_catalog.length(account_number) >= 1 AND pg_catalog.length(account_number) <= 20 AND account_number !~ '[^0-9]'),
 	CONSTRAINT refund_account_holder_length CHECK (pg_catalog.length(holder_name) BETWEEN 1 AND 60)
 );
 CREATE INDEX refund_account_order_id_idx ON payments.refund_account (order_id);
