@@ -31,6 +31,10 @@ pay_restore_may_begin(void)
 	return !has_rows("merchant") && !has_rows("ledger_account");
 }
 
+/*
+ * Conditions have no order but in a CASE, and what is no sequence, or another
+ * session's, has no last value.
+ */
 bool
 pay_restore_is_unfinished(char *why, Size size)
 {
@@ -42,7 +46,9 @@ pay_restore_is_unfinished(char *why, Size size)
 		" AND s.relname OPERATOR(pg_catalog.=) (t.relname::pg_catalog.text OPERATOR(pg_catalog.||) '_id_seq')::pg_catalog.name"
 		" WHERE s.relnamespace OPERATOR(pg_catalog.=) 'payments'::pg_catalog.regnamespace"
 		" AND q.seqincrement OPERATOR(pg_catalog.=) 1"
-		" AND pg_catalog.pg_sequence_last_value(s.oid) IS NULL"
+		" AND CASE WHEN s.relkind OPERATOR(pg_catalog.=) 'S'"
+		" AND s.relnamespace OPERATOR(pg_catalog.=) 'payments'::pg_catalog.regnamespace"
+		" THEN pg_catalog.pg_sequence_last_value(s.oid) IS NULL END"
 		" ORDER BY 1", 0
 	};
 	char	  **tables;
