@@ -70,6 +70,13 @@ ok($shop->poll(sub { status_of('empty') =~ /^holding there is neither/ }, 'nothi
 $node->safe_psql('empty', "SELECT payments.set_merchant('default', 'test_ck_simulator0only')");
 ok($shop->poll(sub { status_of('empty') =~ /^running/ }, 'it comes'), 'the first merchant brings it');
 
+# How the server looks at sequences depends on what it knows of its catalogs.
+$node->safe_psql('copy', 'VACUUM ANALYZE');
+$shop->configure('payments.databases' => 'empty');
+$shop->poll_sql("SELECT count(*) FROM payments.worker_status WHERE database = 'copy'", 0, 'gone');
+$shop->configure('payments.databases' => 'copy, empty');
+ok($shop->poll(sub { status_of('copy') =~ /^running/ }, 'it comes'), 'it begins where catalogs were analyzed, too');
+
 # One without a merchant is there, and can be told to go.
 $node->safe_psql('postgres', 'CREATE DATABASE next');
 $shop->configure('payments.databases' => 'copy, empty, next');
