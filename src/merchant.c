@@ -1,6 +1,6 @@
 /*
  * merchant.c
- *		Merchants: set_merchant_limits, and reading the limits.
+ *		Merchants: set_merchant_limits, set_refund_policy, and reading the limits.
  *
  * The row says what is so, payments.operator_action who said it.  The workers
  * hear of a change as of any change of the table's definition: the server tells
@@ -27,6 +27,7 @@
 #define MAX_IN_FLIGHT		10000
 
 PG_FUNCTION_INFO_V1(payments_set_merchant_limits);
+PG_FUNCTION_INFO_V1(payments_set_refund_policy);
 
 static int	limit_argument(FunctionCallInfo fcinfo, int n, const char *name,
 						   int64 max);
@@ -125,6 +126,32 @@ static char *
 limit_text(int limit, const char *unit)
 {
 	return limit == 0 ? pstrdup("default") : psprintf("%d%s", limit, unit);
+}
+
+/* payments.set_refund_policy: see 70_functions.sql. */
+Datum
+payments_set_refund_policy(PG_FUNCTION_ARGS)
+{
+	static PayStatement update = {
+		"UPDATE payments.merchant SET sellers_may_owe = $2"
+		" WHERE name OPERATOR(pg_catalog.=) $1",
+		2, {TEXTOID, BOOLOID}
+	};
+	Datum		values[2];
+
+	pay_args_require(fcinfo, 0, "merchant");
+	pay_args_require(fcinfo, 1, "sellers_may_owe");
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+	pay_db_connect();
+	if (pay_db_run(&update, values, NULL) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_UNKNOWN_MERCHANT),
+				 errmsg("merchant \"%s\" does not exist",
+						pay_args_shown(TextDatumGetCString(values[0]))),
+				 errhint("payments.set_merchant adds merchants.")));
+	pay_db_finish();
+	PG_RETURN_VOID();
 }
 
 int

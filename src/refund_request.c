@@ -30,7 +30,6 @@
 #define MAX_KEY			200		/* characters */
 
 PG_FUNCTION_INFO_V1(payments_refund);
-PG_FUNCTION_INFO_V1(payments_set_refund_policy);
 
 static char *reason_argument(FunctionCallInfo fcinfo);
 static char *key_argument(FunctionCallInfo fcinfo);
@@ -126,11 +125,15 @@ find_same(const char *order_id, const PayRefund *refund)
 	return id;
 }
 
-/* A statement that names an account does not go to the log with its error. */
+/*
+ * A statement that names an account does not go to the log with its error, nor
+ * does a function's, or a parameter of it.
+ */
 static void
 hide_statement(void *arg)
 {
 	errhidestmt(true);
+	errhidecontext(true);
 }
 
 /*
@@ -436,30 +439,4 @@ refuse_amount(const PayOrder *order, int64 asked, int64 left)
 			 asked == 0 ? 0 :
 			 errhint("%s %s were asked for; see payments.refunds.",
 					 pay_amount_text(asked), order->currency)));
-}
-
-/* payments.set_refund_policy: see 70_functions.sql. */
-Datum
-payments_set_refund_policy(PG_FUNCTION_ARGS)
-{
-	static PayStatement update = {
-		"UPDATE payments.merchant SET sellers_may_owe = $2"
-		" WHERE name OPERATOR(pg_catalog.=) $1",
-		2, {TEXTOID, BOOLOID}
-	};
-	Datum		values[2];
-
-	pay_args_require(fcinfo, 0, "merchant");
-	pay_args_require(fcinfo, 1, "sellers_may_owe");
-	values[0] = PG_GETARG_DATUM(0);
-	values[1] = PG_GETARG_DATUM(1);
-	pay_db_connect();
-	if (pay_db_run(&update, values, NULL) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_PAY_UNKNOWN_MERCHANT),
-				 errmsg("merchant \"%s\" does not exist",
-						TextDatumGetCString(values[0])),
-				 errhint("payments.set_merchant adds merchants.")));
-	pay_db_finish();
-	PG_RETURN_VOID();
 }

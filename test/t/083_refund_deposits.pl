@@ -90,6 +90,9 @@ for my $mistake ([ '"88"' => '"국민"', 'bank' ], [ '943-' => '94e', 'account_n
 }
 (undef, undef, $error) = $node->psql($database, "SELECT payments.refund('nobody', 'back', refund_account => $account)");
 like($error, qr/order "nobody" does not exist/, 'the account of another order');
+(undef, undef, $error) = $node->psql($database,
+	"DO \$do\$ BEGIN EXECUTE \$ex\$SELECT payments.refund('nobody', 'back', refund_account => $account)\$ex\$; END \$do\$");
+like($error, qr/order "nobody" does not exist/, 'out of a function');
 my $card = $shop->order(500);
 $shop->confirm($card);
 $shop->wait_for($card);
