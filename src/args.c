@@ -33,6 +33,17 @@ pay_args_shown(const char *text)
 	return psprintf("%.*s...", pg_mbcliplen(text, (int) len, MAX_SHOWN), text);
 }
 
+bool
+pay_args_is_line(const char *text)
+{
+	if (text[strspn(text, " ")] == '\0')
+		return false;
+	for (const char *p = text; *p != '\0'; p++)
+		if ((unsigned char) *p < 0x20 || *p == 0x7f)
+			return false;
+	return true;
+}
+
 int
 pay_args_number(FunctionCallInfo fcinfo, int n, const char *name, int most)
 {

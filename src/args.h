@@ -20,6 +20,9 @@ extern void pay_args_require(FunctionCallInfo fcinfo, int n,
  */
 extern const char *pay_args_shown(const char *text);
 
+/* Is it one line, of more than blanks? */
+extern bool pay_args_is_line(const char *text);
+
 /* An integer from 1 to most; 22004 when it is NULL, 22023 otherwise. */
 extern int	pay_args_number(FunctionCallInfo fcinfo, int n,
 							const char *name, int most);

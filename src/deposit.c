@@ -193,23 +193,13 @@ static void
 plan_looks(const PayResult *results, const PayOrderOutcome *outcomes,
 		   const int *which, int n, TimestampTz now)
 {
-	static PayStatement plan = {
-		"UPDATE payments.virtual_account SET look_at = $2"
-		" WHERE order_id OPERATOR(pg_catalog.=) ANY ($1)",
-		2, {TEXTARRAYOID, TIMESTAMPTZOID}
-	};
 	char	  **order_ids = palloc(sizeof(char *) * n);
 	int			m = 0;
-	Datum		values[2];
 
 	for (int i = 0; i < n; i++)
 		if (pay_order_state_is_final(outcomes[which[i]].state))
 			order_ids[m++] = results[which[i]].claim->order_id;
-	if (m == 0)
-		return;
-	values[0] = pay_db_text_array(order_ids, m);
-	values[1] = TimestampTzGetDatum(now + pay_deposit_plan_look(0));
-	pay_db_run(&plan, values, NULL);
+	pay_deposit_look_at(order_ids, m, now + pay_deposit_plan_look(0));
 }
 
 /* Those whose orders failed because nobody can pay into them any more. */

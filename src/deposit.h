@@ -76,6 +76,10 @@ extern char *pay_deposit_payload(const PayOrder *order, int movement_no,
 extern void pay_deposit_look(PayShard shard, int max, TimestampTz now);
 extern TimestampTz pay_deposit_look_next(PayShard shard);
 
+/* For deposit.c: when to look at the accounts of these orders. */
+extern void pay_deposit_look_at(char *const *order_ids, int n,
+								TimestampTz at);
+
 /*
  * For deposit.c: look at once at those of which a refund came to nothing because
  * the bank has taken the deposit back.

@@ -26,14 +26,8 @@ void
 pay_deposit_look_after_refunds(const PayResult *results, const bool *counts,
 							   int n, TimestampTz now)
 {
-	static PayStatement plan = {
-		"UPDATE payments.virtual_account SET look_at = $2"
-		" WHERE order_id OPERATOR(pg_catalog.=) ANY ($1)",
-		2, {TEXTARRAYOID, TIMESTAMPTZOID}
-	};
 	char	  **order_ids = palloc(sizeof(char *) * Max(n, 1));
 	int			m = 0;
-	Datum		values[2];
 
 	for (int i = 0; i < n; i++)
 		if (counts[i] && results[i].body.status != NULL &&
@@ -41,10 +35,23 @@ pay_deposit_look_after_refunds(const PayResult *results, const bool *counts,
 			(strcmp(results[i].body.status, "WAITING_FOR_DEPOSIT") == 0 ||
 			 pay_toss_is_withdrawn(&results[i].body)))
 			order_ids[m++] = results[i].claim->order_id;
-	if (m == 0)
+	pay_deposit_look_at(order_ids, m, now);
+}
+
+void
+pay_deposit_look_at(char *const *order_ids, int n, TimestampTz at)
+{
+	static PayStatement plan = {
+		"UPDATE payments.virtual_account SET look_at = $2"
+		" WHERE order_id OPERATOR(pg_catalog.=) ANY ($1)",
+		2, {TEXTARRAYOID, TIMESTAMPTZOID}
+	};
+	Datum		values[2];
+
+	if (n == 0)
 		return;
-	values[0] = pay_db_text_array(order_ids, m);
-	values[1] = TimestampTzGetDatum(now);
+	values[0] = pay_db_text_array(order_ids, n);
+	values[1] = TimestampTzGetDatum(at);
 	pay_db_run(&plan, values, NULL);
 }
 

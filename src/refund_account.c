@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "args.h"
 #include "compat.h"
 #include "db.h"
 #include "deposit.h"
@@ -32,7 +33,6 @@
 
 static char *member(Jsonb *json, const char *name);
 static char *digits_of(const char *text);
-static bool is_line(const char *text);
 pg_noreturn static void account_error(const char *problem);
 static char *body_to(const char *body, const PayTossAccount *account);
 
@@ -57,7 +57,7 @@ pay_refund_account_read(Jsonb *json, PayTossAccount *account)
 	if (account->number == NULL || account->number[0] == '\0' ||
 		strlen(account->number) > MAX_NUMBER)
 		account_error("has no usable account_number");
-	if (!is_line(account->holder) ||
+	if (!pay_args_is_line(account->holder) ||
 		pg_mbstrlen(account->holder) > MAX_HOLDER)
 		account_error("has no usable holder_name");
 }
@@ -92,17 +92,6 @@ digits_of(const char *text)
 	}
 	digits[n] = '\0';
 	return digits;
-}
-
-static bool
-is_line(const char *text)
-{
-	if (text[strspn(text, " ")] == '\0')
-		return false;
-	for (const char *p = text; *p != '\0'; p++)
-		if ((unsigned char) *p < 0x20 || *p == 0x7f)
-			return false;
-	return true;
 }
 
 static void

@@ -26,14 +26,10 @@
 #include "order_status.h"
 #include "refund.h"
 #include "refund_account.h"
-
-#define MAX_KEY			200		/* characters */
+#include "refund_argument.h"
 
 PG_FUNCTION_INFO_V1(payments_refund);
 
-static char *reason_argument(FunctionCallInfo fcinfo);
-static char *key_argument(FunctionCallInfo fcinfo);
-static char *request_text(FunctionCallInfo fcinfo);
 static void check_refundable(const PayOrder *order,
 							 const PayTossAccount *account);
 static void hide_statement(void *arg);
@@ -73,14 +69,14 @@ payments_refund(PG_FUNCTION_ARGS)
 		error_context_stack = &hide;
 	pay_args_require(fcinfo, 0, "order_id");
 	order_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	refund.reason = reason_argument(fcinfo);
-	refund.idempotency_key = key_argument(fcinfo);
+	refund.reason = pay_refund_reason(fcinfo);
+	refund.idempotency_key = pay_refund_key(fcinfo);
 	if (!PG_ARGISNULL(4))
 	{
 		pay_refund_account_read(PG_GETARG_JSONB_P(4), &account);
 		refund.account = &account;
 	}
-	refund.request = request_text(fcinfo);
+	refund.request = pay_refund_request_text(fcinfo);
 	refund.requested_by = GetUserNameFromId(GetSessionUserId(), false);
 
 	pay_db_connect();
@@ -134,92 +130,6 @@ hide_statement(void *arg)
 {
 	errhidestmt(true);
 	errhidecontext(true);
-}
-
-/*
- * Arguments
- */
-
-/* What the PSP shows to the buyer: one line that leaves room for our token. */
-static char *
-reason_argument(FunctionCallInfo fcinfo)
-{
-	char	   *reason;
-	bool		is_line = true;
-
-	pay_args_require(fcinfo, 1, "reason");
-	reason = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	for (char *p = reason; *p != '\0'; p++)
-		if ((unsigned char) *p < 0x20 || *p == 0x7f)
-			is_line = false;
-	if (!is_line || reason[strspn(reason, " ")] == '\0' ||
-		pg_mbstrlen(reason) > PAY_TOSS_MAX_REASON)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("reason is empty, too long, or not one line"),
-				 errhint("Say in 1 to %d characters why; the buyer may see it.",
-						 PAY_TOSS_MAX_REASON)));
-	return reason;
-}
-
-static char *
-key_argument(FunctionCallInfo fcinfo)
-{
-	char	   *key;
-
-	if (PG_ARGISNULL(5))
-		return NULL;
-	key = text_to_cstring(PG_GETARG_TEXT_PP(5));
-	if (key[0] == '\0' || pg_mbstrlen(key) > MAX_KEY)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("idempotency_key is empty or too long"),
-				 errhint("It has 1 to %d characters; NULL is none.", MAX_KEY)));
-	return key;
-}
-
-/*
- * What was asked for, in whatever words: two that are equal are the same.  The
- * account is not among it, since it is to be forgotten.
- */
-static char *
-request_text(FunctionCallInfo fcinfo)
-{
-	StringInfoData json;
-
-	if (!PG_ARGISNULL(6) && (!PG_ARGISNULL(2) || !PG_ARGISNULL(3)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("lines stand alone"),
-				 errhint("Give lines, or an amount and perhaps a payment_order_id.")));
-
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
-	if (!PG_ARGISNULL(2))
-	{
-		Numeric		amount = PG_GETARG_NUMERIC(2);
-
-		if (numeric_is_nan(amount) || numeric_is_inf(amount))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("amount is not a number"),
-					 errhint("Give a positive amount.")));
-		appendStringInfo(&json, "\"amount\": %s",
-						 DatumGetCString(DirectFunctionCall1(numeric_out,
-															 NumericGetDatum(amount))));
-	}
-	if (!PG_ARGISNULL(3))
-		appendStringInfo(&json, "%s\"payment_order_id\": " INT64_FORMAT,
-						 json.len > 1 ? ", " : "", PG_GETARG_INT64(3));
-	if (!PG_ARGISNULL(6))
-		appendStringInfo(&json, "\"lines\": %s",
-						 JsonbToCString(NULL, &PG_GETARG_JSONB_P(6)->root,
-										VARSIZE(PG_GETARG_JSONB_P(6))));
-	if (!PG_ARGISNULL(4))
-		appendStringInfo(&json, "%s\"refund_account\": true",
-						 json.len > 1 ? ", " : "");
-	appendStringInfoChar(&json, '}');
-	return json.data;
 }
 
 /*

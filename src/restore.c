@@ -26,7 +26,7 @@
 static bool has_rows(const char *table);
 
 bool
-pay_restore_may_begin(void)
+pay_restore_is_to_come(void)
 {
 	return !has_rows("merchant") && !has_rows("ledger_account");
 }

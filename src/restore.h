@@ -5,8 +5,11 @@
 #ifndef PAY_RESTORE_H
 #define PAY_RESTORE_H
 
-/* Is there no row yet that a worker would work for?  With a snapshot. */
-extern bool pay_restore_may_begin(void);
+/*
+ * Is there no row yet that a worker would work for?  One may be restored any
+ * time.  With a snapshot.
+ */
+extern bool pay_restore_is_to_come(void);
 
 /*
  * Connects by itself (db.h), in a transaction with a snapshot.  When true, why

@@ -63,7 +63,7 @@ is_ready(PayWorker *worker, long *wait)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (!pay_worker_check_extension(worker))
 		 /* worker->gone says why */ ;
-	else if (pay_restore_may_begin())
+	else if (pay_restore_is_to_come())
 	{
 		strlcpy(worker->withheld,
 				"there is neither a merchant nor an account yet",

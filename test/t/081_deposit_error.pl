@@ -52,15 +52,6 @@ sub deposit_again
 	return $shop->toss('POST', '/deposit', { paymentKey => $order->{payment_key} });
 }
 
-sub books
-{
-	my ($order) = @_;
-	return $shop->sql("SELECT string_agg(kind || ' ' || amount, ', ' ORDER BY id) FROM (
-		SELECT t.id, t.kind, sum(e.amount) AS amount FROM payments.ledger_transaction t
-			JOIN payments.ledger_entry e ON e.transaction_id = t.id JOIN payments.ledger_account a ON a.id = e.account_id
-		WHERE t.order_id = '$order->{order_id}' AND a.code = 'psp:toss' GROUP BY t.id) b");
-}
-
 sub wallet { return $shop->sql('SELECT balance FROM payments.wallet WHERE seller_id = 1') }
 
 sub events
@@ -78,23 +69,23 @@ is(wallet(), 9000, 'the seller has it');
 is($shop->sql("SELECT look_at BETWEEN now() + '2 min' AND now() + '3 min' FROM payments.virtual_account"), 't', 'the worker is going to look at it');
 look($order);
 is(payment($order, 'deposit_status'), 'received', 'a look finds nothing new');
-is(books($order), 'payment.captured 10000', 'and books nothing');
+is($shop->psp_books($order), 'payment.captured 10000', 'and books nothing');
 
 # Taken back, twice over, and paid again in between
 $shop->toss('POST', '/deposit-error', { paymentKey => $order->{payment_key} });
 look($order);
 is(payment($order, q(status || ' ' || deposit_status)), 'SUCCESS reversed', 'the order stays, and says so');
-is(books($order), 'payment.captured 10000, deposit.reversed -10000', 'a reversal is booked');
+is($shop->psp_books($order), 'payment.captured 10000, deposit.reversed -10000', 'a reversal is booked');
 is(wallet(), 0, 'the seller gives back what he got');
 is(alerts(), "deposit_reversed $order->{order_id}", 'a person hears of it');
 look($order);
-is(books($order), 'payment.captured 10000, deposit.reversed -10000', 'once');
+is($shop->psp_books($order), 'payment.captured 10000, deposit.reversed -10000', 'once');
 is($shop->sql(q(SELECT count(*) FROM payments.verify() WHERE NOT holds)), 0, 'all invariants hold');
 
 # An answer that lags shows the deposit that was taken back: it is no other one.
 $shop->fault($order, on => 'query', kind => 'lag', delayMs => int((time - $paid_at) * 1000));
 look($order);
-is(books($order), 'payment.captured 10000, deposit.reversed -10000', 'what was true before is no news');
+is($shop->psp_books($order), 'payment.captured 10000, deposit.reversed -10000', 'what was true before is no news');
 
 deposit_again($order);
 look($order);
@@ -106,14 +97,14 @@ look($order);
 
 # One that lags further shows the deposit before the last, and none that is new.
 my $twice = 'payment.captured 10000, deposit.reversed -10000, deposit.received 10000, deposit.reversed -10000';
-is(books($order), $twice, 'taken back again');
+is($shop->psp_books($order), $twice, 'taken back again');
 $shop->fault($order, on => 'query', kind => 'lag', delayMs => int((time - $paid_at) * 1000));
 look($order);
-is(books($order), $twice, 'what was true long before is no news either');
+is($shop->psp_books($order), $twice, 'what was true long before is no news either');
 
 deposit_again($order);
 look($order);
-is(books($order), 'payment.captured 10000, deposit.reversed -10000, deposit.received 10000, deposit.reversed -10000, deposit.received 10000',
+is($shop->psp_books($order), 'payment.captured 10000, deposit.reversed -10000, deposit.received 10000, deposit.reversed -10000, deposit.received 10000',
 	'several rounds add up');
 is(events($order), 'deposit.awaited, deposit.reversed, deposit.received, deposit.reversed, deposit.received', 'each is told');
 is($shop->sql("SELECT count(DISTINCT payload ->> 'movement_no') FROM payments.event WHERE kind LIKE 'deposit.re%'"), 4, 'with its number');
@@ -137,7 +128,7 @@ $shop->poll(sub {
 		$shop->sql("UPDATE payments.psp_call_queue SET due_at = now() WHERE state = 'P' AND due_at > now()");
 		return payment($other, 'deposit_status') eq 'reversed';
 	}, 'the next run books the reversal');
-is(books($other), 'payment.captured 20000, deposit.reversed -20000', 'once');
+is($shop->psp_books($other), 'payment.captured 20000, deposit.reversed -20000', 'once');
 
 # By the worker itself, when it is time to look
 deposit_again($other);
@@ -166,7 +157,7 @@ is(alerts(), "deposit_to_return $late->{order_id}", 'and a person is to give it 
 $shop->toss('POST', '/cancel', { paymentKey => $late->{payment_key} });
 look($late);
 is(payment($late, 'deposit_status'), 'returned', 'given back in the dashboard');
-is(books($late), 'deposit.late 30000, deposit.returned -30000', 'which is booked');
+is($shop->psp_books($late), 'deposit.late 30000, deposit.returned -30000', 'which is booked');
 is(alerts(), '', 'and over');
 $shop->books_agree('at the end');
 $shop->{node}->stop;

@@ -53,15 +53,6 @@ sub cancels
 	return grep { $_->{path} =~ m{/\Q$order->{payment_key}\E/cancel$} } $shop->requests;
 }
 
-sub books
-{
-	my ($order) = @_;
-	return $shop->sql("SELECT string_agg(kind || ' ' || amount, ', ' ORDER BY id) FROM (
-		SELECT t.id, t.kind, sum(e.amount) AS amount FROM payments.ledger_transaction t
-			JOIN payments.ledger_entry e ON e.transaction_id = t.id JOIN payments.ledger_account a ON a.id = e.account_id
-		WHERE t.order_id = '$order->{order_id}' AND a.code = 'psp:toss' GROUP BY t.id) b");
-}
-
 # Look at an order, and again as if half a minute had gone, until it is so.
 sub look_until
 {
@@ -128,7 +119,7 @@ $shop->release;
 is($shop->wait_for_refund($order, $rest), 'SUCCESS', 'all of it goes back');
 is(refunded($order, $part), 'SUCCESS 4000', 'in two parts');
 is(payment($order, q(concat_ws(' ', status, deposit_status, refunded_amount, is_refunded))), 'SUCCESS received 10000 t', 'which the payment says');
-is(books($order), 'payment.captured 10000, payment.refunded -4000, payment.refunded -6000', 'and the books');
+is($shop->psp_books($order), 'payment.captured 10000, payment.refunded -4000, payment.refunded -6000', 'and the books');
 is($shop->sql('SELECT balance FROM payments.wallet WHERE seller_id = 1'), 0, 'the seller has given it back');
 is(accounts(), 0, 'the accounts are gone');
 is($shop->sql("SELECT payments.refund('$order->{order_id}', 'a part', 4000, refund_account => $account, idempotency_key => 'one')"),
@@ -178,7 +169,7 @@ is(refunded($order, $refund), 'FAILURE 1000 NOT_ALLOWED_PARTIAL_REFUND_WAITING_D
 is($shop->sql("SELECT look_at <= now() OR EXISTS (SELECT FROM payments.psp_call c WHERE c.order_id = v.order_id AND c.operation = 'look')
 	FROM payments.virtual_account v WHERE order_id = '$order->{order_id}'"), 't', 'the worker looks at once');
 look_until($order, 'reversed');
-is(books($order), 'payment.captured 40000, deposit.reversed -40000', 'the reversal is booked');
+is($shop->psp_books($order), 'payment.captured 40000, deposit.reversed -40000', 'the reversal is booked');
 (undef, undef, $error) = $node->psql($database, "SELECT payments.refund('$order->{order_id}', 'back', refund_account => $account)");
 like($error, qr/cannot be refunded\nDETAIL:  The bank has taken the buyer's deposit back/, 'and then no refund is taken');
 
@@ -189,12 +180,12 @@ $refund = $shop->refund($order, refund_account => $account);
 is($shop->wait_for_refund($order, $refund), 'FAILURE', 'nothing to give back');
 is(refunded($order, $refund), 'FAILURE 50000 DEPOSIT_REVERSED', 'it says why');
 look_until($order, 'reversed');
-is(books($order), 'payment.captured 50000, deposit.reversed -50000', 'the reversal is booked');
+is($shop->psp_books($order), 'payment.captured 50000, deposit.reversed -50000', 'the reversal is booked');
 my $looks = "SELECT count(*) FROM payments.psp_answer WHERE order_id = '$order->{order_id}' AND action = 'learn'";
 my $looked = $shop->sql($looks);
 $shop->sql("SELECT payments.retry('$order->{order_id}')");
 $shop->poll(sub { $shop->sql($looks) > $looked }, 'looked at again');
-is(books($order), 'payment.captured 50000, deposit.reversed -50000', 'once');
+is($shop->psp_books($order), 'payment.captured 50000, deposit.reversed -50000', 'once');
 is($shop->sql("SELECT count(*) FROM payments.alerts WHERE subject = '$order->{order_id}'"), 0, 'and nobody has to do anything');
 
 # The same by the dashboard, before we have heard of the reversal
@@ -202,7 +193,7 @@ $order = paid(55000);
 $shop->toss('POST', '/deposit-error', { paymentKey => $order->{payment_key} });
 $shop->toss('POST', '/cancel', { paymentKey => $order->{payment_key} });
 look_until($order, 'reversed');
-is(books($order), 'payment.captured 55000, deposit.reversed -55000', 'the dashboard cancels what waits');
+is($shop->psp_books($order), 'payment.captured 55000, deposit.reversed -55000', 'the dashboard cancels what waits');
 
 # Nobody claims the order: the worker cannot give it back, and a person does.
 $order = paid(60000, ", claim_within => '1 ms'");

@@ -254,6 +254,17 @@ sub refund
 	return $self->sql("SELECT payments.refund('$order->{order_id}', 'test'$arguments)");
 }
 
+# What an order has done to the account of the PSP, one ledger transaction after
+# the other.
+sub psp_books
+{
+	my ($self, $order) = @_;
+	return $self->sql("SELECT string_agg(kind || ' ' || amount, ', ' ORDER BY id) FROM (
+		SELECT t.id, t.kind, sum(e.amount) AS amount FROM payments.ledger_transaction t
+			JOIN payments.ledger_entry e ON e.transaction_id = t.id JOIN payments.ledger_account a ON a.id = e.account_id
+		WHERE t.order_id = '$order->{order_id}' AND a.code = 'psp:toss' GROUP BY t.id) b");
+}
+
 sub wait_for_refund
 {
 	my ($self, $order, $refund, $seconds) = @_;
