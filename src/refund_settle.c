@@ -15,6 +15,7 @@
 
 #include "amount.h"
 #include "db.h"
+#include "fault.h"
 #include "psp_answer.h"
 #include "refund.h"
 #include "refund_account.h"
@@ -265,6 +266,7 @@ erase_accounts(const PayRefundOutcome *outcomes, int n)
 		ids[m++] = outcomes[i].refund_id;
 	}
 	pay_refund_account_erase(order_ids, ids, m);
+	PAY_FAULT("account-erased");
 }
 
 /*

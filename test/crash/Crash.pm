@@ -27,9 +27,10 @@ our @EXPORT = qw(%points %strikes %faults all_pairs);
 
 # How to get there: "confirm" orders; let a worker "die" with calls in flight, or
 # tell it to "stop"; let one die when the next has to read Toss's "list"; "seal"
-# what orders have left in the ledger; "refund" orders that are paid; let orders
-# be given back that are "unclaimed"; or what Outside.pm says.  Where it is quiet no
-# error can be raised, and where it is free no transaction may be open.
+# what orders have left in the ledger; "refund" orders that are paid, or that were
+# paid by deposits to an "account" of the buyer's; let orders be given back that
+# are "unclaimed"; or what Outside.pm says.  Where it is quiet no error can be
+# raised, and where it is free no transaction may be open.
 our %points = (
 	'confirm-locked' => { by => 'confirm', client => 1 },
 	'confirm-queued' => { by => 'confirm', client => 1 },
@@ -60,6 +61,7 @@ our %points = (
 	'list-written' => { by => 'list' },
 	'list-saved' => { by => 'list', free => 1 },
 	'refund-reserved' => { by => 'refund', client => 1 },
+	'account-erased' => { by => 'account' },
 	'unclaimed-ended' => { by => 'unclaimed' },
 	'deposit-awaited' => { by => 'issue' },
 	'webhook-stored' => { by => 'deposit', client => 1 },
@@ -79,6 +81,11 @@ for (grep { $points{$_}{by} eq 'confirm' && !$points{$_}{client} } keys %points)
 	$points{"refund: $_"} = { %{ $points{$_} }, by => 'refund', at => $_ };
 }
 
+for (qw(claim-written claim-committed request-half-sent request-sent answer-read result-posted result-applied result-committed))
+{
+	$points{"account: $_"} = { %{ $points{$_} }, by => 'account', at => $_ };
+}
+
 # And on the ways of what happens outside: where it is settled.  (What comes late is
 # settled as a reversal is, and the notice of one as any other answer.)
 for my $by (grep { !/late|notice/ } keys %outside)
@@ -96,7 +103,7 @@ for ([ notice => 'webhook-decided' ], [ late => 'movement-written' ], [ dashboar
 
 # What the server's settings are for that
 my %settings_for = (
-	(map { ($_ => { 'payments.sweep_interval' => '1s' }) } keys %outside),
+	(map { ($_ => { 'payments.sweep_interval' => '1s' }) } 'account', keys %outside),
 	list => { 'payments.reconcile_interval' => '1d' },
 	seal => { 'payments.sweep_interval' => '1s' });
 my %settings_else = (
@@ -194,7 +201,8 @@ our %refund_faults = (
 		[ 403, 'NOT_CANCELABLE_AMOUNT', 'unchanged' ],
 		[ 403, 'FORBIDDEN_CONSECUTIVE_REQUEST', 'unchanged' ]));
 
-# Those that make sense for a list, and for a cancel
+# Those that make sense for a list, and for a cancel; the ways that end in one
+my $is_refund = qr/^(?:refund|account|unclaimed)$/;
 my $of_a_refund = qr/^(?!.*(?:aborted|REJECT_CARD|SESSION|lag))/;
 my $of_a_list = qr/^(?:reset-|(?:slow|cut|close|garbage|empty|html502|content-type|401|429|500), unchanged)/;
 
@@ -223,9 +231,9 @@ sub all_pairs
 			next;
 		}
 		push @pairs, map { { point => $point, strike => 'kill', fault => $_ } }
-		  grep { $by eq 'list' ? /$of_a_list/ : $by =~ /refund|unclaimed/ ? /$of_a_refund/ : 1 }
-		  sort keys %faults, $by =~ /refund|unclaimed/ ? keys %refund_faults : ()
-		  if $by ne 'seal';
+		  grep { $by eq 'list' ? /$of_a_list/ : $by =~ $is_refund ? /$of_a_refund/ : 1 }
+		  sort keys %faults, $by =~ $is_refund ? keys %refund_faults : ()
+		  if $by ne 'seal' && ($by ne 'account' || $point =~ /: request-sent$/);
 	}
 	return @pairs;
 }
@@ -269,11 +277,16 @@ sub run
 	$strike->{prepare}->($self) if $strike->{prepare};
 	my $outside = $outside{ $point->{by} } && $point->{by};
 	$shop->settings(Outside::settings_of($outside));
-	my @orders = $shop->orders(3, 1000 + $self->{runs}++, $outside && $outside{$outside}{account} ? (method => 'VIRTUAL_ACCOUNT') : ());
+	my $has_account = $point->{by} eq 'account' || ($outside && $outside{$outside}{account});
+	my @orders = $shop->orders(3, 1000 + $self->{runs}++, $has_account ? (method => 'VIRTUAL_ACCOUNT') : ());
 	my $at = $point->{at} // $pair{point};
 	if ($outside)
 	{
 		Outside::prepare($self, $outside, @orders);
+	}
+	elsif ($point->{by} eq 'account')
+	{
+		Outside::deposited($self, @orders);
 	}
 	elsif ($point->{by} eq 'refund')
 	{
@@ -288,7 +301,7 @@ sub run
 	}
 	$shop->toss('POST', '/fault', { %{ $faults{ $pair{fault} } // $refund_faults{ $pair{fault} } }, count => 2,
 			$point->{by} eq 'list' ? (on => 'transactions', any => JSON::PP::true)
-			: (on => $point->{by} =~ /refund|unclaimed/ ? 'cancel' : $outside && $outside ne 'issue' ? 'query' : 'any',
+			: (on => $point->{by} =~ $is_refund ? 'cancel' : $outside && $outside ne 'issue' ? 'query' : 'any',
 				orderId => $orders[0]{order_id}) })
 	  if $pair{fault};
 
@@ -296,12 +309,13 @@ sub run
 	my $waits = $at eq 'answer-in-socket' && ($strike->{plan} // '') =~ /kill|term/;
 	$self->plan($at, $strike->{act} || $waits ? 'stop 1' : $strike->{plan});
 	$client = $self->confirm(@orders) if $point->{by} =~ /confirm|seal/;
-	$client = $self->refund(@orders) if $point->{by} eq 'refund';
+	my @refunds = $point->{by} =~ /^(?:refund|account)$/ ? refund_sql($point->{by}, @orders) : ();
+	$client = $self->say(@refunds) if @refunds;
 	$client = $self->say(Outside::tell($self, $outside, @orders)) if $outside;
 	$client = $self->say(map { $shop->confirm_sql($_) =~ s/\)$/, claim_within => '1 ms')/r } @orders)
 	  if $point->{by} eq 'unclaimed';
 	kill $point->{by} eq 'stop' ? 'TERM' : 'KILL', $shop->worker('pid')
-	  if $point->{by} !~ /confirm|seal|refund|unclaimed/ && !$outside;
+	  if $point->{by} !~ /confirm|seal/ && $point->{by} !~ $is_refund && !$outside;
 
 	my $pid = $self->taken($at);
 	if (!$pid)
@@ -317,7 +331,7 @@ sub run
 		  ->($shop, $pid, sub { $self->unplan }, $self);
 		$self->unplan;
 	}
-	$self->{refunded} = $point->{by} eq 'refund';
+	$self->{refunds} = \@refunds;
 	$self->{outside} = $outside;
 	return $problem . $self->heal($client, @orders);
 }
@@ -351,16 +365,12 @@ sub confirm
 }
 
 # Two refunds of each, the second of all that is left
-sub refund
-{
-	my ($self, @orders) = @_;
-	return $self->say(refund_sql(@orders));
-}
-
 sub refund_sql
 {
-	my (@orders) = @_;
-	return map { my $order = $_; map { "SELECT payments.refund('$order->{order_id}', 'crash', $_)" }
+	my ($by, @orders) = @_;
+	my $account = $by eq 'account'
+	  ? q(, refund_account => '{"bank": "88", "account_number": "110123456789", "holder_name": "crash"}') : '';
+	return map { my $order = $_; map { "SELECT payments.refund('$order->{order_id}', 'crash', $_$account)" }
 		  "100, idempotency_key => 'part'", "idempotency_key => 'rest'" } @orders;
 }
 
@@ -410,8 +420,9 @@ sub heal
 		sub { $shop->worker("state") eq 'running' });
 	push @problems, 'orders cannot be confirmed'
 	  if !$self->await(60, sub { $shop->confirm(@orders); 1 });
+	my @refunds = @{ delete $self->{refunds} // [] };
 	push @problems, 'orders cannot be refunded'
-	  if delete $self->{refunded} && !$self->await(60, sub { $shop->sql(join ';', refund_sql(@orders)); 1 });
+	  if @refunds && !$self->await(60, sub { $shop->sql(join ';', @refunds); 1 });
 
 	# a fault that was planned happens, unless there is no need to ask any more
 	my $lists = q(SELECT count(*) FROM payments.reconciliation WHERE cause = 'start' AND ended_at IS NULL);

@@ -76,6 +76,20 @@ sub prepare
 	is_said_once($crash, @orders);
 }
 
+# Orders that were paid into their accounts, to be given back.
+sub deposited
+{
+	my ($crash, @orders) = @_;
+	my $shop = $crash->{shop};
+	my $list = list_of(@orders);
+
+	$shop->confirm(@orders);
+	all_of($crash, "deposit_status = 'awaited'", 0, @orders);
+	happens($shop, 'deposit', @orders);
+	all_of($crash, "deposit_status = 'received'", 1, @orders);
+	$shop->sql("UPDATE payments.virtual_account SET look_at = NULL WHERE order_id IN ($list)");
+}
+
 # What Toss says of an account that waits is asked twice: wait for the first time.
 sub is_said_once
 {

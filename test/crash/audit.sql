@@ -143,6 +143,12 @@ SELECT 'I4 other bytes than were written down', coalesce(r.id, 'a confirm withou
 		-- the buyer's account is kept apart from it
 		AND NOT (c.operation = 'cancel' AND EXISTS (SELECT FROM payments.virtual_account v WHERE v.order_id = c.order_id))
 UNION ALL
+SELECT 'I4 one key, and not always the same bytes', r.id
+	FROM arrival r WHERE r.operation <> 'query' GROUP BY r.id HAVING count(DISTINCT r.sha256) > 1
+UNION ALL
+SELECT 'an account is kept behind the end of its refund', r.id::text
+	FROM payments.refund r JOIN payments.refund_account a ON a.refund_id = r.id WHERE r.refund_status IN ('SUCCESS', 'FAILURE')
+UNION ALL
 SELECT 'I4 a body that is not of its order', c.order_id
 	FROM payments.psp_call c JOIN sale s USING (order_id)
 	WHERE c.operation = 'confirm'
