@@ -11,8 +11,12 @@
  *	  window, found it unprocessed, and nothing was refused or issued before;
  *	- doubt is never forgotten: once an attempt may have executed, only a
  *	  final answer ends that, not another attempt's refusal;
+ *	- RESEND behind an attempt without an answer only after a query, which
+ *	  found the payment unprocessed or could not look;
  *	- there is always a next action, and each repetition comes later than the
- *	  one before, up to a cap.
+ *	  one before, up to a cap;
+ *	- while a key is not answered its payment comes to an end by queries alone,
+ *	  and by the answer to a confirm alone, when the others bring nothing.
  *
  * What cannot be guessed: a refusal belongs to the key that it answers, not to
  * the payment, so behind doubt it is asked about and never believed.  An
@@ -148,7 +152,7 @@ resolve_confirm(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 
 		case PAY_MEANS_NO_ANSWER:
 			doubt(decision);
-			resend(decision, age, back_off(failures, RESEND_CAP));
+			again(decision, PAY_ACTION_QUERY, round_delay(failures));
 			return;
 
 		case PAY_MEANS_UNCERTAIN:
@@ -207,13 +211,16 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			contradiction(decision);
 			return;
 
+		case PAY_MEANS_LOOKUP_FAILED:
+		case PAY_MEANS_NO_ANSWER:
+			ask_in_vain(state, age < PAY_CONFIRM_WINDOW, decision);
+			return;
+
 		case PAY_MEANS_REFUSED:
 		case PAY_MEANS_MISCONFIGURED:
 		case PAY_MEANS_LATER:
 		case PAY_MEANS_BUSY:
-		case PAY_MEANS_LOOKUP_FAILED:
 		case PAY_MEANS_NOT_SENT:
-		case PAY_MEANS_NO_ANSWER:
 		case PAY_MEANS_REFUNDED:
 			break;
 	}
@@ -267,7 +274,7 @@ resolve_open(const PayCallState *state, PayTime age, PayDecision *decision)
 	}
 	if (!state->reached_psp)
 	{
-		again(decision, PAY_ACTION_RESEND, back_off(failures, RESEND_CAP));
+		again(decision, PAY_ACTION_RESEND, unprocessed_delay(failures));
 		return;
 	}
 
@@ -289,7 +296,7 @@ resolve_open(const PayCallState *state, PayTime age, PayDecision *decision)
 		again(decision, PAY_ACTION_RENEW, back_off(failures, RESEND_CAP));
 	}
 	else
-		again(decision, PAY_ACTION_RESEND, back_off(failures, RESEND_CAP));
+		again(decision, PAY_ACTION_RESEND, unprocessed_delay(failures));
 }
 
 /*

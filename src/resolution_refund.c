@@ -3,27 +3,32 @@
  *		What to do next with a cancel, given what its answer means.
  *
  * The algorithm of toss-api 9.2, as rules of resolution.c's kind.  The promises
- * are the same, and walked through in test/unit/resolution_test.c:
+ * are the same, and walked through in test/unit/refund_test.c:
  *
  *	- the refund succeeds only when our token was seen among the payment's
  *	  cancels, and fails only when it was refused and was not among them;
  *	- a new key only when the old one was answered, or is older than Toss's
  *	  memory of it, and two queries, some time apart, did not show our token;
- *	- doubt is never forgotten, and there is always a next action.
+ *	- the same key behind an attempt without an answer only after a query,
+ *	  which did not show our token or could not look;
+ *	- doubt is never forgotten, and there is always a next action;
+ *	- what was executed comes to light by queries alone, and while the key is not
+ *	  answered by cancels alone, when the others bring nothing.
  *
  * What cannot be guessed: unlike a confirm, a cancel has no window behind which
  * Toss would not execute it, so time proves nothing.  What does is that a key
- * that was answered is not running any more.  As long as no answer came the
- * same key is sent again: it brings the first answer, or the first execution.
- * Should all of this be wrong, the balance in the request keeps a second cancel
- * from being executed.
+ * that was answered is not running any more.  As long as no answer came, and no
+ * query shows our token, the same key is sent again: it brings the first answer,
+ * or the first execution.  Should all of this be wrong, the balance in the
+ * request keeps a second cancel from being executed.
  */
 #include "resolution_step.h"
 
 #define LATER_DELAY			(30 * SECOND)
 #define UNSEEN_DELAY		(30 * SECOND)	/* between two queries */
 #define LATER_CAP			(3600 * SECOND)
-#define ASKS				4	/* every so many times a query instead */
+#define CANCEL_GAP			SECOND	/* between two cancels of a payment */
+#define BUSY_ASKS			4	/* every so many times a query instead */
 
 static void resolve_cancel(const PayCallState *state, PayTossMeaning meaning,
 						   PayTime age, PayDecision *decision);
@@ -82,20 +87,19 @@ resolve_cancel(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			doubt(decision);
 			if (age > PAY_KEY_LIFETIME)
 				again(decision, PAY_ACTION_ESCALATE, 0);
+			else if (failures % BUSY_ASKS == BUSY_ASKS - 1)
+				again(decision, PAY_ACTION_QUERY, back_off(failures, BUSY_CAP));
 			else
-				resend(decision, age,
-					   back_off(failures, BUSY_CAP));
+				resend(decision, age, back_off(failures, BUSY_CAP));
 			return;
 
 		case PAY_MEANS_NO_ANSWER:
 			doubt(decision);
-			resend(decision, age,
-				   back_off(failures, RESEND_CAP));
+			again(decision, PAY_ACTION_QUERY, round_delay(failures));
 			return;
 
 		case PAY_MEANS_NOT_SENT:
-			resend(decision, age,
-				   back_off(failures, RESEND_CAP));
+			resend(decision, age, back_off(failures, RESEND_CAP));
 			return;
 
 		case PAY_MEANS_APPROVED:
@@ -138,6 +142,11 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			contradiction(decision);
 			return;
 
+		case PAY_MEANS_LOOKUP_FAILED:
+		case PAY_MEANS_NO_ANSWER:
+			ask_in_vain(state, age <= PAY_KEY_LIFETIME, decision);
+			return;
+
 		case PAY_MEANS_APPROVED:
 		case PAY_MEANS_WAITING:
 		case PAY_MEANS_LAPSED:
@@ -146,9 +155,7 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 		case PAY_MEANS_MISCONFIGURED:
 		case PAY_MEANS_LATER:
 		case PAY_MEANS_BUSY:
-		case PAY_MEANS_LOOKUP_FAILED:
 		case PAY_MEANS_NOT_SENT:
-		case PAY_MEANS_NO_ANSWER:
 			break;
 	}
 
@@ -166,6 +173,7 @@ static void
 resolve_unseen(const PayCallState *state, PayTime age, PayDecision *decision)
 {
 	int			failures = decision->failures;
+	PayTime		soon = unprocessed_delay(failures);
 	bool		key_is_over = decision->key_answered || age > PAY_KEY_LIFETIME;
 
 	if (state->key_changed)
@@ -180,7 +188,7 @@ resolve_unseen(const PayCallState *state, PayTime age, PayDecision *decision)
 		finish(decision, PAY_ACTION_REFUND_FAIL);
 	else if (!state->reached_psp || !key_is_over)
 		again(decision, PAY_ACTION_RESEND,
-			  back_off(failures, RESEND_CAP));
+			  soon > CANCEL_GAP ? soon : CANCEL_GAP);
 	else if (decision->phase == PAY_PHASE_UNSEEN)
 	{
 		decision->phase = PAY_PHASE_TRYING; /* the new key's */
@@ -195,16 +203,11 @@ resolve_unseen(const PayCallState *state, PayTime age, PayDecision *decision)
 	}
 }
 
-/*
- * The same key and bytes again; now and then a query instead, which may find
- * what a way back that loses every answer does not bring.
- */
+/* The same key and bytes again, unless it is over with that key. */
 static void
 resend(PayDecision *decision, PayTime age, PayTime delay)
 {
-	bool		ask = decision->key_answered || age > PAY_KEY_LIFETIME ||
-	decision->failures % ASKS == ASKS - 1;
+	bool		ask = decision->key_answered || age > PAY_KEY_LIFETIME;
 
-	again(decision, ask ? PAY_ACTION_QUERY : PAY_ACTION_RESEND,
-		  delay);
+	again(decision, ask ? PAY_ACTION_QUERY : PAY_ACTION_RESEND, delay);
 }

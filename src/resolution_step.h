@@ -56,6 +56,41 @@ back_off(int failures, PayTime cap)
 }
 
 /*
+ * Behind an attempt without an answer a query and the same key take turns, so
+ * two failures are one round.  What asks, and what follows one that could not
+ * look, comes after 1, 2, 4 ... seconds; what follows one that found nothing
+ * comes sooner, the first at once.
+ */
+static inline PayTime
+round_delay(int failures)
+{
+	return back_off(failures / 2, RESEND_CAP);
+}
+
+static inline PayTime
+unprocessed_delay(int failures)
+{
+	return failures < 2 ? 0 : round_delay(failures - 2);
+}
+
+/*
+ * A query may have reached Toss, and told nothing.  While the key can bring
+ * something new it is sent again, or a payment would wait for as long as Toss
+ * shows none; otherwise all that is left is to ask.
+ */
+static inline void
+ask_in_vain(const PayCallState *state, bool in_time, PayDecision *decision)
+{
+	int			failures = decision->failures;
+
+	if (in_time && !state->key_changed && !decision->key_answered &&
+		decision->phase == PAY_PHASE_TRYING)
+		again(decision, PAY_ACTION_RESEND, round_delay(failures));
+	else
+		again(decision, PAY_ACTION_QUERY, back_off(failures, QUERY_CAP));
+}
+
+/*
  * A query says what cannot be: another payment than the one we asked for, or
  * nothing where an account was issued.  Ask a few times, then let a person
  * look.

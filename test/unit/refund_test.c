@@ -602,6 +602,10 @@ test_rules(void)
 						tap_check(d.action != PAY_ACTION_RESEND || (d.delay >= SECOND && !s.key_changed) || !unseen, "cancels are a second apart");
 						tap_check(d.action != PAY_ACTION_RESEND || d.delay >= SECOND, "cancels are a second apart");
 						tap_check(d.action != PAY_ACTION_RESEND || !s.reached_psp || (!s.key_answered && age <= PAY_KEY_LIFETIME), "a key that is over is sent again");
+						tap_check(d.action != PAY_ACTION_RESEND ||
+								  (s.operation == PAY_TOSS_CANCEL ? meaning == PAY_MEANS_BUSY || meaning == PAY_MEANS_NOT_SENT
+								   : unseen || meaning == PAY_MEANS_LOOKUP_FAILED || meaning == PAY_MEANS_NO_ANSWER),
+								  "sent again without a query");
 						tap_check(final || d.outcome_unknown || !s.outcome_unknown, "doubt was forgotten");
 						tap_check(final || d.orders_unknown == d.outcome_unknown, "refund and outcome disagree");
 						tap_check(final || d.failures == failures + 1, "a fruitless attempt is counted");

@@ -92,7 +92,7 @@ test_confirm_rules(void)
 	tap_check(d.action == PAY_ACTION_QUERY && d.delay == 0 && d.outcome_unknown &&
 			  d.orders_unknown && d.key_answered, "uncertain");
 	d = resolve(state, PAY_MEANS_NO_ANSWER, SECOND);
-	tap_check(d.action == PAY_ACTION_RESEND && d.delay == SECOND &&
+	tap_check(d.action == PAY_ACTION_QUERY && d.delay == SECOND &&
 			  d.outcome_unknown && d.orders_unknown && !d.key_answered, "no answer");
 	d = resolve(state, PAY_MEANS_NOT_SENT, SECOND);
 	tap_check(d.action == PAY_ACTION_RESEND && d.delay == SECOND &&
@@ -107,18 +107,20 @@ test_confirm_rules(void)
 	tap_check(d.action == PAY_ACTION_RESEND && d.outcome_unknown, "not sent");
 	d = resolve(state, PAY_MEANS_LATER, SECOND);
 	tap_check(d.action == PAY_ACTION_QUERY && d.outcome_unknown, "later");
-	d = resolve(state, PAY_MEANS_NO_ANSWER, 14 * MINUTE);
+	d = resolve(state, PAY_MEANS_NOT_SENT, 14 * MINUTE);
 	tap_check(d.action == PAY_ACTION_RESEND, "within the grace period");
-	d = resolve(state, PAY_MEANS_NO_ANSWER, 16 * MINUTE);
+	d = resolve(state, PAY_MEANS_NOT_SENT, 16 * MINUTE);
 	tap_check(d.action == PAY_ACTION_QUERY, "behind it");
-	d = resolve(state, PAY_MEANS_NO_ANSWER, PAY_KEY_LIFETIME + MINUTE);
+	d = resolve(state, PAY_MEANS_NOT_SENT, PAY_KEY_LIFETIME + MINUTE);
 	tap_check(d.action == PAY_ACTION_QUERY, "with an old key");
+	d = resolve(state, PAY_MEANS_NO_ANSWER, 16 * MINUTE);
+	tap_check(d.action == PAY_ACTION_QUERY, "no answer, behind it");
 	d = resolve(state, PAY_MEANS_BUSY, 60 * MINUTE);
 	tap_check(d.action == PAY_ACTION_RESEND, "busy for an hour");
 	d = resolve(state, PAY_MEANS_BUSY, PAY_KEY_LIFETIME + MINUTE);
 	tap_check(d.action == PAY_ACTION_ESCALATE, "busy for a key's life");
 	state.key_answered = true;
-	d = resolve(state, PAY_MEANS_NO_ANSWER, SECOND);
+	d = resolve(state, PAY_MEANS_NOT_SENT, SECOND);
 	tap_check(d.action == PAY_ACTION_QUERY, "with an answered key");
 	state.operation = PAY_TOSS_QUERY;
 	state.key_changed = true;
@@ -171,9 +173,15 @@ test_query_rules(void)
 	state.phase = PAY_PHASE_TRYING;
 	state.key_answered = false;
 	d = resolve(state, PAY_MEANS_OPEN, MINUTE);
-	tap_check(d.action == PAY_ACTION_RESEND, "open, unanswered key");
+	tap_check(d.action == PAY_ACTION_RESEND && d.delay == 0, "open, unanswered key");
+	d = resolve(state, PAY_MEANS_LOOKUP_FAILED, MINUTE);
+	tap_check(d.action == PAY_ACTION_RESEND && d.delay == SECOND, "could not look, unanswered key");
+	d = resolve(state, PAY_MEANS_NOT_SENT, MINUTE);
+	tap_check(d.action == PAY_ACTION_QUERY && d.delay == SECOND, "not even asked");
 	d = resolve(state, PAY_MEANS_OPEN, 10 * MINUTE);
 	tap_check(d.action == PAY_ACTION_QUERY, "no resending when the window is over");
+	d = resolve(state, PAY_MEANS_NO_ANSWER, 10 * MINUTE);
+	tap_check(d.action == PAY_ACTION_QUERY, "nor when that cannot be seen");
 	state.reached_psp = false;
 	d = resolve(state, PAY_MEANS_OPEN, 1000 * MINUTE);
 	tap_check(d.action == PAY_ACTION_RESEND, "never sent");
@@ -224,14 +232,19 @@ test_back_off(void)
 		PayTossOperation operation;
 		PayTossMeaning meaning;
 		PayTime		cap;
+		bool		key_answered;
+		int			turns;		/* how many kinds of attempts alternate */
 	}			rows[] = {
-		{PAY_TOSS_CONFIRM, PAY_MEANS_NOT_SENT, 60 * SECOND},
-		{PAY_TOSS_CONFIRM, PAY_MEANS_NO_ANSWER, 60 * SECOND},
-		{PAY_TOSS_CONFIRM, PAY_MEANS_BUSY, 30 * SECOND},
-		{PAY_TOSS_CONFIRM, PAY_MEANS_UNCERTAIN, 300 * SECOND},
-		{PAY_TOSS_QUERY, PAY_MEANS_LOOKUP_FAILED, 300 * SECOND},
-		{PAY_TOSS_QUERY, PAY_MEANS_NOT_SENT, 300 * SECOND},
-		{PAY_TOSS_QUERY, PAY_MEANS_NO_ANSWER, 300 * SECOND},
+		{PAY_TOSS_CONFIRM, PAY_MEANS_NOT_SENT, 60 * SECOND, false, 1},
+		{PAY_TOSS_CONFIRM, PAY_MEANS_NO_ANSWER, 60 * SECOND, false, 2},
+		{PAY_TOSS_CONFIRM, PAY_MEANS_BUSY, 30 * SECOND, false, 1},
+		{PAY_TOSS_CONFIRM, PAY_MEANS_UNCERTAIN, 300 * SECOND, false, 1},
+		{PAY_TOSS_QUERY, PAY_MEANS_OPEN, 60 * SECOND, false, 2},
+		{PAY_TOSS_QUERY, PAY_MEANS_LOOKUP_FAILED, 60 * SECOND, false, 2},
+		{PAY_TOSS_QUERY, PAY_MEANS_NO_ANSWER, 60 * SECOND, false, 2},
+		{PAY_TOSS_QUERY, PAY_MEANS_LOOKUP_FAILED, 300 * SECOND, true, 1},
+		{PAY_TOSS_QUERY, PAY_MEANS_NOT_SENT, 300 * SECOND, false, 1},
+		{PAY_TOSS_QUERY, PAY_MEANS_NO_ANSWER, 300 * SECOND, true, 1},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -240,12 +253,13 @@ test_back_off(void)
 		PayTime		before = 0;
 		PayDecision d;
 
+		state.key_answered = rows[i].key_answered;
 		for (int n = 0; n < 40; n++)
 		{
 			d = resolve(state, rows[i].meaning, SECOND);
 			tap_check(d.failures == n + 1, "%d failures", d.failures);
 			tap_check(d.delay >= before && d.delay <= rows[i].cap &&
-					  (d.delay > before || before == rows[i].cap || n == 0), "row %zu, %d: %d s",
+					  (d.delay > before || before == rows[i].cap || n == 0 || n % rows[i].turns != 0), "row %zu, %d: %d s",
 					  i, n, (int) (d.delay / SECOND));
 			before = d.delay;
 			state.failures = d.failures;
@@ -312,6 +326,10 @@ test_every_input(void)
 								   s.key_answered && s.reached_psp && ages[a] < PAY_CONFIRM_WINDOW &&
 								   (s.phase == PAY_PHASE_TRYING || s.phase == 0)),
 								  "a new key without proof");
+						tap_check(d.action != PAY_ACTION_RESEND ||
+								  (s.operation == PAY_TOSS_CONFIRM ? meaning == PAY_MEANS_BUSY || meaning == PAY_MEANS_NOT_SENT
+								   : meaning == PAY_MEANS_OPEN || meaning == PAY_MEANS_LOOKUP_FAILED || meaning == PAY_MEANS_NO_ANSWER),
+								  "sent again without a query");
 						tap_check(d.action != PAY_ACTION_RESEND || !s.key_answered || !s.reached_psp ||
 								  meaning == PAY_MEANS_BUSY,
 								  "an answered key is sent again");
@@ -703,6 +721,59 @@ drift(const World *world)
 	}
 }
 
+/*
+ * From now on one way is dead: queries bring nothing, or confirms are never
+ * answered, although they arrive.  Does the call come to an end by the other?
+ */
+static bool
+ends_by_one_way(World world, bool by_queries)
+{
+	for (int steps = 0; steps < 100; steps++)
+	{
+		bool		is_query = world.state.operation == PAY_TOSS_QUERY;
+		PayTossMeaning meaning = is_query ? PAY_MEANS_LOOKUP_FAILED : PAY_MEANS_NO_ANSWER;
+		PayDecision d;
+
+		if (world.truth == IN_PROGRESS && !window_is_open(&world))
+			world.truth = ENDED;
+		if (!is_query && world.stored == NOTHING && world.truth == IN_PROGRESS)
+		{
+			world.truth = DONE;
+			world.stored = S_APPROVED;
+		}
+		if (is_query && by_queries)
+			meaning = world.truth == IN_PROGRESS ? PAY_MEANS_OPEN
+				: world.truth == DONE || world.truth == LAST_MOMENT ? PAY_MEANS_APPROVED
+				: world.truth == CLOSED ? PAY_MEANS_LAPSED
+				: world.truth == ENDED ? PAY_MEANS_ABORTED : PAY_MEANS_CANCELED;
+		else if (!is_query && !by_queries)
+			meaning = stored_meaning[world.stored];
+		world.state.reached_psp = true;
+		pay_resolve(&world.state, meaning, T0 + age_of(&world), &d);
+		if (pay_action_closes(d.action) || d.action == PAY_ACTION_ESCALATE)
+			return true;
+		if (d.action == PAY_ACTION_RENEW)
+			world.stored = NOTHING;
+		world.state.operation = d.action == PAY_ACTION_RESEND ||
+			d.action == PAY_ACTION_RENEW ? PAY_TOSS_CONFIRM : PAY_TOSS_QUERY;
+		world.state.outcome_unknown = d.outcome_unknown;
+		world.state.key_answered = d.key_answered;
+		world.state.phase = d.phase;
+		world.state.failures = d.failures;
+		pass_time(&world, (int) ((d.delay + STEP * SECOND - 1) / (STEP * SECOND)));
+	}
+	return false;
+}
+
+/* Can another confirm bring the truth, with time for the longest delay? */
+static bool
+confirms_suffice(const World *world)
+{
+	return !world->state.key_answered && world->state.phase == PAY_PHASE_TRYING &&
+		age_of(world) + 2 * MINUTE < PAY_CONFIRM_WINDOW &&
+		(world->stored == S_APPROVED || (world->stored == NOTHING && world->truth == IN_PROGRESS));
+}
+
 /* Would Toss have ended what was running by now? */
 static bool
 is_possible(const World *world)
@@ -718,6 +789,8 @@ test_model(void)
 		.state = fresh_state(PAY_TOSS_CONFIRM),
 	};
 	size_t		stuck = 0;
+	size_t		one_way = 0;
+	size_t		stuck_one_way = 0;
 
 	seen = calloc(SEEN_SIZE, sizeof(uint64_t));
 	start.state.reached_psp = false;
@@ -741,6 +814,14 @@ test_model(void)
 			World		well = world;
 			int			steps;
 
+			if (!ends_by_one_way(world, true))
+				stuck_one_way++;
+			if (confirms_suffice(&world))
+			{
+				one_way++;
+				if (!ends_by_one_way(world, false))
+					stuck_one_way++;
+			}
 			well.lag = 0;
 			for (steps = 0; steps < 100; steps++)
 			{
@@ -790,6 +871,8 @@ test_model(void)
 			  n_ends[PAY_ACTION_AWAIT_DEPOSIT] > 0, "the model reaches every kind of end");
 	tap_checked("on every path, a final state is the truth");
 	ok(stuck == 0, "from every state the call ends once Toss is well (%zu stuck)", stuck);
+	ok(stuck_one_way == 0 && one_way > 0,
+	   "by queries alone too, and from %zu states by confirms alone (%zu stuck)", one_way, stuck_one_way);
 	free(seen);
 	free(todo);
 }
