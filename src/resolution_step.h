@@ -74,17 +74,19 @@ unprocessed_delay(int failures)
 }
 
 /*
- * A query may have reached Toss, and told nothing.  While the key can bring
- * something new it is sent again, or a payment would wait for as long as Toss
- * shows none; otherwise all that is left is to ask.
+ * A query may have reached Toss, and told nothing.  When an attempt of ours was
+ * not answered, and while its key can bring something new, that is sent again, or
+ * a payment would wait for as long as Toss shows none; otherwise all that is
+ * left is to ask.  So what has no attempt here, and is asked about because
+ * another server may have made one, is not sent before Toss has spoken.
  */
 static inline void
 ask_in_vain(const PayCallState *state, bool in_time, PayDecision *decision)
 {
 	int			failures = decision->failures;
 
-	if (in_time && !state->key_changed && !decision->key_answered &&
-		decision->phase == PAY_PHASE_TRYING)
+	if (in_time && state->outcome_unknown && !state->key_changed &&
+		!decision->key_answered && decision->phase == PAY_PHASE_TRYING)
 		again(decision, PAY_ACTION_RESEND, round_delay(failures));
 	else
 		again(decision, PAY_ACTION_QUERY, back_off(failures, QUERY_CAP));

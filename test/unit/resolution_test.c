@@ -234,14 +234,17 @@ test_back_off(void)
 		PayTime		cap;
 		bool		key_answered;
 		int			turns;		/* how many kinds of attempts alternate */
+		bool		in_doubt;
 	}			rows[] = {
 		{PAY_TOSS_CONFIRM, PAY_MEANS_NOT_SENT, 60 * SECOND, false, 1},
 		{PAY_TOSS_CONFIRM, PAY_MEANS_NO_ANSWER, 60 * SECOND, false, 2},
 		{PAY_TOSS_CONFIRM, PAY_MEANS_BUSY, 30 * SECOND, false, 1},
 		{PAY_TOSS_CONFIRM, PAY_MEANS_UNCERTAIN, 300 * SECOND, false, 1},
 		{PAY_TOSS_QUERY, PAY_MEANS_OPEN, 60 * SECOND, false, 2},
-		{PAY_TOSS_QUERY, PAY_MEANS_LOOKUP_FAILED, 60 * SECOND, false, 2},
-		{PAY_TOSS_QUERY, PAY_MEANS_NO_ANSWER, 60 * SECOND, false, 2},
+		{PAY_TOSS_QUERY, PAY_MEANS_LOOKUP_FAILED, 60 * SECOND, false, 2, true},
+		{PAY_TOSS_QUERY, PAY_MEANS_LOOKUP_FAILED, 300 * SECOND, false, 1},
+		{PAY_TOSS_QUERY, PAY_MEANS_NO_ANSWER, 60 * SECOND, false, 2, true},
+		{PAY_TOSS_QUERY, PAY_MEANS_NO_ANSWER, 300 * SECOND, false, 1},
 		{PAY_TOSS_QUERY, PAY_MEANS_LOOKUP_FAILED, 300 * SECOND, true, 1},
 		{PAY_TOSS_QUERY, PAY_MEANS_NOT_SENT, 300 * SECOND, false, 1},
 		{PAY_TOSS_QUERY, PAY_MEANS_NO_ANSWER, 300 * SECOND, true, 1},
@@ -254,6 +257,7 @@ test_back_off(void)
 		PayDecision d;
 
 		state.key_answered = rows[i].key_answered;
+		state.outcome_unknown = rows[i].in_doubt;
 		for (int n = 0; n < 40; n++)
 		{
 			d = resolve(state, rows[i].meaning, SECOND);
