@@ -1,5 +1,5 @@
 -- What people did about calls: a retry, or an outcome that evidence could not
--- decide; and about merchants: their limits.  Only ever appended.
+-- decide; and about merchants: their limits, and whether their sellers may owe.  Only ever appended.
 
 CREATE SEQUENCE payments.operator_action_id_seq;
 
@@ -23,8 +23,8 @@ CREATE TABLE payments.operator_action (
 	CONSTRAINT operator_action_pkey PRIMARY KEY (id),
 	CONSTRAINT operator_action_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
 	CONSTRAINT operator_action_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES payments.refund (id),
-	CONSTRAINT operator_action_known CHECK (action IN ('retry', 'resolve', 'resolve_refund', 'set_merchant_limits')),
-	CONSTRAINT operator_action_about_a_call_or_a_merchant CHECK ((action = 'set_merchant_limits') = (order_id IS NULL)
+	CONSTRAINT operator_action_known CHECK (action IN ('retry', 'resolve', 'resolve_refund', 'set_merchant_limits', 'set_refund_policy')),
+	CONSTRAINT operator_action_about_a_call_or_a_merchant CHECK ((action IN ('set_merchant_limits', 'set_refund_policy')) = (order_id IS NULL)
 		AND (action = 'resolve_refund' OR (order_id IS NULL) = (call_id IS NULL)) AND (order_id IS NULL) = (merchant IS NOT NULL)
 		AND (merchant IS NULL) = (limits IS NULL)),
 	CONSTRAINT operator_action_outcome_known CHECK (outcome IN ('succeeded', 'failed')),
@@ -41,10 +41,10 @@ CREATE INDEX operator_action_call_id_idx ON payments.operator_action (call_id);
 CREATE UNIQUE INDEX operator_action_one_resolution ON payments.operator_action (order_id) WHERE action = 'resolve';
 CREATE UNIQUE INDEX operator_action_one_refund ON payments.operator_action (refund_id) WHERE refund_id IS NOT NULL;
 COMMENT ON TABLE payments.operator_action IS
-'What people did about calls to the PSP: retries, and outcomes that evidence could not decide; and the limits that they gave merchants';
+'What people did about calls to the PSP: retries, and outcomes that evidence could not decide; and the limits and the refund policy that they gave merchants';
 COMMENT ON COLUMN payments.operator_action.outcome IS 'What the order was resolved to: succeeded or failed; NULL for a retry';
 COMMENT ON COLUMN payments.operator_action.payment_key IS 'With amount and approved_at: what the operator read at the PSP; NULL unless succeeded';
-COMMENT ON COLUMN payments.operator_action.limits IS 'What payments.set_merchant_limits set, in words; NULL for what is about a call';
+COMMENT ON COLUMN payments.operator_action.limits IS 'What payments.set_merchant_limits or set_refund_policy set, in words; NULL for what is about a call';
 COMMENT ON COLUMN payments.operator_action.actor IS 'The session''s role';
 COMMENT ON COLUMN payments.operator_action.transaction_key IS 'Of a refund that succeeded: the PSP''s name of the cancel, as the operator read it';
 COMMENT ON INDEX payments.operator_action_one_refund IS 'A refund is resolved once';

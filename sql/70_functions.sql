@@ -269,22 +269,17 @@ CREATE FUNCTION payments.merchant_flow(
 COMMENT ON FUNCTION payments.merchant_flow() IS
 'What holds back the merchants of this database: bucket and breaker, from shared memory';
 
-CREATE FUNCTION payments.set_refund_policy(merchant text, sellers_may_owe boolean)
+CREATE FUNCTION payments.set_refund_policy(merchant text, sellers_may_owe boolean, note text DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'payments_set_refund_policy';
-COMMENT ON FUNCTION payments.set_refund_policy(text, boolean) IS
+COMMENT ON FUNCTION payments.set_refund_policy(text, boolean, text) IS
 'Says whether refunds of a merchant may take more out of sellers'' wallets than is in them';
 
 CREATE FUNCTION payments.set_seller(seller_id bigint, commission_rate numeric)
 	RETURNS void
-	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$
-	INSERT INTO payments.seller (id, commission_rate, created_at)
-		VALUES (set_seller.seller_id, set_seller.commission_rate, pg_catalog.now())
-		ON CONFLICT ON CONSTRAINT seller_pkey
-		DO UPDATE SET commission_rate = EXCLUDED.commission_rate
-	$$;
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_set_seller';
 COMMENT ON FUNCTION payments.set_seller(bigint, numeric) IS
 'Adds a seller or changes its commission rate, as a fraction below 1; orders already checked out keep theirs';
 

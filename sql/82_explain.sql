@@ -89,6 +89,16 @@ CREATE FUNCTION payments.explain(order_id text,
 		FROM ONLY payments.refund_history h WHERE h.order_id = explain.order_id
 
 		UNION ALL
+		SELECT p.created_at, 3, 0, 0, format('to be claimed within %s of its payment, or it is given back', p.claim_within)
+		FROM ONLY payments.payment_claim p WHERE p.order_id = explain.order_id
+
+		UNION ALL
+		SELECT p.ended_at, 11, 0, 0, CASE p.claim_status WHEN 'claimed' THEN format('claimed by "%s"', p.claimed_by)
+			WHEN 'void' THEN 'nothing to claim: it was not paid'
+			ELSE concat('not claimed in time', ': refund ' || p.refund_id || ' gives it back') END
+		FROM ONLY payments.payment_claim p WHERE p.order_id = explain.order_id AND p.ended_at IS NOT NULL
+
+		UNION ALL
 		SELECT w.received_at, 10, w.id, 0, format('webhook %s %s: %s%s', w.event_type, w.status, w.verdict, ', ' || o.outcome)
 		FROM ONLY payments.webhook w
 			LEFT JOIN ONLY payments.webhook_outcome o ON o.webhook_id = w.id
@@ -126,22 +136,36 @@ CREATE FUNCTION payments.explain(order_id text,
 
 		UNION ALL
 		SELECT now.now, 99, 0, 0, format('now %s: %s', now.status, CASE
+			WHEN now.status = 'SUCCESS' AND q.state IS NULL AND p.claim_status = 'waiting' THEN coalesce('not claimed in time, and not given back: ' || p.problem,
+				format('not claimed; the worker looks at %s', to_char(p.due_at, 'YYYY-MM-DD HH24:MI:SSOF')))
 			WHEN now.status IN ('SUCCESS', 'FAILURE') AND q.state IS NULL THEN 'final'
 			WHEN q.state = 'S' THEN format('attempt %s is in flight', q.attempt_no)
-			WHEN q.state = 'D' THEN 'waits for a person: payments.retry, or payments.resolve'
+			WHEN q.state = 'D' THEN concat('waits for a person: payments.retry, or payments.resolve', CASE WHEN c.operation = 'cancel' THEN '_refund' END)
 			WHEN q.state = 'P' THEN format('%s%s', CASE WHEN q.phase IN ('D', 'L') THEN 'waits for the buyer''s deposit; ' END,
-				CASE WHEN q.due_at <= now.now THEN format('a %s is due since %s', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF'))
+				CASE WHEN q.due_at <= now.now THEN concat(format('a %s is due since %s', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF')), '; ' || held.why)
 					ELSE format('a %s comes at %s, after %s failures', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF'), q.failures) END)
 			WHEN now.is_late THEN 'nobody confirmed it in time'
 			ELSE 'nobody has confirmed it' END)
 		FROM (SELECT clock_timestamp(), payments.status(explain.order_id),
 				(SELECT e.expires_at <= clock_timestamp() FROM ONLY payments.payment_event e WHERE e.order_id = explain.order_id)) now (now, status, is_late)
-			LEFT JOIN (SELECT order_id, state, next_operation, attempt_no, failures, phase, due_at
+			LEFT JOIN (SELECT order_id, call_id, state, next_operation, attempt_no, failures, phase, due_at
 				FROM ONLY payments.psp_call_queue
 				UNION ALL
-				SELECT order_id, 'P', 'Q', attempt_no, 0, 'D', due_at
+				SELECT order_id, call_id, 'P', 'Q', attempt_no, 0, 'D', due_at
 				FROM ONLY payments.psp_call_deposit) q ON q.order_id = explain.order_id
-			LEFT JOIN LATERAL (SELECT CASE q.next_operation WHEN 'C' THEN 'confirm' WHEN 'X' THEN 'cancel' ELSE 'query' END) o (operation) ON true)
+			LEFT JOIN ONLY payments.psp_call c ON c.id = q.call_id
+			LEFT JOIN ONLY payments.payment_claim p ON p.order_id = explain.order_id
+			LEFT JOIN LATERAL (SELECT CASE q.next_operation WHEN 'C' THEN 'confirm' WHEN 'X' THEN 'cancel' ELSE 'query' END) o (operation) ON true
+			-- what keeps the call from going: its worker, or its merchant
+			LEFT JOIN LATERAL (SELECT CASE WHEN w.state IS NULL THEN 'no worker serves this database'
+					WHEN w.state <> 'running' AND NOT (w.state = 'disarmed' AND q.next_operation = 'Q') THEN concat('the worker is ', w.state, ': ' || w.reason)
+					WHEN m.breaker <> 'closed' THEN format('the circuit breaker of merchant "%s" is open', m.merchant)
+					WHEN m.paused_until > now.now THEN format('the PSP asked to wait until %s', to_char(m.paused_until, 'YYYY-MM-DD HH24:MI:SSOF'))
+					WHEN m.starved_since IS NOT NULL OR m.in_flight >= m.max_in_flight THEN format('the limits of merchant "%s" are used up', m.merchant)
+					WHEN w.reason !~ 'merchant "' OR strpos(w.reason, format('merchant "%s"', m.merchant)) > 0 THEN w.reason END
+				FROM payments.merchant_stats m
+					LEFT JOIN payments.worker_slots() w ON w.database = current_database() AND w.shard = (hashtext(explain.order_id) & 2147483647) % w.shards
+				WHERE m.merchant = c.merchant AND q.state = 'P' AND q.due_at <= now.now LIMIT 1) held (why) ON true)
 	SELECT t.at, t.at - min(t.at) OVER (), t.story FROM told t
 		ORDER BY t.place = 99, t.at, t.place, t.n, t.sub
 	$$;

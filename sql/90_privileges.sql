@@ -76,7 +76,7 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'TABLE', 'payments.reconciliation_finding'),
 		('operator', 'TABLE', 'payments.reconciliation_finding_end'),
 		('operator', 'FUNCTION', 'payments.refund(text, text, numeric, bigint, jsonb, text, jsonb)'),
-		('operator', 'FUNCTION', 'payments.set_refund_policy(text, boolean)'),
+		('operator', 'FUNCTION', 'payments.set_refund_policy(text, boolean, text)'),
 		('operator', 'FUNCTION', 'payments.refund_unclaimed(integer)'),
 		('operator', 'FUNCTION', 'payments.resolve_refund(text, bigint, text, text, numeric, text, timestamptz)'),
 		('operator', 'TABLE', 'payments.waits_for_person'),

@@ -119,7 +119,8 @@ refuse_merchant(const char *argument, const char *hint)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%s of the merchant is not valid", argument),
-			 errhint("%s", hint)));
+			 errhint("%s", hint),
+			 errhidestmt(true)));	/* it may hold the secret */
 }
 
 /* As the table's constraint says. */

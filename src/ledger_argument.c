@@ -12,12 +12,14 @@
 #include "utils/jsonb.h"
 
 #include "amount.h"
+#include "args.h"
 #include "currency.h"
 #include "ledger_argument.h"
 
 #define MAX_KEY_LENGTH		200
 #define MAX_KIND_LENGTH		63
 #define MAX_ORDER_ID_LENGTH	64
+#define MAX_TEXT_LENGTH		1000	/* what errors and people repeat */
 
 /* Whoever took a key of ours would block what it is for. */
 static const char *const reserved_keys[] = {
@@ -26,6 +28,8 @@ static const char *const reserved_keys[] = {
 
 static void check_length(const char *value, int max_length, const char *name,
 						 PayLedgerPlace place);
+static void check_line(const char *value, const char *name,
+					   PayLedgerPlace place);
 static void check_kind(const char *kind, PayLedgerPlace place);
 static void check_key(const char *key, PayLedgerPlace place);
 static int	find_currency(const char *currency, PayLedgerPlace place);
@@ -47,16 +51,28 @@ pay_ledger_place_text(PayLedgerPlace place)
 char *
 pay_ledger_argument_text(FunctionCallInfo fcinfo, int n, const char *name)
 {
+	PayLedgerPlace place = {0, 0};
 	char	   *value;
 
 	if (PG_ARGISNULL(n))
 		return NULL;
 	value = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	if (value[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is empty", name),
-				 errhint("Give a text of at least one character.")));
+	check_length(value, MAX_TEXT_LENGTH, name, place);
+	return value;
+}
+
+char *
+pay_ledger_argument_key(FunctionCallInfo fcinfo, int n, const char *name,
+						int max_length)
+{
+	PayLedgerPlace place = {0, 0};
+	char	   *value;
+
+	if (PG_ARGISNULL(n))
+		return NULL;
+	value = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	check_length(value, max_length, name, place);
+	check_line(value, name, place);
 	return value;
 }
 
@@ -109,6 +125,9 @@ pay_ledger_argument_check(const PayLedgerPosting *posting,
 	if (posting->order_id != NULL)
 		check_length(posting->order_id, MAX_ORDER_ID_LENGTH, "order_id",
 					 place);
+	check_line(posting->transaction_key, "transaction_key", place);
+	if (posting->order_id != NULL)
+		check_line(posting->order_id, "order_id", place);
 	check_kind(posting->kind, place);
 	check_key(posting->transaction_key, place);
 }
@@ -139,6 +158,18 @@ check_length(const char *value, int max_length, const char *name,
 						name),
 				 errdetail("It has %d characters.", length),
 				 errhint("It may have %d characters.", max_length)));
+}
+
+/* Messages, statements of account and files of the bank show it in a line. */
+static void
+check_line(const char *value, const char *name, PayLedgerPlace place)
+{
+	if (!pay_args_is_line(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s%s is blank, or has control characters",
+						pay_ledger_place_text(place), name),
+				 errhint("Give one line of visible text.")));
 }
 
 /* The form of a kind, as the table's constraint has it. */

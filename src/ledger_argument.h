@@ -30,9 +30,16 @@ typedef struct PayLedgerPlace
  */
 extern const char *pay_ledger_place_text(PayLedgerPlace place);
 
-/* A text argument, not empty; NULL when it is null.  Raises 22023. */
+/*
+ * A text argument of 1 to 1000 characters, which messages may repeat; NULL
+ * when it is null.  Raises 22023.
+ */
 extern char *pay_ledger_argument_text(FunctionCallInfo fcinfo, int n,
 									  const char *name);
+
+/* The same for one line of at most max_length characters. */
+extern char *pay_ledger_argument_key(FunctionCallInfo fcinfo, int n,
+									 const char *name, int max_length);
 
 /*
  * Read and check the arguments of one posting but for its entries: the first

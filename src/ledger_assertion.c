@@ -76,6 +76,7 @@ payments_assert_balance(PG_FUNCTION_ARGS)
 	pay_args_require(fcinfo, 1, "as_of");
 	pay_args_require(fcinfo, 2, "amount");
 	values[4] = text_argument(fcinfo, 3, "source");
+	pay_ledger_argument_text(fcinfo, 4, "note");
 	if (TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMPTZ(1)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -57,8 +56,6 @@ typedef struct Hold
 	" OPERATOR(pg_catalog.+) " expires_in ")"
 
 static void check_texts(FunctionCallInfo fcinfo);
-static void check_text(FunctionCallInfo fcinfo, int n, const char *name,
-					   int max_length);
 static void check_expiry(FunctionCallInfo fcinfo);
 static void find_account(Hold *hold);
 static void check_currency(const Hold *hold, const char *currency);
@@ -115,21 +112,8 @@ check_texts(FunctionCallInfo fcinfo)
 	pay_args_require(fcinfo, HOLD_KEY, "hold_key");
 	pay_args_require(fcinfo, ACCOUNT, "account");
 	pay_args_require(fcinfo, AMOUNT, "amount");
-	check_text(fcinfo, HOLD_KEY, "hold_key", MAX_KEY_LENGTH);
-	check_text(fcinfo, ORDER_ID, "order_id", MAX_ORDER_ID_LENGTH);
-}
-
-static void
-check_text(FunctionCallInfo fcinfo, int n, const char *name, int max_length)
-{
-	char	   *value = pay_ledger_argument_text(fcinfo, n, name);
-
-	if (value != NULL && pg_mbstrlen(value) > max_length)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is too long", name),
-				 errdetail("It has %d characters.", pg_mbstrlen(value)),
-				 errhint("It may have %d characters.", max_length)));
+	pay_ledger_argument_key(fcinfo, HOLD_KEY, "hold_key", MAX_KEY_LENGTH);
+	pay_ledger_argument_key(fcinfo, ORDER_ID, "order_id", MAX_ORDER_ID_LENGTH);
 }
 
 static void

@@ -137,19 +137,26 @@ payments_set_refund_policy(PG_FUNCTION_ARGS)
 		" WHERE name OPERATOR(pg_catalog.=) $1",
 		2, {TEXTOID, BOOLOID}
 	};
+	PayOperatorAction action = {.action = "set_refund_policy"};
 	Datum		values[2];
 
 	pay_args_require(fcinfo, 0, "merchant");
 	pay_args_require(fcinfo, 1, "sellers_may_owe");
+	action.merchant = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	action.limits = PG_GETARG_BOOL(1) ? "sellers may owe" :
+		"sellers may not owe";
+	action.note = note_argument(fcinfo, 2);
+
+	pay_db_connect();
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = PG_GETARG_DATUM(1);
-	pay_db_connect();
 	if (pay_db_run(&update, values, NULL) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_PAY_UNKNOWN_MERCHANT),
 				 errmsg("merchant \"%s\" does not exist",
-						pay_args_shown(TextDatumGetCString(values[0]))),
-				 errhint("payments.set_merchant adds merchants.")));
+						pay_args_shown(action.merchant)),
+				 errhint("The merchants are in payments.merchant; payments.set_merchant adds one.")));
+	pay_operator_action_record(&action, GetCurrentTimestamp());
 	pay_db_finish();
 	PG_RETURN_VOID();
 }

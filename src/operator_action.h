@@ -18,7 +18,7 @@ typedef struct PayOperatorAction
 	int64		call_id;		/* 0: of a refund that has none */
 	int64		refund_id;		/* 0: not about one */
 	const char *action;			/* "retry", "resolve", "resolve_refund",
-								 * "set_merchant_limits" */
+								 * "set_merchant_limits", "set_refund_policy" */
 	const char *outcome;		/* "succeeded", "failed"; NULL: a retry */
 	const char *payment_key;	/* these three when succeeded */
 	const char *currency;

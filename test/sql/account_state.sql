@@ -73,7 +73,7 @@ SELECT * FROM pg_temp.now;
 SELECT t.code, t.message, replace(t.detail, session_user, 'ROLE') AS detail, t.hint FROM unnest(ARRAY['freeze_account(''asset:as_bank''', 'close_account(''asset:as_bank''', 'reopen_account(''asset:as_bank''',
 	'unfreeze_account(''liability:as_deposits''', 'reopen_account(''liability:as_deposits''', 'close_account(''liability:as_deposits''',
 	'freeze_account(''asset:as_nothing''', 'freeze_account(NULL']) f, test.try('SELECT payments.' || f || ', ''why'')') t;
-SELECT t.code, t.message FROM unnest(ARRAY['NULL', '''''']) r, test.try(format('SELECT payments.freeze_account(''asset:as_bank'', %s)', r)) t;
+SELECT t.code, t.message FROM unnest(ARRAY['NULL', '''''', 'repeat(''x'', 1001)']) r, test.try(format('SELECT payments.freeze_account(''asset:as_bank'', %s)', r)) t;
 SELECT payments.unfreeze_account('asset:as_bank', 'lifted');
 -- closing needs an empty account: no balance, no hold
 SELECT payments.open_account('asset:as_till', floor => -100) > 0 AS opened;

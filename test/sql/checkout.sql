@@ -304,8 +304,13 @@ SELECT amount FROM payments.checkout(1,
 	order_id => 'checkout-dollars', currency => 'USD');
 SELECT pg_temp.commissions('checkout-dollars') AS dollars;
 -- rates that are none
-SELECT rate, t.code, t.message FROM unnest(ARRAY['-0.1', '1', '1.5', '''NaN''', 'NULL']) WITH ORDINALITY x (rate, n),
-	test.try('SELECT payments.set_seller(905, ' || rate || ')') t ORDER BY n;
+\x
+SELECT args, t.code, t.message, t.detail, t.hint FROM unnest(ARRAY['905, -0.1', '905, 1', '905, 1.5', '905, ''NaN''', '905, ''-Infinity''', '905, 0.1234567',
+		'905, 1e100', '905, 0.' || repeat('1', 100), '905, NULL', 'NULL, 0.1', '0, 0.1', '-9223372036854775808, 0.1']) WITH ORDINALITY x (args, n),
+	test.try('SELECT payments.set_seller(' || args || ')') t ORDER BY n;
+\x
+SELECT payments.set_seller(905, 0.1230000), payments.set_seller(905, 0);
+SELECT id, commission_rate FROM payments.seller WHERE id = 905;
 
 --
 -- Merchants: the name is that of a file, the client key is the public one

@@ -10,14 +10,14 @@ CREATE FUNCTION pg_temp.story(o text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT replace(regexp_replace(story, '\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d', '<time>', 'g'), format('"%s"', session_user), '"me"') FROM payments.explain(o) $$;
 SELECT payments.set_seller(1702, 0.1);
 SELECT payments.checkout(1701, '[{"seller_id": 1701, "unit_price": 500, "quantity": 2, "name": "tea"}, {"seller_id": 1702, "amount": 300}]',
-	order_id => 'explain-' || n) IS NOT NULL AS ok FROM generate_series(1, 3) n;
+	order_id => 'explain-' || n) IS NOT NULL AS ok FROM generate_series(1, 4) n;
 -- nobody confirmed it
 SELECT * FROM pg_temp.story('explain-1');
 SELECT payments.fail('explain-1', 'PAY_PROCESS_CANCELED', 'closed');
 SELECT * FROM pg_temp.story('explain-1');
 
 -- queued, due, in flight, put off, waiting for a deposit, for a person
-SELECT payments.confirm('explain-2', 'tgen_explain_0123456789', 1300);
+SELECT payments.confirm('explain-2', 'tgen_explain_0123456789', 1300, '10 min');
 SELECT * FROM pg_temp.story('explain-2');
 CREATE FUNCTION pg_temp.now_line(change text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -51,6 +51,15 @@ SELECT count(*) = 0 AS no_key_in_full FROM payments.explain('explain-2') WHERE s
 -- a short key is not told but for its beginning
 SELECT payments.confirm('explain-3', 'short_key', 1300);
 SELECT s FROM pg_temp.story('explain-3') s WHERE s ~ '^call';
+
+-- claimed, and one that nobody could give back
+SELECT payments.confirm('explain-4', 'short_key4', 1300, '10 min');
+UPDATE payments.payment_order SET payment_order_status = 'SUCCESS' WHERE order_id = 'explain-4';
+DELETE FROM payments.psp_call_queue WHERE order_id = 'explain-4';
+UPDATE payments.payment_claim SET problem = 'the PSP refused' WHERE order_id = 'explain-4';
+SELECT s FROM pg_temp.story('explain-4') s WHERE s ~ '^now';
+SELECT payments.claim('explain-2');
+SELECT s FROM pg_temp.story('explain-2') s WHERE s ~ '^(now|claimed|to be claimed)';
 
 -- the columns: time does not go back, the first is at zero, the last is now
 SELECT bool_and(at >= previous) AS in_order, min(after) = '0' AS from_zero, bool_and(after = at - first) AS after_the_first

@@ -61,6 +61,8 @@ SELECT v.arguments, t.code, t.message, t.detail FROM (VALUES
 	($$'ho:x', 'ho_wallet:7', 1, expires_in => '-1 s'$$),
 	($$'ho:x', 'ho_wallet:7', 1, expires_in => '1 month -1 day'$$),
 	($$'ho:x', 'ho_wallet:7', 1, expires_in => '121 months'$$),
+	($$E'ho:\r', 'ho_wallet:7', 1$$),
+	($$'ho:x', 'ho_wallet:7', 1, order_id => E'o\x7f'$$),
 	($$'ho:x', 'ho_wallet:7', 1, order_id => ''$$),
 	($$'ho:x', 'ho_wallet:7', 1, order_id => repeat('o', 65)$$)) AS v (arguments),
 	test.try(format('SELECT payments.hold(%s)', arguments)) t;
@@ -115,7 +117,7 @@ SELECT payments.void_hold(:v, 'sold out');
 SELECT t.* FROM pg_temp.try(format('SELECT payments.void_hold(%s, ''another reason'')', :v)) t;
 SELECT t.code, t.message FROM pg_temp.try(format($$SELECT payments.post_hold(%s, 'sale', '[{"account": "ho_wallet:7", "amount": 1}, {"account": "revenue:ho_sales", "amount": -1}]')$$, :v)) t;
 SELECT payments.hold('ho:v', 'ho_wallet:7', 50) = :v AS same_and_still_voided;
-SELECT t.code, t.message FROM unnest(ARRAY['NULL, ''why''', ':v, NULL', ':v, ''''', '-1, ''why''']) a,
+SELECT t.code, t.message FROM unnest(ARRAY['NULL, ''why''', ':v, NULL', ':v, ''''', ':v, repeat(''x'', 1001)', '-1, ''why''']) a,
 	pg_temp.try(format('SELECT payments.void_hold(%s)', replace(a, ':v', :v::text))) t;
 SELECT * FROM pg_temp.now;
 

@@ -57,8 +57,9 @@ SELECT account, as_of, difference FROM pg_temp.said WHERE difference <> 0;
 -- refused
 SELECT t.* FROM unnest(ARRAY['''asset:la_none'', now(), 1, ''s''', '''asset:la_other'', ''infinity'', 1, ''s''', '''asset:la_other'', now(), 1.5, ''s''',
 	'''asset:la_other'', now(), ''NaN'', ''s''', '''asset:la_other'', now(), 1, ''''', '''asset:la_other'', NULL, 1, ''s''', '''asset:la_other'', now(), NULL, ''s''',
-	'''asset:la_other'', now(), 1, NULL', '''asset:la_other'', now(), 1e15, ''s''']) a, test.try(format('SELECT payments.assert_balance(%s)', a)) t;
-SELECT t.* FROM unnest(ARRAY['''asset:la_none'', true, ''s''', '''asset:la_other'', true, ''''', '''asset:la_other'', NULL, ''s''', '''asset:la_other'', true, NULL']) a,
+	'''asset:la_other'', now(), 1, NULL', '''asset:la_other'', now(), 1e15, ''s''', '''asset:la_other'', now(), 1, repeat(''s'', 1001)',
+	'''asset:la_other'', now(), 1, ''s'', repeat(''s'', 1001)']) a, test.try(format('SELECT payments.assert_balance(%s)', a)) t;
+SELECT t.* FROM unnest(ARRAY['''asset:la_none'', true, ''s''', '''asset:la_other'', true, ''''', '''asset:la_other'', NULL, ''s''', '''asset:la_other'', true, NULL', '''asset:la_other'', true, repeat(''s'', 1001)']) a,
 	test.try(format('SELECT payments.set_clearing(%s)', a)) t;
 INSERT INTO payments.balance_assertion (id, account_id, as_of, amount, source, actor, created_at) VALUES (-1, 1, now(), 1, 's', 'a', now()); -- fails
 RESET ROLE;

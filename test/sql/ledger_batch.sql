@@ -92,7 +92,7 @@ FROM (VALUES (NULL, '{test}', '{2}', '{asset:bt,asset:bt_b}', '{1,-1}'), ('{bt:x
 	('{bt:x,""}', '{test,test}', '{2,2}', '{asset:bt,asset:bt_b,asset:bt,asset:bt_b}', '{1,-1,1,-1}'),
 	('{bt:x,hold:7}', '{test,test}', '{2,2}', '{asset:bt,asset:bt_b,asset:bt,asset:bt_b}', '{1,-1,1,-1}')) AS v (keys, kinds, counts, accounts, amounts);
 SELECT pg_temp.try(format('SELECT * FROM payments.post_batch(''{bt:x}'', ''{test}'', ''{2}'', ''{asset:bt,asset:bt_b}'', ''{1,-1}'', %s)', more))
-FROM (VALUES ('''{KRW}'''), ('''{KRW,NULL}'''), ('''{KRW,EUR}'''), ('order_ids => ''{a,b}'''), ('order_ids => ''{""}'''),
+FROM (VALUES ('''{KRW}'''), ('''{KRW,NULL}'''), ('''{KRW,EUR}'''), ('order_ids => ''{a,b}'''), ('order_ids => ''{""}'''), ('order_ids => E''{"o\n"}'''),
 	('effective_ats => ''{}'''), ('effective_ats => ''{infinity}'''), ('effective_ats => ''{-infinity}'''),
 	('descriptions => ''{{a}}'''), ('metadatas => ''{NULL,NULL}''')) AS v (more);
 

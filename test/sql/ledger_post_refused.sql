@@ -93,6 +93,7 @@ FROM (VALUES ('', 'test', NULL, NULL), (repeat('k', 201), 'test', NULL, NULL),
 	('payment:x', 'test', NULL, NULL), ('refund:x', 'test', NULL, NULL), ('reversal:1', 'test', NULL, NULL), ('hold:1', 'test', NULL, NULL),
 	('pr:1', '', NULL, NULL), ('pr:1', 'Test', NULL, NULL), ('pr:1', '9test', NULL, NULL), ('pr:1', 'te st', NULL, NULL), ('pr:1', repeat('k', 64), NULL, NULL),
 	('pr:1', 'test', '', NULL), ('pr:1', 'test', repeat('o', 65), NULL),
+	(E'pr\n1', 'test', NULL, NULL), (' ', 'test', NULL, NULL), ('pr:1', 'test', E'o\t1', NULL),
 	('pr:1', 'test', NULL, 'infinity'), ('pr:1', 'test', NULL, '-infinity')) AS v (key, kind, order_id, effective_at);
 
 -- Unknown ones
@@ -100,6 +101,7 @@ SELECT pg_temp.try('SELECT payments.balance(''asset:pr_a'')');
 SELECT pg_temp.try('SELECT payments.balance(''asset:pr_a'', now())');
 SELECT pg_temp.try('SELECT payments.reverse(-1, ''why'')');
 SELECT pg_temp.try('SELECT payments.reverse(1, '''')');
+SELECT pg_temp.try('SELECT payments.reverse(1, repeat(''x'', 1001))');
 
 -- Nothing came of it but the two that passed.
 SELECT count(*) - :before FROM payments.ledger_transaction;

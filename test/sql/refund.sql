@@ -97,12 +97,14 @@ UPDATE payments.wallet SET pending = balance WHERE seller_id = 1601;
 SELECT * FROM pg_temp.refund($$'refund-4', 'x', 9000, pg_temp.line('refund-4', 1)$$);
 SELECT * FROM test.try($$SELECT payments.set_refund_policy('nobody', true)$$);
 \x
-SELECT payments.set_refund_policy('default', true);
+SELECT * FROM test.try($$SELECT payments.set_refund_policy('default', true, '')$$);
+SELECT payments.set_refund_policy('default', true, 'payouts come first');
 SELECT payments.refund('refund-4', 'x', 9000, pg_temp.line('refund-4', 1)) > 0 AS ok;
 SELECT seller_id, debt FROM payments.seller_debts WHERE seller_id = 1601;
 UPDATE payments.wallet w SET pending = (SELECT sum(l.amount - l.commission) FROM payments.refund_line l
 	JOIN payments.payment_order o ON o.id = l.payment_order_id WHERE o.seller_id = w.seller_id) WHERE seller_id = 1601;
 SELECT payments.set_refund_policy('default', false);
+SELECT merchant, limits, note, actor = session_user AS mine FROM payments.operator_action WHERE action = 'set_refund_policy' ORDER BY id;
 
 -- the constraint binds every writer, and so do the guards
 SET LOCAL client_min_messages = warning;

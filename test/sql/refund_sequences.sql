@@ -11,7 +11,7 @@
 
 BEGIN;
 SELECT setseed(0.5);
-SELECT count(payments.set_seller(1610 + n, n / 37.0)) FROM generate_series(1, 9) n;
+SELECT count(payments.set_seller(1610 + n, round(n / 37.0, 6))) FROM generate_series(1, 9) n;
 SELECT count(payments.checkout(1611, (SELECT jsonb_agg(jsonb_build_object('seller_id', 1610 + 1 + (n + l) % 9, 'amount', 1 + (random() * 3000)::int))
 	FROM generate_series(1, 1 + n % 5) l), order_id => 'refund-many-' || n)) FROM generate_series(1, 60) n;
 SELECT count(payments.confirm(order_id, order_id, amount)) FROM payments.payment_event WHERE order_id LIKE 'refund-many-%';

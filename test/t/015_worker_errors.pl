@@ -149,6 +149,12 @@ while (time() < $end)
 ok($shop->wait_until_quiet, 'storms of cancels and reloads pass');
 is($shop->worker('pid'), $pid, 'over it');
 
+# Who gives the secret key where the public one belongs is refused, and the
+# server does not write his statement down.
+my ($status, undef, $refusal) = $node->psql('shop', "SELECT payments.set_merchant('default', '$PaymentsTest::secret')");
+like($refusal, qr/client_key of the merchant is not valid/, 'a secret key is no client key');
+unlike($shop->log, qr/\Q$PaymentsTest::secret\E/, 'and does not come into the log');
+
 $session->quit;
 $shop->books_agree('in the end', log => 0);
 $node->stop;
