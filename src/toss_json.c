@@ -168,7 +168,7 @@ find_field(const Reader *reader, const char *key)
 
 	for (size_t i = 0; i < lengthof(fields); i++)
 	{
-		if (fields[i].container == container &&
+		if (fields[i].container == container && fields[i].key[0] == key[0] &&
 			strcmp(fields[i].key, key) == 0)
 			return &fields[i];
 	}

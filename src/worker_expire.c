@@ -28,6 +28,7 @@
 #define BATCH			500		/* calls looked at in a transaction */
 #define STEP_DELAY		50		/* ms between those of a round, at least */
 #define STEP_SHARE		25		/* one part in so many of the time, at most */
+#define IDLE_SHARE		100		/* the same, while nothing has expired */
 #define ROUND_DELAY		1000	/* and between rounds */
 
 static int64 step_at = 0;		/* pay_clock_ms */
@@ -122,10 +123,11 @@ plan_next(int64 now)
 										   ROUND_DELAY));
 	if (expiry.n_read > 0 && expiry.n_read == expiry.max)
 	{
+		int			share = expiry.n_expired > 0 ? STEP_SHARE : IDLE_SHARE;
+
 		after = expiry.last;
 		batch = Min(batch * 2, BATCH);
-		step_at = now + Max(STEP_DELAY,
-							(pay_clock_ms() - now) * STEP_SHARE);
+		step_at = now + Max(STEP_DELAY, (pay_clock_ms() - now) * share);
 		return;
 	}
 	after = 0;
