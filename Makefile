@@ -77,7 +77,7 @@ bench-ledger:
 	@test/setup/shop run bench-ledger test/bench/ledger/run; \
 		status=$$?; test/setup/shop down bench-ledger; exit $$status
 
-#: make bench-worker  what the worker can carry, beside what is asked of it
+#: make bench-worker  what the worker can carry, beside what is asked of it (PG_NET=DIR: and beside pg_net)
 bench-worker:
 	@test/setup/packages build test
 	@test/setup/shop up bench-worker

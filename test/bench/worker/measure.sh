@@ -136,10 +136,16 @@ steady()
 # latencies WHAT CONDITION: of calls c
 latencies()
 {
+	note_latencies "$1" -v condition="$2" -f "$here/calls.sql"
+}
+
+# note_latencies WHAT OPTION...: of the calls in the view that the options make
+note_latencies()
+{
 	local values
 
 	curl -sS --fail-with-body -o "$files/requests" "$TOSS_CONTROL_URL/requests"
-	values=$(sql -v file="$files/requests" -v condition="$2" -f "$here/latencies.sql")
+	values=$(sql "${@:2}" -v file="$files/requests" -f "$here/latencies.sql")
 	read -r to_wire_50 to_wire_99 to_settled_50 to_settled_99 whole_99 n <<<"$values"
 	note "$1-wire-p50" "$to_wire_50"
 	note "$1-wire-p99" "$to_wire_99"
@@ -225,14 +231,19 @@ measure_idle()
 	note idle-wakeups $(($(awk '/^voluntary/ { print $2 }' "$status") - before))
 }
 
-# DROP DATABASE takes a checkpoint, which has little to do here.
-measure_drop()
+# drop_neighbour WHAT: DROP DATABASE takes a checkpoint, which has little to do here.
+drop_neighbour()
 {
 	local started
 
 	started=$EPOCHREALTIME
 	sql -d postgres -c 'DROP DATABASE neighbour'
-	note drop-ms "$(calc "($EPOCHREALTIME - $started) * 1000")"
+	note "$1" "$(calc "($EPOCHREALTIME - $started) * 1000")"
+}
+
+measure_drop()
+{
+	drop_neighbour drop-ms
 	[ "$(in_flight)" -gt 0 ] || { echo "not ok - no call was in flight"; return 1; }
 }
 

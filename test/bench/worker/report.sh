@@ -59,17 +59,21 @@ report()
 	fact "- CPU of the worker per payment, us" "$(median drain-cpu)"
 	fact "- CPU of the simulator per payment, us" "$(median drain-toss)"
 	fact "- log per payment, bytes" "$(median drain-wal)"
+	report_pg_net_drain drain 2000 4000
 	fact "- the same by two workers" "$(median two-rate)"
 	fact "- CPU of both per payment, us" "$(median two-cpu)"
 	bar "settled per second, answers after 300 ms, 1,000 in flight" least 2800 "$(median slow-rate)"
 	fact "- CPU of the worker per payment, us" "$(median slow-cpu)"
+	report_pg_net_drain slow 1000 4000
 	bar "commit of the call until the request arrives, 100/s, p50 in ms" most 3 "$(median steady-wire-p50)"
 	bar "- p99" most 15 "$(median steady-wire-p99)"
+	report_pg_net_steady
 	bar "answer until settled and committed, 100/s, p50 in ms" most 2 "$(median steady-settled-p50)"
 	bar "- p99" most 10 "$(median steady-settled-p99)"
 	bar "a call that hangs: longer for the others, p50 of the whole, in ms" most 5 \
 		"$(difference hang-wire-p50 steady-wire-p50)"
 	bar "- p99 of the whole" most 5 "$(difference hang-whole-p99 steady-whole-p99)"
+	report_pg_net_hang
 	bar "settled per second with a backlog of $backlog" least 4000 "$(median backlog-rate)"
 	fact "- CPU of the worker per payment, us" "$(median backlog-cpu)"
 	fact "- log per payment, bytes" "$(median backlog-wal)"
@@ -78,6 +82,7 @@ report()
 	bar "cost of a call in one session, percent more after $commits commits" most 5 "$(median session-more)"
 	bar "idle worker: times it woke up in $((seconds < 10 ? seconds : 10)) s" most 0 "$(median idle-wakeups)"
 	bar "DROP DATABASE of another with calls in flight, ms" most 250 "$(median drop-ms)"
+	report_pg_net_drop
 	echo
 }
 
@@ -94,12 +99,13 @@ check()
 # What Toss charged is what we hold settled, and the books balance.
 audit()
 {
-	local theirs ours failed=
+	local theirs ours n amount failed=
 
 	wait_until_settled
 	theirs=$(curl -sS "$TOSS_CONTROL_URL/summary?orders=0")
+	read -r n amount <<<"$(pg_net_sent)"
 	ours=$(sql -c "SELECT format('{\"charges\":%s,\"orders\":%s,\"chargedMoreThanOnce\":0,\"amount\":{\"KRW\":%s}',
-			count(*), count(*), sum(amount))
+			count(*) + $n, count(*) + $n, sum(amount) + $amount)
 		FROM payments.payment_order WHERE payment_order_status = 'SUCCESS'")
 	check "Toss charged what was settled, once" \
 		"$([[ $theirs = "$ours"* ]] || echo "Toss says ${theirs:0:200}, we say $ours")"
