@@ -154,7 +154,7 @@ $shop->settings(duplicateOrder => JSON::PP::true);
 foreign($twice->{order_id}, 5000);
 $shop->fault($open, kind => 'reset-after', on => 'any', count => 100);
 $shop->confirm($open);
-$shop->poll_sql("SELECT due_at > now() + interval '20 s' FROM payments.open_calls WHERE order_id = '$open->{order_id}'", 't', 'one is in doubt');
+$shop->poll_sql("SELECT due_at > now() + interval '10 s' FROM payments.open_calls WHERE order_id = '$open->{order_id}'", 't', 'one is in doubt');
 $shop->toss('POST', '/faults/clear', {});
 $shop->toss('POST', '/transaction', { key => 'raw-amount', raw => raw(transactionKey => 'raw-amount',
 		paymentKey => $twice->{payment_key}, orderId => $twice->{order_id}, amount => 4999) });
@@ -162,7 +162,9 @@ reconcile();
 is(findings(), join("\n", sort "$failed->{order_id}|failed here|5000",
 		"$twice->{order_id}|other payment|5000", "$twice->{order_id}|other amount|4999"), 'other payments, other amounts')
   or diag(findings());
-is($shop->wait_for($open, 30), 'SUCCESS', 'an order that is open is asked about at once');
+is($shop->sql("SELECT count(*) FROM payments.open_calls WHERE order_id = '$open->{order_id}' AND due_at > now()"),
+	0, 'an order that is open is asked about at once');
+is($shop->wait_for($open, 90), 'SUCCESS', 'and ends');
 
 # A row of the list, as text
 sub raw
