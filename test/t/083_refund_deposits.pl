@@ -156,7 +156,7 @@ $shop->poll(sub { $shop->toss('GET', '/health')->{waiting} > 0 }, 'a cancel is o
 kill_worker($shop);
 $shop->release;
 is($shop->wait_for_refund($order, $refund), 'SUCCESS', 'the next run sends it');
-($first, $second) = cancels($order);
+my ($first, $second) = cancels($order);
 is($second->{bodySha256}, $first->{bodySha256}, 'the same bytes');
 
 # The bank takes the deposit back before Toss has heard of a refund in part: there
