@@ -327,6 +327,8 @@ add_result(PayWorker *worker, PayClaim *claim, const PayHttpResult *answer,
 		   const char *why)
 {
 	PayResult  *result = &worker->results[worker->n_results++];
+	PayCallState state;
+	PayTimes	times;
 	MemoryContext old = MemoryContextSwitchTo(claim->context);
 
 	memset(result, 0, sizeof(PayResult));
@@ -359,7 +361,10 @@ add_result(PayWorker *worker, PayClaim *claim, const PayHttpResult *answer,
 		result->answer.detail = why;
 	claim->state.deposit_due_at =
 		pay_psp_answer_time(result->body.virtual_account_due_date);
-	pay_resolve(&claim->state, result->answer.meaning, result->received_at,
+	pay_worker_clock(worker, result->received_at, &times);
+	state = claim->state;
+	state.first_sent_at += times.now - times.earliest;
+	pay_resolve(&state, result->answer.meaning, times.now,
 				&result->decision);
 	if (answer != NULL && answer->retry_after_s > 0)
 	{

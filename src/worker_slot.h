@@ -22,6 +22,7 @@
 
 #include "compat.h"
 #include "hint.h"
+#include "jump.h"
 #include "shard.h"
 
 #define PAY_DATABASES		8
@@ -74,6 +75,8 @@ typedef struct PayWorkerSlot
 	int			in_flight;
 	TimestampTz started_at;
 	TimestampTz last_turn_at;
+
+	PayJump		jump;			/* the worker's own (worker_clock.c) */
 
 	pg_atomic_uint64 counters[PAY_COUNTERS];	/* since the server's start */
 } PayWorkerSlot;
