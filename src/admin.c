@@ -116,11 +116,12 @@ payments_set_merchant(PG_FUNCTION_ARGS)
 static void
 refuse_merchant(const char *argument, const char *hint)
 {
+	/* the statement may hold the secret, and so may what surrounds it */
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%s of the merchant is not valid", argument),
 			 errhint("%s", hint),
-			 errhidestmt(true)));	/* it may hold the secret */
+			 errhidestmt(true), errhidecontext(true)));
 }
 
 /* As the table's constraint says. */
