@@ -164,7 +164,7 @@ is(findings(), join("\n", sort "$failed->{order_id}|failed here|5000",
   or diag(findings());
 is($shop->sql("SELECT count(*) FROM payments.open_calls WHERE order_id = '$open->{order_id}' AND due_at > now()"),
 	0, 'an order that is open is asked about at once');
-is($shop->wait_for($open, 90), 'SUCCESS', 'and ends');
+is($shop->wait_for($open, 30), 'SUCCESS', 'and ends');
 
 # A row of the list, as text
 sub raw
