@@ -155,7 +155,11 @@ judge(Movement *movements, int n)
 		" OR f.refund_status::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{REQUESTED,EXECUTING,UNKNOWN}'))),"
 		" COALESCE(k.psp_status OPERATOR(pg_catalog.=) 'WAITING_FOR_DEPOSIT', false),"
 		" EXISTS (SELECT FROM payments.deposit_movement d WHERE d.order_id OPERATOR(pg_catalog.=) k.order_id"
-		" AND d.kind OPERATOR(pg_catalog.=) 'reversal' AND d.recorded_at OPERATOR(pg_catalog.>=) w.at)"
+		" AND d.kind OPERATOR(pg_catalog.=) 'reversal' AND d.recorded_at OPERATOR(pg_catalog.>=) w.at),"
+		" EXISTS (SELECT FROM payments.virtual_account v WHERE v.order_id OPERATOR(pg_catalog.=) k.order_id),"
+		" EXISTS (SELECT FROM payments.deposit_movement d WHERE d.order_id OPERATOR(pg_catalog.=) k.order_id"
+		" AND d.kind OPERATOR(pg_catalog.=) 'deposit' AND COALESCE(d.transaction_key"
+		" OPERATOR(pg_catalog.=) w.transaction_key, true))"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
 		" pg_catalog.unnest($4), pg_catalog.unnest($5)) WITH ORDINALITY"
 		" AS w (transaction_key, payment_key, order_id, currency, at, n)"
@@ -213,6 +217,8 @@ judge(Movement *movements, int n)
 		ours.canceled = pay_db_bool(i, 10);
 		ours.waits = pay_db_bool(i, 11);
 		ours.reversed = pay_db_bool(i, 12);
+		ours.has_account = pay_db_bool(i, 13);
+		ours.deposited = pay_db_bool(i, 14);
 		read_ones[i]->finding = pay_reconcile(&theirs, &ours);
 	}
 }

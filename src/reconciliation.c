@@ -7,8 +7,9 @@
  * the status, never the number (toss-api 11.1).
  *
  * An order that is open is never a finding by its state: the worker asks Toss
- * about it, and believes that.  And what was cancelled as a whole and never
- * booked here is no money of anybody's.
+ * about it, and believes that.  What was cancelled as a whole and never booked
+ * here is no money of anybody's.  And an account into which nobody paid in time
+ * has taken none; what came into it late is booked for the buyer.
  *
  * test/unit/reconciliation_test.c walks all combinations.
  */
@@ -115,8 +116,10 @@ compare(Movement movement, const PayTheirs *theirs, const PayOurs *ours)
 			return movement == ISSUED && ours->waits ? PAY_FINDING_NONE :
 				PAY_FINDING_ASK;
 		case PAY_ORDER_FAILURE:
-			return movement == CANCELED ? PAY_FINDING_NONE :
-				PAY_FINDING_FAILED_HERE;
+			return movement == CANCELED ||
+				(movement == ISSUED && ours->has_account) ||
+				(movement == PAID && ours->deposited) ?
+				PAY_FINDING_NONE : PAY_FINDING_FAILED_HERE;
 		case PAY_ORDER_SUCCESS:
 			break;
 	}

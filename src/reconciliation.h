@@ -34,6 +34,8 @@ typedef struct PayOurs
 	bool		waits;			/* for a deposit */
 	bool		reversed;		/* and its deposit's being taken back is
 								 * booked */
+	bool		has_account;	/* one was issued, and we know */
+	bool		deposited;		/* it is a deposit that is booked */
 } PayOurs;
 
 /* What is wrong; each but the first two is a finding. */

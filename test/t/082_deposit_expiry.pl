@@ -123,6 +123,21 @@ due($open);
 is($shop->wait_for($open), 'FAILURE', 'cancelled in the dashboard, it ends');
 is($shop->sql("SELECT count(*) FROM payments.alerts WHERE alert = 'deposit_overdue'"), 0, 'and so does the alarm');
 
+# Toss's list shows the accounts too: nobody paid into them, and it is no finding.
+# What comes in late is one until it is booked.
+sub findings
+{
+	my $run = $shop->sql("SELECT payments.reconcile('default', now() - interval '3 hours')");
+	$shop->poll_sql("SELECT state FROM payments.reconciliation WHERE id = $run", 'C', "run $run is complete");
+	return $shop->sql('SELECT order_id, what, psp_status, amount FROM payments.foreign_payments ORDER BY 1, 2, 3');
+}
+is(findings(), '', 'an account that is closed has taken no money');
+$shop->toss('POST', '/deposit', { paymentKey => $order->{payment_key}, late => \1 });
+is(findings(), "$order->{order_id}|failed here|DONE|15000", 'a deposit that came late is money');
+$shop->sql("UPDATE payments.virtual_account SET look_at = now() WHERE order_id = '$order->{order_id}'");
+$shop->poll(sub { payment($order, 'deposit_status') eq 'late' }, 'it is booked');
+is(findings(), '', 'and no finding then');
+
 $shop->books_agree('at the end', open => 1);
 $shop->{node}->stop;
 done_testing();

@@ -122,6 +122,14 @@ test_details(void)
 	ours.waits = true;
 	ok(judge("WAITING_FOR_DEPOSIT", 0, &ours) == NONE &&
 	   judge("DONE", 1000000, &ours) == ASK, "who waits for a deposit asks when there is one");
+	ours = ours_in(PAY_ORDER_FAILURE);
+	ours.has_account = true;
+	ok(judge("WAITING_FOR_DEPOSIT", 0, &ours) == NONE &&
+	   judge("DONE", 1000000, &ours) == FAILED, "an account into which nobody paid took nothing; a deposit is money");
+	ours.deposited = true;
+	ok(judge("DONE", 1000000, &ours) == NONE &&
+	   judge("WAITING_FOR_DEPOSIT", 0, &ours) == NONE &&
+	   judge("PARTIAL_CANCELED", 1000, &ours) == FAILED, "which may be booked, late");
 }
 
 /* What is not the payment of one order of ours: money there is a finding. */
