@@ -9,14 +9,21 @@
 
 #include "portability/instr_time.h"
 
-/* Milliseconds since some moment of this machine's, never going backwards. */
+/* Microseconds since some moment of this machine's, never going backwards. */
 static inline int64
-pay_clock_ms(void)
+pay_clock_us(void)
 {
 	instr_time	now;
 
 	INSTR_TIME_SET_CURRENT(now);
-	return (int64) (INSTR_TIME_GET_MICROSEC(now) / 1000);
+	return (int64) INSTR_TIME_GET_MICROSEC(now);
+}
+
+/* The same in milliseconds. */
+static inline int64
+pay_clock_ms(void)
+{
+	return pay_clock_us() / 1000;
 }
 
 #endif							/* PAY_CLOCK_H */

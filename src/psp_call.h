@@ -13,6 +13,7 @@
 
 #include "postgres.h"
 
+#include "jump.h"
 #include "resolution.h"
 #include "shard.h"
 #include "toss.h"
@@ -112,7 +113,7 @@ typedef struct PayCallWanted
  * Claims are made below parent; the array lives in the current context.
  */
 extern int	pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted,
-							   int64 epoch, TimestampTz now,
+							   int64 epoch, const PayTimes *times,
 							   MemoryContext parent, PayClaim ***claims);
 
 /*

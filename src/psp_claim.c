@@ -63,15 +63,16 @@ static PayTable queue = {
 };
 
 static int	take_calls(const PayCallWanted *wanted, int n_wanted, int64 epoch,
-					   TimestampTz now, MemoryContext parent,
+					   const PayTimes *times, MemoryContext parent,
 					   PayClaim **claims);
 static int	compare_wanted(const void *a, const void *b);
 static bool may_take(TupleTableSlot *row, const PayCallWanted *wanted,
-					 TimestampTz now);
+					 const PayTimes *times);
 static PayClaim *take(TupleTableSlot *row, const PayCallWanted *wanted,
-					  int64 epoch, TimestampTz now, MemoryContext parent);
+					  int64 epoch, const PayTimes *times,
+					  MemoryContext parent);
 static bool may_send(TupleTableSlot *row, const PayCallWanted *wanted,
-					 TimestampTz now, bool key_changed);
+					 const PayTimes *times, bool key_changed);
 static bool is_same(const char *sent_as, const char *fingerprint);
 static PayClaim *make_claim(TupleTableSlot *row, MemoryContext parent);
 static char char_of(TupleTableSlot *row, int column);
@@ -79,7 +80,8 @@ static TimestampTz time_of(TupleTableSlot *row, int column);
 
 int
 pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
-				   TimestampTz now, MemoryContext parent, PayClaim ***claims)
+				   const PayTimes *times, MemoryContext parent,
+				   PayClaim ***claims)
 {
 	MemoryContext caller = pay_db_connect();
 	int			n = 0;
@@ -88,13 +90,13 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 	if (n_wanted > 0)
 	{
 		*claims = MemoryContextAlloc(caller, sizeof(PayClaim *) * n_wanted);
-		n = take_calls(wanted, n_wanted, epoch, now, parent, *claims);
+		n = take_calls(wanted, n_wanted, epoch, times, parent, *claims);
 	}
 	if (n > 0)
 	{
 		pay_psp_payload_read(*claims, n);
 		pay_refund_account_send(*claims, n);
-		pay_psp_attempt_write(*claims, n, epoch, now);
+		pay_psp_attempt_write(*claims, n, epoch, times->now);
 	}
 	pay_db_finish();
 	return n;
@@ -103,7 +105,7 @@ pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 /* In the order of their ids; one that is wanted twice is claimed once. */
 static int
 take_calls(const PayCallWanted *wanted, int n_wanted, int64 epoch,
-		   TimestampTz now, MemoryContext parent, PayClaim **claims)
+		   const PayTimes *times, MemoryContext parent, PayClaim **claims)
 {
 	static const int key[] = {CALL_ID};
 	PayCallWanted *sorted = palloc(sizeof(PayCallWanted) * n_wanted);
@@ -123,9 +125,9 @@ take_calls(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 		if (i > 0 && sorted[i].call_id == sorted[i - 1].call_id)
 			continue;
 		row = pay_table_scan_first(&scan, &id);
-		if (row == NULL || !may_take(row, &sorted[i], now))
+		if (row == NULL || !may_take(row, &sorted[i], times))
 			continue;
-		claims[n] = take(row, &sorted[i], epoch, now, parent);
+		claims[n] = take(row, &sorted[i], epoch, times, parent);
 		if (claims[n] != NULL)
 			n++;
 	}
@@ -145,11 +147,12 @@ compare_wanted(const void *a, const void *b)
 
 /* Is it pending and due, of the merchant it is believed to be of? */
 static bool
-may_take(TupleTableSlot *row, const PayCallWanted *wanted, TimestampTz now)
+may_take(TupleTableSlot *row, const PayCallWanted *wanted,
+		 const PayTimes *times)
 {
 	int64		merchant_id = pay_table_int64(&queue, row, MERCHANT_ID);
 
-	return char_of(row, STATE) == 'P' && time_of(row, DUE_AT) <= now &&
+	return char_of(row, STATE) == 'P' && time_of(row, DUE_AT) <= times->latest &&
 		merchant_id == wanted->merchant_id &&
 		(wanted->keys->may_charge || char_of(row, NEXT_OPERATION) == 'Q' ||
 		 time_of(row, FIRST_SENT_AT) != 0);
@@ -161,8 +164,9 @@ may_take(TupleTableSlot *row, const PayCallWanted *wanted, TimestampTz now)
  */
 static PayClaim *
 take(TupleTableSlot *row, const PayCallWanted *wanted, int64 epoch,
-	 TimestampTz now, MemoryContext parent)
+	 const PayTimes *times, MemoryContext parent)
 {
+	TimestampTz now = times->now;
 	PayClaim   *claim = make_claim(row, parent);
 	const char *fingerprint = wanted->keys->fingerprint;
 	bool		key_changed = claim->sent_as != NULL &&
@@ -176,7 +180,7 @@ take(TupleTableSlot *row, const PayCallWanted *wanted, int64 epoch,
 				 errmsg("call " INT64_FORMAT " has no number left for an attempt",
 						claim->call_id)));
 	pay_table_copy_row(&queue, row);
-	if (may_send(row, wanted, now, key_changed))
+	if (may_send(row, wanted, times, key_changed))
 	{
 		if (!claim->state.reached_psp)
 		{
@@ -212,13 +216,13 @@ take(TupleTableSlot *row, const PayCallWanted *wanted, int64 epoch,
  * time of its first key is over, or when that key is not there any more.
  */
 static bool
-may_send(TupleTableSlot *row, const PayCallWanted *wanted, TimestampTz now,
-		 bool key_changed)
+may_send(TupleTableSlot *row, const PayCallWanted *wanted,
+		 const PayTimes *times, bool key_changed)
 {
 	char		operation = char_of(row, NEXT_OPERATION);
 	TimestampTz first_sent_at = time_of(row, FIRST_SENT_AT);
-	TimestampTz since = now - (operation == 'C' ? PAY_CONFIRM_WINDOW :
-							   PAY_KEY_LIFETIME);
+	TimestampTz since = times->earliest -
+	(operation == 'C' ? PAY_CONFIRM_WINDOW : PAY_KEY_LIFETIME);
 
 	return operation != 'Q' && wanted->keys->may_charge && !key_changed &&
 		(first_sent_at == 0 || first_sent_at >= since);

@@ -72,8 +72,7 @@ check_can_see(int64 refund_id)
 static PayRefundState
 wait_until_final(const char *order_id, int64 refund_id, long timeout_ms)
 {
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												  timeout_ms);
+	int64		end = pay_wake_wait_until(timeout_ms);
 	PayRefundState state;
 
 	PG_TRY();
@@ -85,7 +84,7 @@ wait_until_final(const char *order_id, int64 refund_id, long timeout_ms)
 			/* prepare before looking, so that no news falls between */
 			pay_wake_wait_prepare(order_id);
 			look(order_id, refund_id, &state);
-			left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+			left = pay_wake_wait_left(end);
 			if (pay_refund_state_is_final(state) || left <= 0)
 				break;
 			pay_wake_wait_sleep(order_id, Min(left, MAX_SLEEP_MS));

@@ -72,8 +72,7 @@ check_can_see(const char *order_id)
 static PayOrderState
 wait_until_final(const char *order_id, long timeout_ms)
 {
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												  timeout_ms);
+	int64		end = pay_wake_wait_until(timeout_ms);
 	PayOrderState state;
 	bool		worth_waiting;
 
@@ -92,7 +91,7 @@ wait_until_final(const char *order_id, long timeout_ms)
 			if (!worth_waiting)
 				break;
 
-			left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+			left = pay_wake_wait_left(end);
 			if (left <= 0)
 				break;
 			pay_wake_wait_sleep(order_id, Min(left, MAX_SLEEP_MS));

@@ -22,6 +22,7 @@
 #include "pgstat.h"
 #include "storage/latch.h"
 
+#include "clock.h"
 #include "fault.h"
 #include "hint.h"
 #include "wake.h"
@@ -234,6 +235,18 @@ pay_wake_wait_sleep(const char *order_id, long timeout_ms)
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return (events & WL_LATCH_SET) != 0;
+}
+
+int64
+pay_wake_wait_until(long timeout_ms)
+{
+	return pay_clock_ms() + timeout_ms;
+}
+
+long
+pay_wake_wait_left(int64 end)
+{
+	return (long) (end - pay_clock_ms());
 }
 
 void

@@ -44,6 +44,13 @@ extern bool pay_wake_wait_sleep(const char *order_id, long timeout_ms);
 extern void pay_wake_wait_cancel(void);
 
 /*
+ * Until when, by a clock that nobody can set; and how many milliseconds are left
+ * until then.
+ */
+extern int64 pay_wake_wait_until(long timeout_ms);
+extern long pay_wake_wait_left(int64 end);
+
+/*
  * After commit: this order has a new state.  The second is for use before the
  * commit, and wakes when it happens.
  */

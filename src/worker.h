@@ -218,6 +218,9 @@ extern void pay_worker_final_turn(PayWorker *worker);
 extern int	pay_worker_room(const PayWorker *worker);
 extern bool pay_worker_is_of_a_row(int sqlstate);
 
+/* worker_clock.c */
+extern void pay_worker_clock(PayWorker *worker, PayTimes *times);
+
 /* worker_sift.c */
 extern bool pay_worker_sift(PayWorker *worker);
 extern void pay_worker_sift_work(PayWorker *worker, TimestampTz now);
@@ -263,6 +266,7 @@ typedef enum PayLogClass
 	PAY_LOG_LAPSE,
 	PAY_LOG_INBOX,
 	PAY_LOG_UNCLAIMED,
+	PAY_LOG_CLOCK,
 	PAY_LOG_CLASSES
 } PayLogClass;
 

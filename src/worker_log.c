@@ -38,6 +38,7 @@ static const char *const names[] = {
 	[PAY_LOG_LAPSE] = "orders that expire",
 	[PAY_LOG_INBOX] = "webhooks",
 	[PAY_LOG_UNCLAIMED] = "orders that nobody claims",
+	[PAY_LOG_CLOCK] = "the clock",
 };
 
 static LogClass classes[PAY_LOG_CLASSES];

@@ -178,10 +178,12 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 					   PayClaim ***claims)
 {
 	PayCallWanted *wanted;
+	PayTimes	times;
 	int64		clock = pay_clock_ms();
 	int			n;
 	int			n_claims;
 
+	pay_worker_clock(worker, &times);
 	inherited = false;
 	n_picks = 0;
 	pay_worker_merchant_turn();
@@ -196,8 +198,8 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 	else
 		learn_merchants(worker, false);
 	if (clock >= recall_at)
-		recall_deposits(worker, now, clock);
-	read_table(worker, now);
+		recall_deposits(worker, times.latest, clock);
+	read_table(worker, times.latest);
 
 	n_picks = pay_schedule_pick(schedule, clock,
 								Min(limit, PAY_MAX_IN_FLIGHT), picks, may_go,
@@ -207,11 +209,11 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 		return 0;
 	n = get_wanted(&wanted);
 	pay_worker_flow_before_claim(worker);
-	n_claims = pay_psp_call_claim(wanted, n, worker->epoch, now,
+	n_claims = pay_psp_call_claim(wanted, n, worker->epoch, &times,
 								  worker->turn_context, claims);
 	pay_worker_flow_claimed(worker, *claims, n_claims);
 	if (n_claims < n)
-		look_after(wanted, n, now);
+		look_after(wanted, n, times.latest);
 	return n_claims;
 }
 

@@ -327,11 +327,14 @@ add_result(PayWorker *worker, PayClaim *claim, const PayHttpResult *answer,
 		   const char *why)
 {
 	PayResult  *result = &worker->results[worker->n_results++];
+	PayCallState state;
+	PayTimes	times;
 	MemoryContext old = MemoryContextSwitchTo(claim->context);
 
 	memset(result, 0, sizeof(PayResult));
 	result->claim = claim;
-	result->received_at = GetCurrentTimestamp();
+	pay_worker_clock(worker, &times);
+	result->received_at = times.now;
 	result->transport = answer == NULL ||
 		answer->outcome == PAY_HTTP_NOT_SENT ? PAY_TRANSPORT_NOT_SENT :
 		answer->outcome == PAY_HTTP_ANSWERED ? PAY_TRANSPORT_ANSWERED :
@@ -359,7 +362,9 @@ add_result(PayWorker *worker, PayClaim *claim, const PayHttpResult *answer,
 		result->answer.detail = why;
 	claim->state.deposit_due_at =
 		pay_psp_answer_time(result->body.virtual_account_due_date);
-	pay_resolve(&claim->state, result->answer.meaning, result->received_at,
+	state = claim->state;
+	state.first_sent_at += times.now - times.earliest;
+	pay_resolve(&state, result->answer.meaning, times.now,
 				&result->decision);
 	if (answer != NULL && answer->retry_after_s > 0)
 	{

@@ -120,12 +120,14 @@ try_to_claim(PayWorker *worker, const PayCallWanted *wanted, int n,
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile error = NULL;
 	PayClaim  **claims;
+	PayTimes	times;
 
+	pay_worker_clock(worker, &times);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		(void) pay_psp_call_claim(wanted, n, worker->epoch, now, context,
+		(void) pay_psp_call_claim(wanted, n, worker->epoch, &times, context,
 								  &claims);
 	}
 	PG_CATCH();

@@ -12,6 +12,7 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 
+#include "clock.h"
 #include "shared_memory.h"
 #include "worker_knock.h"
 #include "worker_slot.h"
@@ -49,8 +50,12 @@ static void
 start_memory(void)
 {
 	struct stat st;
+	PayTimes	times;
 
 	SpinLockInit(&pay_worker_shared->mutex);
+	SpinLockInit(&pay_worker_shared->jump_mutex);
+	(void) pay_jump_look(&pay_worker_shared->jump, GetCurrentTimestamp(),
+						 pay_clock_us(), &times);
 	pay_worker_shared->launcher_procno = INVALID_PROC_NUMBER;
 	pay_worker_shared->was_following = stat(STANDBY_SIGNAL_FILE, &st) == 0;
 	pay_worker_shared->was_standby = pay_worker_shared->was_following ||

@@ -22,6 +22,7 @@
 
 #include "compat.h"
 #include "hint.h"
+#include "jump.h"
 #include "shard.h"
 
 #define PAY_DATABASES		8
@@ -86,6 +87,8 @@ typedef struct PayWorkerShared
 	bool		was_standby;	/* the server started as a copy of another */
 	bool		was_following;	/* and meant to follow it */
 	XLogRecPtr	started_at;		/* where its log began, or 0: not known yet */
+	slock_t		jump_mutex;
+	PayJump		jump;			/* of the server's clock (worker_clock.c) */
 	PayWorkerSlot slots[PAY_WORKER_SLOTS];
 	PayHintRing rings[PAY_WORKER_SLOTS];	/* guarded by the slots' locks */
 	ConditionVariable waiters[PAY_WAITER_BUCKETS];	/* by order_id */
