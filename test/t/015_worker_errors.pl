@@ -155,6 +155,13 @@ my ($status, undef, $refusal) = $node->psql('shop', "SELECT payments.set_merchan
 like($refusal, qr/client_key of the merchant is not valid/, 'a secret key is no client key');
 unlike($shop->log, qr/\Q$PaymentsTest::secret\E/, 'and does not come into the log');
 
+# In a block the statement is not what the client sent: it stands in the context.
+($status, undef, $refusal) = $node->psql('shop',
+	"DO \$\$ BEGIN PERFORM payments.set_merchant('default', '$PaymentsTest::secret'); END \$\$");
+like($refusal, qr/client_key of the merchant is not valid/, 'nor is it in a block');
+is(scalar(() = $shop->log =~ /ERROR:.* client_key of the merchant is not valid/g), 2, 'the log has both errors');
+unlike($shop->log, qr/\Q$PaymentsTest::secret\E/, 'and neither the statement nor its context');
+
 $session->quit;
 $shop->books_agree('in the end', log => 0);
 $node->stop;
