@@ -7,13 +7,16 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "args.h"
 #include "compat.h"
 #include "db.h"
+#include "operator_action.h"
 #include "wake.h"
 
 #define MAX_CLIENT_KEY	200
+#define KEY_END			4		/* that much of it is written down */
 #define LETTERS_AND_DIGITS \
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -21,6 +24,8 @@ PG_FUNCTION_INFO_V1(payments_grant_to);
 PG_FUNCTION_INFO_V1(payments_set_merchant);
 PG_FUNCTION_INFO_V1(payments_set_node);
 
+static char *put_merchant(FunctionCallInfo fcinfo);
+static char *merchant_words(const char *client_key, const char *mid);
 pg_noreturn static void refuse_merchant(const char *argument,
 										const char *hint);
 static bool is_file_name(const char *text);
@@ -86,13 +91,7 @@ payments_grant_to(PG_FUNCTION_ARGS)
 Datum
 payments_set_merchant(PG_FUNCTION_ARGS)
 {
-	static PayStatement upsert = {
-		"INSERT INTO payments.merchant (name, client_key, mid, id) VALUES ($1, $2, $3, $4)"
-		" ON CONFLICT ON CONSTRAINT merchant_pkey"
-		" DO UPDATE SET client_key = EXCLUDED.client_key, mid = EXCLUDED.mid",
-		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
-	};
-	Datum		values[4];
+	PayOperatorAction action = {.action = "set_merchant"};
 
 	pay_args_require(fcinfo, 0, "name");
 	pay_args_require(fcinfo, 1, "client_key");
@@ -102,15 +101,71 @@ payments_set_merchant(PG_FUNCTION_ARGS)
 		refuse_merchant("client_key", "A client key begins with test_ck_, test_gck_, live_ck_ or live_gck_, and has 200 characters at most; the secret key goes into a file in payments.secret_dir.");
 	if (!PG_ARGISNULL(2) && !is_mid(text_to_cstring(PG_GETARG_TEXT_PP(2))))
 		refuse_merchant("mid", "A MID has 1 to 14 letters and digits.");
+	action.merchant = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	action.became = merchant_words(text_to_cstring(PG_GETARG_TEXT_PP(1)),
+								   PG_ARGISNULL(2) ? NULL :
+								   text_to_cstring(PG_GETARG_TEXT_PP(2)));
 
 	pay_db_connect();
-	for (int i = 0; i < 3; i++)
-		values[i] = PG_GETARG_DATUM(i);
-	values[3] = Int64GetDatum(pay_db_draw_ids("merchant_id_seq", 1)[0]);
-	pay_db_run(&upsert, values, PG_ARGISNULL(2) ? "  n " : NULL);
+	action.was = put_merchant(fcinfo);
+	pay_operator_action_record(&action, GetCurrentTimestamp());
 	pay_db_finish();
 	pay_wake_look();			/* the first one brings the worker */
 	PG_RETURN_VOID();
+}
+
+/*
+ * Add it, or change it.  Returns what it was before, NULL when it is new.  Who
+ * finds it there waits for whoever has just added it, and reads it behind him.
+ */
+static char *
+put_merchant(FunctionCallInfo fcinfo)
+{
+	static PayStatement add = {
+		"INSERT INTO payments.merchant (name, client_key, mid, id) VALUES ($1, $2, $3, $4)"
+		" ON CONFLICT ON CONSTRAINT merchant_pkey DO NOTHING",
+		4, {TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	};
+	static PayStatement lock = {
+		"SELECT client_key, mid FROM ONLY payments.merchant"
+		" WHERE name OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+		1, {TEXTOID}
+	};
+	static PayStatement change = {
+		"UPDATE payments.merchant SET client_key = $2, mid = $3"
+		" WHERE name OPERATOR(pg_catalog.=) $1",
+		3, {TEXTOID, TEXTOID, TEXTOID}
+	};
+	const char *nulls = PG_ARGISNULL(2) ? "  n " : NULL;
+	char	   *was;
+	Datum		values[4];
+
+	for (int i = 0; i < 3; i++)
+		values[i] = PG_GETARG_DATUM(i);
+	values[3] = Int64GetDatum(pay_db_draw_ids("merchant_id_seq", 1)[0]);
+	if (pay_db_run(&add, values, nulls) == 1)
+		return NULL;
+	if (pay_db_run(&lock, values, NULL) != 1)
+		elog(ERROR, "merchant vanished while it was changed");
+	was = merchant_words(pay_db_text(0, 1), pay_db_text(0, 2));
+	pay_db_run(&change, values, nulls);
+	return was;
+}
+
+/*
+ * What is written down of a merchant.  A client key is public; its ends tell it
+ * from another all the same.
+ */
+static char *
+merchant_words(const char *client_key, const char *mid)
+{
+	const char *rest = strstr(client_key, "ck_") + 3;
+	size_t		len = strlen(rest);
+
+	return psprintf("client key %.*s...%s, %s%s",
+					(int) (rest - client_key), client_key,
+					len < KEY_END * 4 ? "" : rest + len - KEY_END,
+					mid == NULL ? "no MID" : "MID ", mid == NULL ? "" : mid);
 }
 
 static void

@@ -32,7 +32,10 @@ PG_FUNCTION_INFO_V1(payments_set_refund_policy);
 static int	limit_argument(FunctionCallInfo fcinfo, int n, const char *name,
 						   int64 max);
 static char *note_argument(FunctionCallInfo fcinfo, int n);
+static void lock_merchant(const char *merchant);
+static char *limits_text(const PayFlowLimits *limits);
 static char *limit_text(int limit, const char *unit);
+static const char *policy_text(bool sellers_may_owe);
 
 /* payments.set_merchant_limits: see 70_functions.sql. */
 Datum
@@ -45,6 +48,7 @@ payments_set_merchant_limits(PG_FUNCTION_ARGS)
 	};
 	PayOperatorAction action = {.action = "set_merchant_limits"};
 	PayFlowLimits limits;
+	PayFlowLimits were;
 	char		nulls[] = "    ";
 	Datum		values[4];
 
@@ -69,22 +73,42 @@ payments_set_merchant_limits(PG_FUNCTION_ARGS)
 		if (PG_ARGISNULL(i))
 			nulls[i] = 'n';
 	}
-	if (pay_db_run(&update, values, nulls) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_PAY_UNKNOWN_MERCHANT),
-				 errmsg("merchant \"%s\" does not exist",
-						pay_args_shown(action.merchant)),
-				 errhint("The merchants are in payments.merchant; payments.set_merchant adds one.")));
-	action.limits = psprintf("in flight %s, %s, burst %s",
-							 limit_text(limits.max_in_flight, ""),
-							 limit_text(limits.calls_per_minute, " a minute"),
-							 limit_text(limits.burst, ""));
+	lock_merchant(action.merchant);
+	were.max_in_flight = pay_db_int32(0, 1);
+	were.calls_per_minute = pay_db_int32(0, 2);
+	were.burst = pay_db_int32(0, 3);
+	action.was = limits_text(&were);
+	action.became = limits_text(&limits);
+	pay_db_run(&update, values, nulls);
 	pay_operator_action_record(&action, GetCurrentTimestamp());
 	pay_db_finish();
 
 	CacheInvalidateRelcacheByRelid(pay_merchant_table());
 	pay_wake_look();
 	PG_RETURN_VOID();
+}
+
+/*
+ * Lock the row of a merchant, for whoever reads it and then changes it: its
+ * limits, 0 for none, whether its sellers may owe, and its number.
+ */
+static void
+lock_merchant(const char *merchant)
+{
+	static PayStatement lock = {
+		"SELECT COALESCE(max_in_flight, 0), COALESCE(calls_per_minute, 0), COALESCE(burst, 0),"
+		" sellers_may_owe, id FROM ONLY payments.merchant"
+		" WHERE name OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+		1, {TEXTOID}
+	};
+	Datum		values[1] = {CStringGetTextDatum(merchant)};
+
+	if (pay_db_run(&lock, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PAY_UNKNOWN_MERCHANT),
+				 errmsg("merchant \"%s\" does not exist",
+						pay_args_shown(merchant)),
+				 errhint("The merchants are in payments.merchant; payments.set_merchant adds one.")));
 }
 
 /* 1 to max; 0 for NULL, which sets no limit */
@@ -123,6 +147,15 @@ note_argument(FunctionCallInfo fcinfo, int n)
 }
 
 static char *
+limits_text(const PayFlowLimits *limits)
+{
+	return psprintf("in flight %s, %s, burst %s",
+					limit_text(limits->max_in_flight, ""),
+					limit_text(limits->calls_per_minute, " a minute"),
+					limit_text(limits->burst, ""));
+}
+
+static char *
 limit_text(int limit, const char *unit)
 {
 	return limit == 0 ? pstrdup("default") : psprintf("%d%s", limit, unit);
@@ -143,22 +176,24 @@ payments_set_refund_policy(PG_FUNCTION_ARGS)
 	pay_args_require(fcinfo, 0, "merchant");
 	pay_args_require(fcinfo, 1, "sellers_may_owe");
 	action.merchant = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	action.limits = PG_GETARG_BOOL(1) ? "sellers may owe" :
-		"sellers may not owe";
+	action.became = policy_text(PG_GETARG_BOOL(1));
 	action.note = note_argument(fcinfo, 2);
 
 	pay_db_connect();
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = PG_GETARG_DATUM(1);
-	if (pay_db_run(&update, values, NULL) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_PAY_UNKNOWN_MERCHANT),
-				 errmsg("merchant \"%s\" does not exist",
-						pay_args_shown(action.merchant)),
-				 errhint("The merchants are in payments.merchant; payments.set_merchant adds one.")));
+	lock_merchant(action.merchant);
+	action.was = policy_text(pay_db_bool(0, 4));
+	pay_db_run(&update, values, NULL);
 	pay_operator_action_record(&action, GetCurrentTimestamp());
 	pay_db_finish();
 	PG_RETURN_VOID();
+}
+
+static const char *
+policy_text(bool sellers_may_owe)
+{
+	return sellers_may_owe ? "sellers may owe" : "sellers may not owe";
 }
 
 int

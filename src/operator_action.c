@@ -1,6 +1,7 @@
 /*
  * operator_action.c
- *		What people did about calls and merchants: payments.operator_action.
+ *		What people did about calls, merchants and sellers:
+ *		payments.operator_action.
  *
  * The only writer of that table, and in the transaction that does what it
  * says.
@@ -14,65 +15,65 @@
 #include "db.h"
 #include "operator_action.h"
 
+static Datum text_or_null(const char *text, char *null);
+static Datum id_or_null(int64 id, char *null);
+
 void
 pay_operator_action_record(const PayOperatorAction *action, TimestampTz now)
 {
 	static PayStatement insert = {
 		"INSERT INTO payments.operator_action (id, order_id, call_id, action, outcome,"
-		" payment_key, currency, amount, approved_at, note, actor, acted_at, merchant, limits,"
-		" refund_id, transaction_key)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, SESSION_USER, $11, $12, $13, $14, $15)",
-		15, {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+		" payment_key, currency, amount, approved_at, note, actor, acted_at, merchant, became,"
+		" refund_id, transaction_key, was, seller_id)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, SESSION_USER, $11, $12, $13, $14, $15,"
+		" $16, $17)",
+		17, {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
 			NUMERICOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TEXTOID,
-		TEXTOID, INT8OID, TEXTOID}
+		TEXTOID, INT8OID, TEXTOID, TEXTOID, INT8OID}
 	};
-	bool		has_proof = action->payment_key != NULL;
-	char		nulls[] = "               ";
-	Datum		values[15] = {0};
+	char		nulls[] = "                 ";
+	Datum		values[17] = {0};
 
 	values[0] = Int64GetDatum(pay_db_draw_ids("operator_action_id_seq", 1)[0]);
-	if (action->order_id != NULL)
-	{
-		values[1] = CStringGetTextDatum(action->order_id);
-		values[2] = Int64GetDatum(action->call_id);
-		nulls[2] = action->call_id == 0 ? 'n' : ' ';
-		nulls[11] = nulls[12] = 'n';
-	}
-	else
-	{
-		values[11] = CStringGetTextDatum(action->merchant);
-		values[12] = CStringGetTextDatum(action->limits);
-		nulls[1] = nulls[2] = 'n';
-	}
+	values[1] = text_or_null(action->order_id, &nulls[1]);
+	values[2] = id_or_null(action->call_id, &nulls[2]);
 	values[3] = CStringGetTextDatum(action->action);
-	if (action->outcome != NULL)
-		values[4] = CStringGetTextDatum(action->outcome);
-	else
-		nulls[4] = 'n';
-	if (has_proof)
+	values[4] = text_or_null(action->outcome, &nulls[4]);
+	values[5] = text_or_null(action->payment_key, &nulls[5]);
+	if (action->payment_key != NULL)
 	{
-		values[5] = CStringGetTextDatum(action->payment_key);
 		values[6] = CStringGetTextDatum(action->currency);
 		values[7] = pay_amount_to_numeric(action->amount);
 	}
 	else
-		nulls[5] = nulls[6] = nulls[7] = 'n';
+		nulls[6] = nulls[7] = 'n';
 	if (action->approved_at != 0)
 		values[8] = TimestampTzGetDatum(action->approved_at);
 	else
 		nulls[8] = 'n';
-	if (action->note != NULL)
-		values[9] = CStringGetTextDatum(action->note);
-	else
-		nulls[9] = 'n';
+	values[9] = text_or_null(action->note, &nulls[9]);
 	values[10] = TimestampTzGetDatum(now);
-	values[13] = Int64GetDatum(action->refund_id);
-	nulls[13] = action->refund_id == 0 ? 'n' : ' ';
-	if (action->transaction_key != NULL)
-		values[14] = CStringGetTextDatum(action->transaction_key);
-	else
-		nulls[14] = 'n';
+	values[11] = text_or_null(action->merchant, &nulls[11]);
+	values[12] = text_or_null(action->became, &nulls[12]);
+	values[13] = id_or_null(action->refund_id, &nulls[13]);
+	values[14] = text_or_null(action->transaction_key, &nulls[14]);
+	values[15] = text_or_null(action->was, &nulls[15]);
+	values[16] = id_or_null(action->seller_id, &nulls[16]);
 	pay_db_run(&insert, values, nulls);
+}
+
+static Datum
+text_or_null(const char *text, char *null)
+{
+	*null = text == NULL ? 'n' : ' ';
+	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+static Datum
+id_or_null(int64 id, char *null)
+{
+	*null = id == 0 ? 'n' : ' ';
+	return Int64GetDatum(id);
 }
 
 bool

@@ -1,7 +1,7 @@
 /*
  * operator_action.h
- *		What people did about calls and merchants; operator_action.c alone
- *		writes the table.
+ *		What people did about calls, merchants and sellers; operator_action.c
+ *		alone writes the table.
  *
  * All functions need pay_db_connect.
  */
@@ -14,11 +14,10 @@
 
 typedef struct PayOperatorAction
 {
-	const char *order_id;		/* NULL: about a merchant */
+	const char *order_id;		/* NULL: about a merchant, or a seller */
 	int64		call_id;		/* 0: of a refund that has none */
 	int64		refund_id;		/* 0: not about one */
-	const char *action;			/* "retry", "resolve", "resolve_refund",
-								 * "set_merchant_limits", "set_refund_policy" */
+	const char *action;			/* the function's name */
 	const char *outcome;		/* "succeeded", "failed"; NULL: a retry */
 	const char *payment_key;	/* these three when succeeded */
 	const char *currency;
@@ -26,8 +25,10 @@ typedef struct PayOperatorAction
 	TimestampTz approved_at;	/* 0: was not given */
 	const char *transaction_key;	/* and of a refund's */
 	const char *note;			/* or NULL */
-	const char *merchant;		/* these two when it is about a merchant */
-	const char *limits;
+	const char *merchant;		/* what was so, and is now, of one of these */
+	int64		seller_id;
+	const char *was;			/* NULL: it is new */
+	const char *became;
 	const char *actor;			/* results, of find */
 	TimestampTz acted_at;
 } PayOperatorAction;

@@ -13,15 +13,18 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
+#include "utils/timestamp.h"
 
 #include "args.h"
 #include "db.h"
+#include "operator_action.h"
 
 #define RATE_DIGITS	6			/* after the point, as the column has */
 #define MAX_SHOWN	40			/* bytes of a number */
 
 PG_FUNCTION_INFO_V1(payments_set_seller);
 
+static void put_seller(FunctionCallInfo fcinfo, PayOperatorAction *action);
 static void check_rate(Datum rate);
 static bool holds(PGFunction compare, Datum a, Datum b);
 
@@ -29,14 +32,7 @@ static bool holds(PGFunction compare, Datum a, Datum b);
 Datum
 payments_set_seller(PG_FUNCTION_ARGS)
 {
-	static PayStatement upsert = {
-		"INSERT INTO payments.seller (id, commission_rate, created_at)"
-		" VALUES ($1, $2, pg_catalog.now())"
-		" ON CONFLICT ON CONSTRAINT seller_pkey"
-		" DO UPDATE SET commission_rate = EXCLUDED.commission_rate",
-		2, {INT8OID, NUMERICOID}
-	};
-	Datum		values[2];
+	PayOperatorAction action = {.action = "set_seller"};
 
 	pay_args_require(fcinfo, 0, "seller_id");
 	pay_args_require(fcinfo, 1, "commission_rate");
@@ -48,12 +44,53 @@ payments_set_seller(PG_FUNCTION_ARGS)
 				 errhint("Give the application's own id of the seller, 1 or more.")));
 	check_rate(PG_GETARG_DATUM(1));
 
+	action.seller_id = PG_GETARG_INT64(0);
+
 	pay_db_connect();
-	values[0] = PG_GETARG_DATUM(0);
-	values[1] = PG_GETARG_DATUM(1);
-	pay_db_run(&upsert, values, NULL);
+	put_seller(fcinfo, &action);
+	pay_operator_action_record(&action, GetCurrentTimestamp());
 	pay_db_finish();
 	PG_RETURN_VOID();
+}
+
+/*
+ * Add it, or change it, and tell what it was before and is now.  Who finds it
+ * there waits for whoever has just added it, and reads it behind him.
+ */
+static void
+put_seller(FunctionCallInfo fcinfo, PayOperatorAction *action)
+{
+	static PayStatement add = {
+		"INSERT INTO payments.seller (id, commission_rate, created_at)"
+		" VALUES ($1, $2, pg_catalog.now())"
+		" ON CONFLICT ON CONSTRAINT seller_pkey DO NOTHING"
+		" RETURNING 'commission rate ' OPERATOR(pg_catalog.||)"
+		" pg_catalog.trim_scale(commission_rate)::pg_catalog.text",
+		2, {INT8OID, NUMERICOID}
+	};
+	static PayStatement lock = {
+		"SELECT 'commission rate ' OPERATOR(pg_catalog.||)"
+		" pg_catalog.trim_scale(commission_rate)::pg_catalog.text"
+		" FROM ONLY payments.seller WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+		1, {INT8OID}
+	};
+	static PayStatement change = {
+		"UPDATE payments.seller SET commission_rate = $2"
+		" WHERE id OPERATOR(pg_catalog.=) $1"
+		" RETURNING 'commission rate ' OPERATOR(pg_catalog.||)"
+		" pg_catalog.trim_scale(commission_rate)::pg_catalog.text",
+		2, {INT8OID, NUMERICOID}
+	};
+	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+
+	if (pay_db_run(&add, values, NULL) == 0)
+	{
+		if (pay_db_run(&lock, values, NULL) != 1)
+			elog(ERROR, "seller vanished while it was changed");
+		action->was = pay_db_text(0, 1);
+		pay_db_run(&change, values, NULL);
+	}
+	action->became = pay_db_text(0, 1);
 }
 
 /* 0 to below 1, and as fine as the column keeps it.  NaN is above all. */

@@ -64,8 +64,8 @@ $$;
 SELECT pg_temp.again(101, '[{"seller_id": 1, "amount": 9, "name": "Tea"}]',
 	'order_name => ''Tea''', 'metadata => ''{}''', 'currency => ''USD''') AS made;
 RESET ROLE;
-SELECT test.image() AS before \gset
 SELECT payments.set_merchant('regress_other', 'test_ck_other');
+SELECT test.image() AS before \gset
 SET ROLE regress_checkout;
 SELECT pg_temp.again(102, '[{"seller_id": 1, "amount": 9, "name": "Tea"}]',
 	'metadata => ''{}''', 'currency => ''USD''') AS buyer;
@@ -88,8 +88,8 @@ SELECT pg_temp.again(105, '[{"seller_id": 5, "amount": 5}]', 'order_name => ''x'
 SELECT pg_temp.again(105, '[{"seller_id": 5, "amount": 5}]', 'order_name => ''x''',
 	'metadata => ''{"b": 2}''', 'merchant => ''regress_other''', 'currency => ''KRW''') AS everything;
 RESET ROLE;
-DELETE FROM payments.merchant WHERE name = 'regress_other';
 SELECT test.image() = :'before' AS nothing_was_written;
+DELETE FROM payments.merchant WHERE name = 'regress_other';
 
 -- it belongs to the caller's transaction
 BEGIN;

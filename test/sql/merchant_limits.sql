@@ -15,7 +15,7 @@ SELECT args, t.code, t.message, t.detail, t.hint FROM unnest(ARRAY[
 	$$'limited', 1.5::numeric$$]) WITH ORDINALITY x (args, n),
 	test.try(format('SELECT payments.set_merchant_limits(%s)', args)) t ORDER BY n;
 \x
-SELECT count(*) AS recorded FROM payments.operator_action WHERE merchant = 'limited';
+SELECT count(*) AS recorded FROM payments.operator_action WHERE merchant = 'limited' AND action = 'set_merchant_limits';
 
 SELECT payments.set_merchant_limits('limited', 10000, 6000000, 1000000, 'as much as there can be');
 SELECT payments.set_merchant_limits('limited', calls_per_minute => 100);
@@ -25,7 +25,7 @@ SELECT payments.set_merchant('limited', 'test_ck_limits2');
 SELECT max_in_flight, calls_per_minute, burst FROM payments.merchant WHERE name = 'limited';
 SELECT payments.set_merchant_limits('limited');
 SELECT max_in_flight, calls_per_minute, burst FROM payments.merchant WHERE name = 'limited';
-SELECT action, order_id, call_id, merchant, limits, note, actor = session_user AS mine FROM payments.operator_action
+SELECT action, order_id, call_id, merchant, was, became, note, actor = session_user AS mine FROM payments.operator_action
 	WHERE merchant = 'limited' ORDER BY id;
 
 -- the table keeps the rules, too

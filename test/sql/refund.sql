@@ -104,7 +104,7 @@ SELECT seller_id, debt FROM payments.seller_debts WHERE seller_id = 1601;
 UPDATE payments.wallet w SET pending = (SELECT sum(l.amount - l.commission) FROM payments.refund_line l
 	JOIN payments.payment_order o ON o.id = l.payment_order_id WHERE o.seller_id = w.seller_id) WHERE seller_id = 1601;
 SELECT payments.set_refund_policy('default', false);
-SELECT merchant, limits, note, actor = session_user AS mine FROM payments.operator_action WHERE action = 'set_refund_policy' ORDER BY id;
+SELECT merchant, was, became, note, actor = session_user AS mine FROM payments.operator_action WHERE action = 'set_refund_policy' ORDER BY id;
 
 -- the constraint binds every writer, and so do the guards
 SET LOCAL client_min_messages = warning;

@@ -74,7 +74,7 @@ is($shop->sql("SELECT count(*) FROM payments.alerts WHERE alert = 'merchant_thro
 isnt(stats('other', 'starved_since'), '', 'but it is to be seen');
 limits('other');
 is(wait_for($stuck[4]), 'SUCCESS', 'and so does its end');
-is($shop->sql("SELECT merchant || ': ' || limits || ', ' || note FROM payments.operator_action
+is($shop->sql("SELECT merchant || ': ' || became || ', ' || note FROM payments.operator_action
 	WHERE note IS NOT NULL"), 'other: in flight default, 60 a minute, burst 1, a contract', 'it is written down');
 
 # So many on the wire, and no more.
