@@ -28,10 +28,10 @@ CREATE TABLE payments.operator_action (
 	CONSTRAINT operator_action_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES payments.refund (id),
 	CONSTRAINT operator_action_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES payments.seller (id),
 	CONSTRAINT operator_action_known CHECK (action IN ('retry', 'resolve', 'resolve_refund', 'set_merchant', 'set_merchant_limits',
-		'set_refund_policy', 'set_seller')),
+		'set_refund_policy', 'resume_merchant', 'set_seller')),
 	CONSTRAINT operator_action_about_a_call CHECK ((action IN ('retry', 'resolve', 'resolve_refund')) = (order_id IS NOT NULL)
 		AND (action = 'resolve_refund' OR (order_id IS NULL) = (call_id IS NULL))),
-	CONSTRAINT operator_action_or_a_merchant CHECK ((action IN ('set_merchant', 'set_merchant_limits', 'set_refund_policy')) = (merchant IS NOT NULL)),
+	CONSTRAINT operator_action_or_a_merchant CHECK ((action IN ('set_merchant', 'set_merchant_limits', 'set_refund_policy', 'resume_merchant')) = (merchant IS NOT NULL)),
 	CONSTRAINT operator_action_or_a_seller CHECK ((action = 'set_seller') = (seller_id IS NOT NULL)),
 	CONSTRAINT operator_action_says_what_became CHECK ((order_id IS NULL) = (became IS NOT NULL) AND (was IS NULL OR became IS NOT NULL)),
 	CONSTRAINT operator_action_outcome_known CHECK (outcome IN ('succeeded', 'failed')),

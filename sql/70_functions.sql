@@ -259,6 +259,13 @@ CREATE FUNCTION payments.set_merchant_limits(
 COMMENT ON FUNCTION payments.set_merchant_limits(text, integer, integer, integer, text) IS
 'Sets how many requests of a merchant may be on the wire, how many go out a minute, and how many of those at once; NULL: no limit of its own. Takes effect when it commits';
 
+CREATE FUNCTION payments.resume_merchant(merchant text, note text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'payments_resume_merchant';
+COMMENT ON FUNCTION payments.resume_merchant(text, text) IS
+'Ends the pause that the PSP asked for and closes the circuit breaker of a merchant, when it commits; true if there was one. What made it open may open it again';
+
 CREATE FUNCTION payments.merchant_flow(
 	OUT merchant_id bigint, OUT in_flight integer, OUT tokens bigint, OUT paused_until timestamptz,
 	OUT starved_since timestamptz, OUT breaker text, OUT breaker_since timestamptz,

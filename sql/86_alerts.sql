@@ -37,14 +37,14 @@ CREATE FUNCTION payments.find_alerts(
 	UNION ALL
 	SELECT 'breaker_open', 'critical', m.breaker_since, m.merchant,
 		format('nothing is sent for the merchant but a question now and then%s', '; the next at ' || to_char(m.next_probe_at, 'HH24:MI:SS')),
-		'The PSP does not answer, answers with errors, or refuses the key: see payments.psp_answer. It ends by itself.'
+		'The PSP does not answer, answers with errors, or refuses the key: see payments.psp_answer. It ends by itself; payments.resume_merchant ends it at once.'
 	FROM payments.merchant_stats m WHERE m.breaker <> 'closed'
 
 	UNION ALL
 	SELECT 'merchant_throttled', 'warning', m.starved_since, m.merchant,
 		CASE WHEN m.paused_until IS NOT NULL THEN format('the PSP asked to wait until %s', to_char(m.paused_until, 'HH24:MI:SS'))
 			ELSE format('more calls come than the limit lets go: %s a minute', m.calls_per_minute) END,
-		'If the contract allows more: payments.set_merchant_limits. Calls that wait for too long end as EXPIRED_UNSENT.'
+		'If the contract allows more: payments.set_merchant_limits; payments.resume_merchant ends a pause. Calls that wait for too long end as EXPIRED_UNSENT.'
 	FROM payments.merchant_stats m, now WHERE m.starved_since < now.now - interval '1 min'
 
 	-- calls, from the queue itself: there may be a million

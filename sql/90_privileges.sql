@@ -89,6 +89,7 @@ CREATE VIEW payments.privilege WITH (security_barrier) AS
 		('operator', 'TABLE', 'payments.arming'),
 		('operator', 'FUNCTION', 'payments.set_node(integer, integer)'),
 		('operator', 'FUNCTION', 'payments.set_merchant_limits(text, integer, integer, integer, text)'),
+		('operator', 'FUNCTION', 'payments.resume_merchant(text, text)'),
 		('operator', 'FUNCTION', 'payments.set_seller(bigint, numeric)'),
 		('operator', 'FUNCTION', 'payments.status(text)'),
 		('operator', 'FUNCTION', 'payments.explain(text)'),

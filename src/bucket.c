@@ -136,6 +136,13 @@ pay_bucket_accepted(PayBucket *bucket)
 	bucket->pauses = 0;
 }
 
+void
+pay_bucket_resume(PayBucket *bucket)
+{
+	bucket->paused_until = 0;
+	bucket->pauses = 0;
+}
+
 int64_t
 pay_bucket_tokens(const PayBucket *bucket, int64_t now)
 {

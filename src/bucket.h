@@ -47,10 +47,11 @@ extern void pay_bucket_return(PayBucket *bucket, int64_t now);
 /*
  * The other side asks us to wait: so many milliseconds, or, when it does not say
  * (-1), ever longer until it takes something (pay_bucket_accepted).  A pause is
- * never made shorter.
+ * never made shorter, unless a person ends it.
  */
 extern void pay_bucket_pause(PayBucket *bucket, int64_t wait, int64_t now);
 extern void pay_bucket_accepted(PayBucket *bucket);
+extern void pay_bucket_resume(PayBucket *bucket);
 
 /* Whole tokens in it; -1 when it has no limit. */
 extern int64_t pay_bucket_tokens(const PayBucket *bucket, int64_t now);

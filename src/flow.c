@@ -10,6 +10,7 @@
 
 #include "common/pg_prng.h"
 #include "miscadmin.h"
+#include "port/atomics.h"
 #include "storage/spin.h"
 
 #include "clock.h"
@@ -28,6 +29,7 @@
 typedef struct Flows
 {
 	slock_t		mutex;
+	pg_atomic_uint32 resumed;	/* how often somebody did that */
 	PayFlow		entries[PAY_FLOW_ENTRIES];
 } Flows;
 
@@ -58,6 +60,7 @@ static void
 start_memory(void)
 {
 	SpinLockInit(&shared->mutex);
+	pg_atomic_init_u32(&shared->resumed, 0);
 }
 
 void
@@ -232,6 +235,50 @@ pay_flow_report(const PayFlowOf *of, bool is_probe, PayBreakerResult result,
 	}
 	SpinLockRelease(&shared->mutex);
 	return changed;
+}
+
+void
+pay_flow_resume(Oid dboid, int64 merchant_id, int64 now)
+{
+	PayFlowOf	of = {-1, dboid, merchant_id};
+	PayFlow    *flow;
+
+	if (shared == NULL)
+		return;
+	SpinLockAcquire(&shared->mutex);
+	flow = find(&of);
+	if (flow != NULL)
+	{
+		if (flow->breaker.state != PAY_BREAKER_CLOSED)
+			pay_breaker_init(&flow->breaker, now);
+		pay_bucket_resume(&flow->bucket);
+	}
+	SpinLockRelease(&shared->mutex);
+	pg_atomic_fetch_add_u32(&shared->resumed, 1);
+}
+
+uint32
+pay_flow_resumed(void)
+{
+	return pg_atomic_read_u32(&shared->resumed);
+}
+
+bool
+pay_flow_is_held(Oid dboid, int64 merchant_id, int64 now, PayFlow *copy)
+{
+	PayFlowOf	of = {-1, dboid, merchant_id};
+	PayFlow    *flow;
+
+	if (shared == NULL)
+		return false;
+	SpinLockAcquire(&shared->mutex);
+	flow = find(&of);
+	if (flow != NULL)
+		*copy = *flow;
+	SpinLockRelease(&shared->mutex);
+	return flow != NULL &&
+		(copy->breaker.state != PAY_BREAKER_CLOSED ||
+		 copy->bucket.paused_until > now);
 }
 
 /*

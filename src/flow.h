@@ -92,6 +92,18 @@ extern bool pay_flow_report(const PayFlowOf *of, bool is_probe,
 							PayBreakerResult result, int64 pause, int64 now,
 							PayFlow *copy);
 
+/*
+ * A person says that the merchant goes on: its pause ends, and its breaker is
+ * closed.  Nothing here can fail.  Workers see by pay_flow_resumed, a number that
+ * grows, that somebody did.
+ */
+extern void pay_flow_resume(Oid dboid, int64 merchant_id, int64 now);
+extern uint32 pay_flow_resumed(void);
+
+/* The entry of a merchant, when something holds it back. */
+extern bool pay_flow_is_held(Oid dboid, int64 merchant_id, int64 now,
+							 PayFlow *copy);
+
 /* Entry n, for people; false when it is free or of another database. */
 extern bool pay_flow_read(int n, Oid dboid, PayFlow *copy);
 extern int	pay_flow_in_flight(const PayFlow *flow);

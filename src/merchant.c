@@ -1,6 +1,7 @@
 /*
  * merchant.c
- *		Merchants: set_merchant_limits, set_refund_policy, and reading the limits.
+ *		Merchants: set_merchant_limits, set_refund_policy, resume_merchant, and
+ *		reading the limits.
  *
  * The row says what is so, payments.operator_action who said it.  The workers
  * hear of a change as of any change of the table's definition: the server tells
@@ -11,14 +12,17 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "args.h"
+#include "clock.h"
 #include "db.h"
 #include "errors.h"
+#include "flow_resume.h"
 #include "merchant.h"
 #include "operator_action.h"
 #include "wake.h"
@@ -28,6 +32,7 @@
 
 PG_FUNCTION_INFO_V1(payments_set_merchant_limits);
 PG_FUNCTION_INFO_V1(payments_set_refund_policy);
+PG_FUNCTION_INFO_V1(payments_resume_merchant);
 
 static int	limit_argument(FunctionCallInfo fcinfo, int n, const char *name,
 						   int64 max);
@@ -36,6 +41,7 @@ static void lock_merchant(const char *merchant);
 static char *limits_text(const PayFlowLimits *limits);
 static char *limit_text(int limit, const char *unit);
 static const char *policy_text(bool sellers_may_owe);
+static char *held_text(const PayFlow *flow, int64 clock, TimestampTz now);
 
 /* payments.set_merchant_limits: see 70_functions.sql. */
 Datum
@@ -194,6 +200,54 @@ static const char *
 policy_text(bool sellers_may_owe)
 {
 	return sellers_may_owe ? "sellers may owe" : "sellers may not owe";
+}
+
+/*
+ * payments.resume_merchant: see 70_functions.sql.  What holds a merchant back is
+ * in shared memory, and ends at the commit: until then anybody may see it, and
+ * the row that says who ended it is not there.
+ */
+Datum
+payments_resume_merchant(PG_FUNCTION_ARGS)
+{
+	PayOperatorAction action = {.action = "resume_merchant"};
+	TimestampTz now = GetCurrentTimestamp();
+	int64		clock = pay_clock_ms();
+	int64		merchant_id;
+	PayFlow		flow;
+	bool		is_held;
+
+	pay_args_require(fcinfo, 0, "merchant");
+	action.merchant = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	action.note = note_argument(fcinfo, 1);
+
+	pay_db_connect();
+	lock_merchant(action.merchant);
+	merchant_id = pay_db_int64(0, 5);
+	is_held = pay_flow_is_held(MyDatabaseId, merchant_id, clock, &flow);
+	if (is_held)
+	{
+		action.was = held_text(&flow, clock, now);
+		action.became = "resumed";
+		pay_operator_action_record(&action, now);
+		pay_flow_resume_at_commit(merchant_id);
+		pay_wake_look();
+	}
+	pay_db_finish();
+	PG_RETURN_BOOL(is_held);
+}
+
+static char *
+held_text(const PayFlow *flow, int64 clock, TimestampTz now)
+{
+	bool		is_open = flow->breaker.state != PAY_BREAKER_CLOSED;
+	bool		is_paused = flow->bucket.paused_until > clock;
+	TimestampTz until = now + (flow->bucket.paused_until - clock) * 1000;
+
+	return psprintf("%s%s%s%s", is_open ? "breaker open" : "",
+					is_open && is_paused ? ", " : "",
+					is_paused ? "paused until " : "",
+					is_paused ? timestamptz_to_str(until) : "");
 }
 
 int

@@ -19,6 +19,7 @@
 #include "guard.h"
 #include "guc.h"
 #include "flow.h"
+#include "flow_resume.h"
 #include "launcher.h"
 #include "ledger_log.h"
 #include "wake.h"
@@ -46,6 +47,7 @@ _PG_init(void)
 	pay_guc_define();
 	pay_db_plan_register();
 	pay_wake_register();
+	pay_flow_resume_register();
 	pay_ledger_log_register();
 
 	if (process_shared_preload_libraries_in_progress)

@@ -42,6 +42,7 @@ typedef struct Permit
 static PayMerchantLimits *limits = NULL;	/* by merchant */
 static int	n_limits = 0;
 static bool changed = true;
+static uint32 seen_resumed = 0;
 static Oid	merchant_table = InvalidOid;
 
 static Permit permits[PAY_MAX_IN_FLIGHT];
@@ -71,17 +72,20 @@ pay_worker_flow_start(PayWorker *worker)
 
 /*
  * A turn that claims begins, in a transaction.  Returns whether limits may have
- * changed.
+ * changed, or somebody has ended what held a merchant back.
  */
 bool
 pay_worker_flow_turn(PayWorker *worker)
 {
+	uint32		now_resumed = pay_flow_resumed();
+	bool		resumed = now_resumed != seen_resumed;
 	MemoryContext old;
 	PayMerchantLimits *read;
 	int			n;
 
+	seen_resumed = now_resumed;
 	if (!changed)
-		return false;
+		return resumed;
 	changed = false;			/* what changes from here on is read anew */
 	merchant_table = pay_merchant_table();
 	old = MemoryContextSwitchTo(worker->context);

@@ -35,11 +35,15 @@ SELECT payments.set_seller(1902, 0.000001);
 SELECT payments.set_seller(1902, 0);
 SELECT * FROM pg_temp.done WHERE action = 'set_seller';
 
+-- nothing holds them back (test/t/057_flow.pl has the others): nothing is written down
+SELECT payments.resume_merchant('acted', 'why'), payments.resume_merchant('acted');
+SELECT count(*) AS resumed FROM pg_temp.done WHERE action = 'resume_merchant';
+
 -- what is refused leaves nothing, and nor does what is rolled back
 SELECT count(*) AS recorded FROM payments.operator_action \gset before_
 SELECT t.code, t.message FROM unnest(ARRAY[$$set_merchant('acted-3', 'test_sk_0123456789abcdefWXYZ')$$, $$set_merchant('test_sk_0123456789abcdefWXYZ', 'test_ck_1')$$,
 	$$set_merchant('acted', 'test_ck_1', 'test_sk_0123456789')$$, $$set_seller(1901, 1)$$, $$set_seller(0, 0.1)$$, $$set_merchant_limits('acted', 0)$$,
-	$$set_refund_policy('acted-3', true)$$]) WITH ORDINALITY x (call, n), test.try('SELECT payments.' || call) t ORDER BY n;
+	$$set_refund_policy('acted-3', true)$$, $$resume_merchant('acted-3')$$, $$resume_merchant(NULL)$$, $$resume_merchant('acted', ' ')$$]) WITH ORDINALITY x (call, n), test.try('SELECT payments.' || call) t ORDER BY n;
 SAVEPOINT changed;
 SELECT payments.set_merchant('acted', 'test_ck_undone');
 SELECT payments.set_seller(1901, 0.9);

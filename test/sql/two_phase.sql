@@ -36,6 +36,8 @@ RESET ROLE;
 SELECT payments.set_merchant('regress_two_phase', 'test_ck_two');
 SET ROLE regress_two_phase;
 SELECT payments.set_merchant_limits('regress_two_phase', 5);
+-- nothing is to be ended; when there is, it is refused: test/t/057_flow.pl
+SELECT payments.resume_merchant('regress_two_phase');
 SELECT payments.post('two-phase-post', 'test', '[{"account": "asset:two_phase", "amount": 5}, {"account": "revenue:two_phase", "amount": -5}]') > 0 AS posted;
 SELECT payments.balance('asset:two_phase');
 SELECT payments.reverse(payments.post('two-phase-post', 'test',
@@ -271,7 +273,7 @@ SELECT payments.receive_webhook('{"eventType":"PAYMENT_STATUS_CHANGED","data":{"
 SELECT p.oid::regprocedure FROM pg_proc p
 	WHERE pronamespace = 'payments'::regnamespace AND prorettype <> 'trigger'::regtype AND prokind = 'f'
 		AND proname NOT IN ('checkout', 'widget', 'confirm', 'fail', 'status', 'wait_for', 'post', 'post_entries', 'post_batch', 'reverse', 'balance',
-			'fetch_events', 'ack_events', 'retry', 'resolve', 'reconcile', 'close_finding', 'refund', 'wait_for_refund', 'set_refund_policy', 'claim', 'refund_unclaimed', 'resolve_refund', 'set_node', 'set_merchant', 'set_merchant_limits', 'merchant_flow', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
+			'fetch_events', 'ack_events', 'retry', 'resolve', 'reconcile', 'close_finding', 'refund', 'wait_for_refund', 'set_refund_policy', 'claim', 'refund_unclaimed', 'resolve_refund', 'set_node', 'set_merchant', 'set_merchant_limits', 'resume_merchant', 'merchant_flow', 'set_seller', 'version', 'worker_slots', 'arm', 'disarm',
 			'worker_counters', 'worker_histograms', 'find_alerts', 'metrics', 'verify', 'explain', 'grant_to', 'open_account', 'set_account_limits', 'set_account_stripes', 'freeze_account', 'unfreeze_account',
 			'close_account', 'reopen_account', 'rebuild_balances', 'hold', 'post_hold', 'void_hold', 'expire_holds', 'expire_checkouts', 'retry_checkout', 'receive_webhook',
 			'set_clearing', 'assert_balance', 'write_snapshots', 'rebuild_snapshots', 'statement', 'trial_balance_at',

@@ -111,6 +111,39 @@ cmp_ok(delay($waits), '>', 2.5, 'and not earlier: ' . delay($waits) . ' s');
 $shop->sql("SELECT payments.retry('refused-429')");
 is(wait_for('refused-429'), 'SUCCESS', 'what was refused is sent again');
 
+# A person ends a pause, when his transaction commits.
+sub resume { return $shop->sql("SELECT payments.resume_merchant('$_[0]', 'the PSP called')") }
+sub resumed
+{
+	return $shop->sql("SELECT count(*) || ' ' || coalesce(max(regexp_replace(was, ' [0-9].*', '') || ', ' || became || ', ' || note), '')
+		FROM payments.operator_action WHERE action = 'resume_merchant'");
+}
+is(resume('default'), 'f', 'nothing holds the merchant back');
+$shop->settings(retryAfterSeconds => 60);
+$shop->sql("SELECT payments.checkout(1, '[{\"seller_id\": 1, \"amount\": 1000}]', order_id => 'refused-60')");
+$shop->toss('POST', '/fault', { orderId => 'refused-60', on => 'confirm', kind => 'refuse', code => 'TOO_MANY_REQUESTS' });
+$shop->sql("SELECT payments.confirm('refused-60', 'auto_refused-60', 1000)");
+$shop->poll(sub { stats('default', 'throttled') == 2 }, 'the PSP asks to wait for a minute');
+$shop->settings(retryAfterSeconds => 4);
+my ($paused) = queue('default', 1);
+$shop->sql("BEGIN; SELECT payments.resume_merchant('default'); ROLLBACK");
+$shop->sql("BEGIN; SAVEPOINT s; SELECT payments.resume_merchant('default'); ROLLBACK TO s; SAVEPOINT s; RELEASE s; COMMIT");
+(undef, undef, my $refusal) = $shop->{node}->psql('shop',
+	"BEGIN; SELECT payments.resume_merchant('default'); PREPARE TRANSACTION 'resumed'");
+like($refusal, qr/cannot PREPARE a transaction that has resumed a merchant/, 'nobody can prepare that');
+sleep 1.5;
+isnt(stats('default', 'paused_until'), '', 'what is rolled back ends nothing');
+is(attempts($paused), '', 'and nothing is sent');
+is(resumed(), '0 ', 'nor written down');
+$shop->sql("BEGIN; SAVEPOINT s; SELECT payments.resume_merchant('default', 'the PSP called'); RELEASE s; COMMIT");
+$shop->poll(sub { $shop->sql("SELECT payments.status('$paused')") eq 'SUCCESS' }, 'a pause that is ended holds up nobody', 10);
+is(stats('default', 'paused_until'), '', 'and is not seen any more');
+is(resumed(), '1 paused until, resumed, the PSP called', 'who ended it is written down');
+is(resume('default'), 'f', 'nothing is left to be ended');
+is(resumed(), '1 paused until, resumed, the PSP called', 'and nothing more is written down');
+$shop->sql("SELECT payments.retry('refused-60')");
+is(wait_for('refused-60'), 'SUCCESS', 'what the PSP has put off comes when it is told to');
+
 # A breaker
 $shop->settings(down => \1);
 my @failing = queue('default', 8);
@@ -132,6 +165,23 @@ is(stats('default', 'breaker'), 'closed', 'the breaker closes');
 my %charged;
 $charged{ $_->{orderId} // '' }++ for $shop->charges;
 is(join(' ', grep { ($charged{$_} // 0) > 1 } @failing, @waiting), '', 'nobody is charged twice');
+
+# A person closes it: what waits does not wait for the next probe.
+$shop->settings(down => \1);
+my @broken = queue('other', 8);
+$shop->poll(sub { $shop->sql("SELECT next_probe_at > now() + '6 s' FROM payments.merchant_stats WHERE merchant = 'other'") eq 't' },
+	'the next probe is far away');
+my @kept = queue('other', 5);
+$shop->settings(down => \0);
+is(attempts(@kept), '', 'nothing goes before it');
+is(resume('other'), 't', 'a person closes the breaker');
+$shop->poll(sub { $shop->sql("SELECT count(*) FROM payments.payment WHERE status = 'SUCCESS'
+	AND order_id IN ('" . join("','", @kept) . "')") == 5 }, 'all goes at once', 5);
+is(attempts(@kept), join(' ', ('confirm') x 5), 'without a query');
+is(stats('other', 'breaker'), 'closed', 'and it stays closed');
+is($shop->sql("SELECT was FROM payments.operator_action WHERE action = 'resume_merchant' AND merchant = 'other'"), 'breaker open',
+	'which is written down, too');
+is(wait_for($_), 'SUCCESS', 'what had failed is paid') for @broken;
 
 # A key that is refused opens it with the first order.
 $shop->write_secret('other', 'test_sk_simulator0only0000000000001');

@@ -103,6 +103,11 @@ test_pauses(void)
 	pay_bucket_accepted(&b);
 	pay_bucket_pause(&b, -1, 10000000);
 	ok(b.paused_until == 10001000, "and begins anew after an answer");
+	pay_bucket_pause(&b, -1, 10000000);
+	pay_bucket_resume(&b);
+	ok(pay_bucket_ready_at(&b, 10000000) == 10000000, "a person ends it");
+	pay_bucket_pause(&b, -1, 10000000);
+	ok(b.paused_until == 10001000, "and the next one is the first again");
 }
 
 /* What was taken between any two times, against the rate */
