@@ -82,7 +82,8 @@ CREATE VIEW payments.open_calls WITH (security_barrier) AS
 		END AS kind,
 		CASE WHEN c.operation = 'cancel' THEN CASE q.state WHEN 'D' THEN q.first_sent_at WHEN 'P' THEN coalesce(q.first_sent_at + '15 min', c.created_at) END
 			WHEN c.operation = 'confirm' AND (q.state = 'D' OR q.state = 'P' AND q.phase NOT IN ('D', 'L'))
-			THEN q.first_sent_at + '15 min' END AS resolvable_at
+			THEN q.first_sent_at + '15 min' END AS resolvable_at,
+		l.detail AS last_detail
 	FROM (SELECT order_id, call_id, state, next_operation, attempt_no, failures, outcome_unknown, phase, due_at, first_sent_at
 			FROM ONLY payments.psp_call_queue
 			UNION ALL
@@ -91,7 +92,7 @@ CREATE VIEW payments.open_calls WITH (security_barrier) AS
 			FROM ONLY payments.psp_call_deposit) q
 		JOIN ONLY payments.psp_call c ON c.id = q.call_id
 		LEFT JOIN LATERAL (
-			SELECT a.meaning, a.code, a.received_at, a.action
+			SELECT a.meaning, a.code, a.received_at, a.action, a.detail
 			FROM ONLY payments.psp_answer a
 			WHERE a.call_id = q.call_id AND a.order_id = q.order_id
 			ORDER BY a.attempt_no DESC LIMIT 1) l ON true;
@@ -106,6 +107,9 @@ CREATE VIEW payments.stuck_orders WITH (security_barrier) AS
 		CASE
 			WHEN c.state = 'waits for arming' THEN 'nothing was sent: is this the server that is meant to charge? then payments.arm; see payments.worker_status'
 			WHEN c.kind = 'quarantined' THEN 'it could not be claimed, or an answer not applied: the server''s log says why; remove the cause, then payments.retry'
+			-- worker_send.c says so
+			WHEN c.kind = 'dead' AND c.last_detail ~ '^asked .* than it was sent with$'
+				THEN pg_catalog.format('it was %s, and not found there: put that back, then payments.retry', c.last_detail)
 			WHEN c.kind = 'dead' AND c.operation = 'cancel' THEN 'the evidence does not decide whether the refund happened: look at payments.explain and the PSP''s dashboard, then payments.retry or payments.resolve_refund'
 			WHEN c.kind = 'dead' THEN 'the evidence does not decide: look at payments.explain and the PSP''s dashboard, then payments.retry or payments.resolve'
 			WHEN c.kind = 'deposit' AND p.account_due_at < pg_catalog.clock_timestamp() - interval '1 day'

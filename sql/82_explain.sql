@@ -1,6 +1,6 @@
 -- The story of one order, from everything that was written down about it.
 --
--- payments.status, in the last line, also refuses an order that there is not.
+-- payments.status, in the verdict, also refuses an order that there is not.
 -- Of a payment key only the ends are told: who may see it finds it in
 -- payments.payment.
 
@@ -134,26 +134,18 @@ CREATE FUNCTION payments.explain(order_id text,
 		FROM ONLY payments.reconciliation_finding f JOIN ONLY payments.reconciliation_finding_end x ON x.finding_id = f.id
 		WHERE f.order_id = explain.order_id
 
+		-- the verdict, and then what is to come
 		UNION ALL
-		SELECT now.now, 99, 0, 0, format('now %s: %s', now.status, CASE
-			WHEN now.status = 'SUCCESS' AND q.state IS NULL AND p.claim_status = 'waiting' THEN coalesce('not claimed in time, and not given back: ' || p.problem,
-				format('not claimed; the worker looks at %s', to_char(p.due_at, 'YYYY-MM-DD HH24:MI:SSOF')))
-			WHEN now.status IN ('SUCCESS', 'FAILURE') AND q.state IS NULL THEN 'final'
-			WHEN q.state = 'S' THEN format('attempt %s is in flight', q.attempt_no)
-			WHEN q.state = 'D' THEN concat('waits for a person: payments.retry, or payments.resolve', CASE WHEN c.operation = 'cancel' THEN '_refund' END)
-			WHEN q.state = 'P' THEN format('%s%s', CASE WHEN q.phase IN ('D', 'L') THEN 'waits for the buyer''s deposit; ' END,
-				CASE WHEN q.due_at <= now.now THEN concat(format('a %s is due since %s', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF')), '; ' || held.why)
-					ELSE format('a %s comes at %s, after %s failures', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF'), q.failures) END)
-			WHEN now.is_late THEN 'nobody confirmed it in time'
-			ELSE 'nobody has confirmed it' END)
+		SELECT now.now, 98 + x.n, 0, 0, x.story
 		FROM (SELECT clock_timestamp(), payments.status(explain.order_id),
 				(SELECT e.expires_at <= clock_timestamp() FROM ONLY payments.payment_event e WHERE e.order_id = explain.order_id)) now (now, status, is_late)
-			LEFT JOIN (SELECT order_id, call_id, state, next_operation, attempt_no, failures, phase, due_at
+			LEFT JOIN (SELECT order_id, call_id, state, next_operation, attempt_no, failures, phase, due_at, outcome_unknown, first_sent_at
 				FROM ONLY payments.psp_call_queue
 				UNION ALL
-				SELECT order_id, call_id, 'P', 'Q', attempt_no, 0, 'D', due_at
+				SELECT order_id, call_id, 'P', 'Q', attempt_no, 0, 'D', due_at, false, first_sent_at
 				FROM ONLY payments.psp_call_deposit) q ON q.order_id = explain.order_id
 			LEFT JOIN ONLY payments.psp_call c ON c.id = q.call_id
+			LEFT JOIN call k ON k.id = q.call_id
 			LEFT JOIN ONLY payments.payment_claim p ON p.order_id = explain.order_id
 			LEFT JOIN LATERAL (SELECT CASE q.next_operation WHEN 'C' THEN 'confirm' WHEN 'X' THEN 'cancel' ELSE 'query' END) o (operation) ON true
 			-- what keeps the call from going: its worker, or its merchant
@@ -165,9 +157,31 @@ CREATE FUNCTION payments.explain(order_id text,
 					WHEN w.reason !~ 'merchant "' OR strpos(w.reason, format('merchant "%s"', m.merchant)) > 0 THEN w.reason END
 				FROM payments.merchant_stats m
 					LEFT JOIN payments.worker_slots() w ON w.database = current_database() AND w.shard = (hashtext(explain.order_id) & 2147483647) % w.shards
-				WHERE m.merchant = c.merchant AND q.state = 'P' AND q.due_at <= now.now LIMIT 1) held (why) ON true)
+				WHERE m.merchant = c.merchant AND q.state = 'P' AND q.due_at <= now.now LIMIT 1) held (why) ON true
+			LEFT JOIN LATERAL (SELECT nullif(concat_ws(', ', a.meaning, nullif(a.code, upper(replace(a.meaning, ' ', '_'))), a.detail), '')
+				FROM ONLY payments.psp_answer a WHERE a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1) l (answer) ON true
+			CROSS JOIN LATERAL (VALUES
+				(0, format('now %s: %s', now.status, CASE
+					WHEN now.status = 'SUCCESS' AND p.claim_status = 'waiting' THEN 'paid, and not claimed'
+					WHEN now.status IN ('SUCCESS', 'FAILURE') THEN 'final'
+					WHEN q.state IS NULL AND now.is_late THEN 'nobody confirmed it in time'
+					WHEN q.state IS NULL THEN 'nobody has confirmed it'
+					WHEN q.phase IN ('D', 'L') THEN 'an account was issued, and the buyer has not paid into it'
+					WHEN q.outcome_unknown OR now.status = 'UNKNOWN' THEN 'a confirm may have been executed, and nothing has decided that'
+					WHEN q.first_sent_at IS NULL THEN 'nothing was sent'
+					ELSE 'it was sent, and nothing has decided it' END)),
+				(1, 'next: ' || CASE
+					WHEN q.state = 'S' THEN format('%sattempt %s is in flight', k.name, q.attempt_no)
+					WHEN q.state = 'D' THEN concat(k.name, 'a person decides: payments.retry, or payments.resolve', CASE WHEN c.operation = 'cancel' THEN '_refund' END,
+						'; the last answer was ' || l.answer)
+					WHEN q.due_at <= now.now THEN concat(k.name, format('a %s, due since %s', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF')), '; ' || held.why)
+					WHEN q.state = 'P' THEN concat(k.name, format('a %s at %s', o.operation, to_char(q.due_at, 'YYYY-MM-DD HH24:MI:SSOF')),
+						', after ' || nullif(q.failures, 0) || ' failures')
+					WHEN now.status = 'SUCCESS' AND p.claim_status = 'waiting' THEN coalesce('a person, since it could not be given back: ' || p.problem,
+						format('the worker looks at %s whether it was claimed', to_char(p.due_at, 'YYYY-MM-DD HH24:MI:SSOF'))) END))
+				x (n, story))
 	SELECT t.at, t.at - min(t.at) OVER (), t.story FROM told t
-		ORDER BY t.place = 99, t.at, t.place, t.n, t.sub
+		WHERE t.story IS NOT NULL ORDER BY t.place >= 98, t.at, t.place, t.n, t.sub
 	$$;
 COMMENT ON FUNCTION payments.explain(text) IS
 'The story of one order in the order of time: lines, calls, attempts and answers with durations, transitions, bookings, events, operators, and what happens next';

@@ -78,6 +78,8 @@ typedef struct PayClaim
 								 * this key, went out before */
 	TimestampTz due_at;
 	PayCallState state;
+	const char *asked;			/* how, when otherwise than it was sent; or
+								 * NULL */
 } PayClaim;
 
 /*

@@ -21,6 +21,7 @@
 #include "psp_call.h"
 #include "psp_payload.h"
 #include "refund_account.h"
+#include "secret.h"
 #include "table.h"
 #include "table_scan.h"
 
@@ -174,6 +175,8 @@ take(TupleTableSlot *row, const PayCallWanted *wanted, int64 epoch,
 	!is_same(claim->sent_as, wanted->keys->previous);
 
 	claim->state.key_changed = key_changed;
+	if (key_changed)
+		claim->asked = pay_secret_difference(claim->sent_as, fingerprint);
 	if (pg_add_s32_overflow(claim->attempt_no, 1, &claim->attempt_no))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),

@@ -41,6 +41,8 @@
 /* No merchant's name has a dot in it. */
 #define PREVIOUS		".previous"
 
+#define HALF	((PAY_FINGERPRINT_SIZE - 1) / 2)
+
 typedef struct Secret
 {
 	struct Secret *next;
@@ -65,6 +67,7 @@ static Secret *remember(const char *merchant, bool is_previous,
 						const char *secret);
 static bool write_header(Secret *key, const char *secret);
 static void write_fingerprint(Secret *key);
+static void write_digest(const char *text, char *to);
 
 void
 pay_secret_protect_process(void)
@@ -396,14 +399,31 @@ write_header(Secret *key, const char *secret)
 static void
 write_fingerprint(Secret *key)
 {
+	write_digest(key->header, key->fingerprint);
+	write_digest(pay_guc_toss_url, key->fingerprint + HALF);
+}
+
+/* The first bytes of a digest, in HALF letters */
+static void
+write_digest(const char *text, char *to)
+{
 	unsigned char digest[SHA256_DIGEST_LENGTH];
-	char	   *text = psprintf("%s\n%s", key->header, pay_guc_toss_url);
 
 	SHA256((const unsigned char *) text, strlen(text), digest);
-	explicit_bzero(text, strlen(text));
-	pfree(text);
-	for (int i = 0; i < (PAY_FINGERPRINT_SIZE - 1) / 2; i++)
-		snprintf(key->fingerprint + 2 * i, 3, "%02x", digest[i]);
+	for (int i = 0; i < HALF / 2; i++)
+		snprintf(to + 2 * i, 3, "%02x", digest[i]);
+}
+
+const char *
+pay_secret_difference(const char *was, const char *now)
+{
+	bool		key = now == NULL || strncmp(was, now, HALF) != 0;
+	bool		address = now != NULL && strlen(was) > HALF &&
+	strcmp(was + HALF, now + HALF) != 0;
+
+	if (key && address)
+		return "with another secret key and at another address";
+	return key ? "with another secret key" : address ? "at another address" : NULL;
 }
 
 void

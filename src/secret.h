@@ -18,7 +18,7 @@ extern void pay_secret_protect_process(void);
  * usable key; previous is there while a key takes another's place.  The text is
  * good until the next pay_secret_forget.
  */
-#define PAY_FINGERPRINT_SIZE	17
+#define PAY_FINGERPRINT_SIZE	33	/* half of the key, half of the address */
 
 typedef struct PaySecretKeys
 {
@@ -29,6 +29,12 @@ typedef struct PaySecretKeys
 } PaySecretKeys;
 
 extern void pay_secret_look(const char *merchant, PaySecretKeys *keys);
+
+/*
+ * In what a fingerprint differs from the one of a moment ago, for people; NULL:
+ * in nothing.  Static text; now may be NULL.
+ */
+extern const char *pay_secret_difference(const char *was, const char *now);
 
 /*
  * The line "Authorization: ..." for a merchant, good until the next

@@ -360,6 +360,11 @@ add_result(PayWorker *worker, PayClaim *claim, const PayHttpResult *answer,
 					   &result->body, &result->answer);
 	if (result->answer.detail == NULL)
 		result->answer.detail = why;
+	if (claim->asked != NULL && !result->answer.suspect &&
+		(result->answer.meaning == PAY_MEANS_OPEN ||
+		 result->answer.meaning == PAY_MEANS_UNCERTAIN))
+		result->answer.detail = psprintf("asked %s than it was sent with",
+										 claim->asked);
 	claim->state.deposit_due_at =
 		pay_psp_answer_time(result->body.virtual_account_due_date);
 	state = claim->state;

@@ -22,11 +22,11 @@ SELECT * FROM pg_temp.story('explain-2');
 CREATE FUNCTION pg_temp.now_line(change text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE 'UPDATE payments.psp_call_queue SET ' || change || ' WHERE order_id = ''explain-2''';
-	RETURN (SELECT s FROM pg_temp.story('explain-2') WITH ORDINALITY x (s, n) ORDER BY n DESC LIMIT 1);
+	RETURN (SELECT string_agg(s, ' / ' ORDER BY n) FROM pg_temp.story('explain-2') WITH ORDINALITY x (s, n) WHERE s ~ '^(now|next)');
 END $$;
 SELECT pg_temp.now_line(c) FROM unnest(ARRAY['state = ''S'', attempt_no = 2', 'state = ''P'', next_operation = ''Q'', failures = 3, due_at = clock_timestamp() + interval ''1 min''',
-	'phase = ''D''', 'state = ''D''']) c;
-UPDATE payments.psp_call_queue SET state = 'P', phase = 'T', attempt_no = 0, due_at = now() WHERE order_id = 'explain-2';
+	'phase = ''D''', 'phase = ''T'', first_sent_at = now()', 'outcome_unknown = true', 'state = ''D''']) c;
+UPDATE payments.psp_call_queue SET state = 'P', phase = 'T', attempt_no = 0, due_at = now(), first_sent_at = NULL, outcome_unknown = false WHERE order_id = 'explain-2';
 
 -- sent, no answer, asked, an error, a new key, approved: as the worker writes it
 CREATE FUNCTION pg_temp.attempt(nth_call int, no int, op text, trans text, m text, c text, d text, a text, took bigint DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
@@ -45,6 +45,7 @@ INSERT INTO payments.psp_call SELECT nextval('payments.psp_call_id_seq'), order_
 	'explain-2 a second key', request_body, id, clock_timestamp() FROM payments.psp_call WHERE order_id = 'explain-2';
 SELECT pg_temp.attempt(2, 1, 'confirm', 'answered', 'approved', 'DONE', NULL, 'quarantine', 312000);
 UPDATE payments.psp_call_queue SET state = 'D', first_sent_at = now() WHERE order_id = 'explain-2';
+SELECT s FROM pg_temp.story('explain-2') s WHERE s ~ '^(now|next)';
 SELECT payments.resolve('explain-2', 'succeeded', 'DONE at the dashboard', 1300, 'tgen_explain_0123456789');
 SELECT * FROM pg_temp.story('explain-2');
 SELECT count(*) = 0 AS no_key_in_full FROM payments.explain('explain-2') WHERE story ~ 'tgen_explain_0123456789';
@@ -57,9 +58,9 @@ SELECT payments.confirm('explain-4', 'short_key4', 1300, '10 min');
 UPDATE payments.payment_order SET payment_order_status = 'SUCCESS' WHERE order_id = 'explain-4';
 DELETE FROM payments.psp_call_queue WHERE order_id = 'explain-4';
 UPDATE payments.payment_claim SET problem = 'the PSP refused' WHERE order_id = 'explain-4';
-SELECT s FROM pg_temp.story('explain-4') s WHERE s ~ '^now';
+SELECT s FROM pg_temp.story('explain-4') s WHERE s ~ '^(now|next)';
 SELECT payments.claim('explain-2');
-SELECT s FROM pg_temp.story('explain-2') s WHERE s ~ '^(now|claimed|to be claimed)';
+SELECT s FROM pg_temp.story('explain-2') s WHERE s ~ '^(now|next|claimed|to be claimed)';
 
 -- the columns: time does not go back, the first is at zero, the last is now
 SELECT bool_and(at >= previous) AS in_order, min(after) = '0' AS from_zero, bool_and(after = at - first) AS after_the_first

@@ -70,7 +70,7 @@ SELECT c.operation, c.amount, q.next_operation, q.state, regexp_replace(c.reques
 	FROM payments.psp_call_queue q JOIN payments.psp_call c ON c.id = q.call_id JOIN payments.refund r ON r.id = c.refund_id
 	WHERE q.order_id = 'refund-1';
 SELECT state, next_operation, kind, resolvable_at IS NOT NULL AS resolvable FROM payments.open_calls WHERE order_id = 'refund-1';
-SELECT replace(regexp_replace(story, 'refund \d+', 'refund <id>'), session_user, 'me') COLLATE "C" AS story
+SELECT replace(regexp_replace(regexp_replace(story, 'refund \d+', 'refund <id>'), 'since \S+ [^;]+', 'since <time>'), session_user, 'me') COLLATE "C" AS story
 	FROM payments.explain('refund-1') WHERE story ~ 'refund' ORDER BY 1;
 \x
 SELECT code, message, replace(detail, session_user, 'me') AS detail, hint FROM test.try($$SELECT payments.resolve('refund-1', 'failed', 'note')$$);

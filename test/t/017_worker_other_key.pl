@@ -48,6 +48,25 @@ is($shop->status($order), 'UNKNOWN', 'that proves nothing');
 is(scalar(grep { $_->{method} eq 'POST' } $shop->requests_of($order)),
 	$confirms, 'and the confirm is not sent with another key');
 
+# People are told, and what to do about it.
+my $how = 'asked with another secret key than it was sent with';
+like($shop->sql("SELECT string_agg(story, E'\n') FROM payments.explain('$order->{order_id}')"),
+	qr/query.*\n.*attempt \d+: HTTP 404 .*: open \(NOT_FOUND_PAYMENT, $how\) -> query\n/, 'the story says that it was asked with another key');
+my $sent_as = $shop->sql("SELECT sent_as FROM payments.psp_call_queue WHERE order_id = '$order->{order_id}'");
+$shop->sql("UPDATE payments.psp_call_queue SET sent_as = overlay(sent_as PLACING '0000000000000000' FROM 17) WHERE order_id = '$order->{order_id}'");
+my $was = $shop->sql("SELECT max(attempt_no) FROM payments.psp_answer WHERE order_id = '$order->{order_id}'");
+nudge("phase = 'X'");
+$shop->poll(sub { $shop->sql("SELECT max(attempt_no) > $was FROM payments.psp_answer WHERE order_id = '$order->{order_id}'") eq 't' }, 'it is asked again');
+like($shop->sql("SELECT detail FROM payments.psp_answer WHERE order_id = '$order->{order_id}' ORDER BY attempt_no DESC LIMIT 1"),
+	qr/^asked with another secret key and at another address than it was sent with$/, 'or with another key, and elsewhere');
+$shop->sql("UPDATE payments.psp_call_queue SET state = 'D', due_at = 'infinity' WHERE order_id = '$order->{order_id}'");
+like($shop->sql("SELECT string_agg(story, E'\n') FROM payments.explain('$order->{order_id}')"),
+	qr/now UNKNOWN: a confirm may have been executed, and nothing has decided that\nnext: a person decides: payments.retry, or payments.resolve; the last answer was open, NOT_FOUND_PAYMENT, asked with another /,
+	'whoever has to decide sees why');
+like($shop->sql("SELECT what_to_do FROM payments.stuck_orders WHERE order_id = '$order->{order_id}'"),
+	qr/^it was asked with another .*: put that back, then payments.retry$/, 'and what to do');
+$shop->sql("UPDATE payments.psp_call_queue SET state = 'P', sent_as = '$sent_as' WHERE order_id = '$order->{order_id}'");
+
 # With its own key the truth comes out.
 $shop->write_secret('default', $PaymentsTest::secret);
 $shop->{node}->reload;
