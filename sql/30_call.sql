@@ -63,6 +63,7 @@ CREATE TABLE payments.psp_call_queue (
 	due_at timestamptz NOT NULL,
 	sent_as text COLLATE "C",
 	merchant_id bigint NOT NULL,
+	contradictions integer NOT NULL DEFAULT 0,
 	CONSTRAINT psp_call_queue_pkey PRIMARY KEY (call_id),
 	CONSTRAINT psp_call_queue_order_id_key UNIQUE (order_id),
 	CONSTRAINT psp_call_queue_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
@@ -79,6 +80,8 @@ COMMENT ON COLUMN payments.psp_call_queue.next_operation IS 'What the next attem
 COMMENT ON COLUMN payments.psp_call_queue.epoch IS 'The run of a worker that owns the attempt in flight: its fencing token';
 COMMENT ON COLUMN payments.psp_call_queue.outcome_unknown IS 'An attempt may have been executed without our knowing';
 COMMENT ON COLUMN payments.psp_call_queue.key_answered IS 'The key got an error for an answer and can only repeat it';
+COMMENT ON COLUMN payments.psp_call_queue.failures IS 'Fruitless attempts in a row: sets the delay';
+COMMENT ON COLUMN payments.psp_call_queue.contradictions IS 'Answers in a row that cannot be, about another payment for example: the sixth goes to a person';
 COMMENT ON COLUMN payments.psp_call_queue.phase IS 'T trying, R refused behind doubt, X found unprocessed after its window, D asked whether the deposit has come, L found closed before a deposit; of a cancel: R refused, U not among the payment''s cancels, F refused and not among them';
 COMMENT ON COLUMN payments.psp_call_queue.sent_as IS
 'Fingerprint of the secret key and the PSP''s address under which it was first sent; under another one it is never sent again, and "not found" proves nothing';

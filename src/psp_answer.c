@@ -128,18 +128,20 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 		" next_operation = r.operation::pg_catalog.\"char\", due_at = r.due_at,"
 		" failures = r.failures, outcome_unknown = r.outcome_unknown,"
 		" key_answered = r.key_answered, phase = r.phase::pg_catalog.\"char\","
+		" contradictions = r.contradictions,"
 		" first_sent_at = CASE WHEN r.never_sent THEN NULL ELSE q.first_sent_at END,"
 		" sent_as = CASE WHEN r.never_sent THEN NULL ELSE q.sent_as END"
 		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
 		" pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5),"
 		" pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8),"
-		" pg_catalog.unnest($9), pg_catalog.unnest($10)) AS r (order_id, call_id, state, operation,"
-		" due_at, failures, outcome_unknown, key_answered, never_sent, phase)"
+		" pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11))"
+		" AS r (order_id, call_id, state, operation,"
+		" due_at, failures, outcome_unknown, key_answered, never_sent, phase, contradictions)"
 		" WHERE q.order_id OPERATOR(pg_catalog.=) r.order_id"
 		" AND q.call_id OPERATOR(pg_catalog.=) r.call_id",
-		10, {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+		11, {TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 			TIMESTAMPTZARRAYOID, INT4ARRAYOID, BOOLARRAYOID, BOOLARRAYOID,
-		BOOLARRAYOID, TEXTARRAYOID}
+		BOOLARRAYOID, TEXTARRAYOID, INT4ARRAYOID}
 	};
 	char	  **order_ids = palloc(sizeof(char *) * n);
 	int64	   *calls = palloc(sizeof(int64) * n);
@@ -147,12 +149,13 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 	char	  **operations = palloc(sizeof(char *) * n);
 	TimestampTz *dues = palloc(sizeof(TimestampTz) * n);
 	int32	   *failures = palloc(sizeof(int32) * n);
+	int32	   *contradictions = palloc(sizeof(int32) * n);
 	bool	   *unknowns = palloc(sizeof(bool) * n);
 	bool	   *answereds = palloc(sizeof(bool) * n);
 	bool	   *never_sents = palloc(sizeof(bool) * n);
 	char	  **phases = palloc(sizeof(char *) * n);
 	int			m = 0;
-	Datum		values[10];
+	Datum		values[11];
 
 	for (int i = 0; i < n; i++)
 	{
@@ -169,6 +172,7 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 			results[i].claim->refund_id != 0 ? "X" : "C";
 		dues[m] = now + decision->delay;
 		failures[m] = decision->failures;
+		contradictions[m] = decision->contradictions;
 		unknowns[m] = decision->outcome_unknown;
 		answereds[m] = decision->key_answered;
 		never_sents[m] = results[i].transport == PAY_TRANSPORT_NOT_SENT &&
@@ -188,6 +192,7 @@ reschedule_calls(PayResult *results, int n, const bool *owned,
 	values[7] = pay_db_bool_array(answereds, m);
 	values[8] = pay_db_bool_array(never_sents, m);
 	values[9] = pay_db_text_array(phases, m);
+	values[10] = pay_db_int32_array(contradictions, m);
 	pay_db_run(&update, values, NULL);
 }
 
@@ -215,7 +220,7 @@ renew_call(PayResult *result, TimestampTz now)
 		" attempt_no = 0, failures = $2, due_at = $3,"
 		" first_sent_at = CASE WHEN $6 THEN NULL ELSE first_sent_at END,"
 		" sent_as = CASE WHEN $6 THEN NULL ELSE sent_as END,"
-		" outcome_unknown = $4, key_answered = false, phase = 'T'"
+		" outcome_unknown = $4, key_answered = false, phase = 'T', contradictions = 0"
 		" WHERE order_id OPERATOR(pg_catalog.=) $5",
 		6, {INT8OID, INT4OID, TIMESTAMPTZOID, BOOLOID, TEXTOID, BOOLOID}
 	};

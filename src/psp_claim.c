@@ -40,7 +40,8 @@ enum
 	FIRST_SENT_AT,
 	DUE_AT,
 	SENT_AS,
-	MERCHANT_ID
+	MERCHANT_ID,
+	CONTRADICTIONS
 };
 
 static PayTable queue = {
@@ -60,6 +61,7 @@ static PayTable queue = {
 		[DUE_AT] = "due_at",
 		[SENT_AS] = "sent_as",
 		[MERCHANT_ID] = "merchant_id",
+		[CONTRADICTIONS] = "contradictions",
 	}
 };
 
@@ -257,6 +259,8 @@ make_claim(TupleTableSlot *row, MemoryContext parent)
 	claim->request.operation = (PayTossOperation) char_of(row, NEXT_OPERATION);
 	claim->state.failures = DatumGetInt32(pay_table_value(&queue, row,
 														  FAILURES));
+	claim->state.contradictions = DatumGetInt32(pay_table_value(&queue, row,
+																CONTRADICTIONS));
 	claim->state.outcome_unknown = DatumGetBool(pay_table_value(&queue, row,
 																OUTCOME_UNKNOWN));
 	claim->state.key_answered = DatumGetBool(pay_table_value(&queue, row,

@@ -44,7 +44,7 @@ void
 pay_psp_operator_push(const char *order_id, TimestampTz now)
 {
 	static PayStatement push = {
-		"UPDATE payments.psp_call_queue SET due_at = $2, failures = 0,"
+		"UPDATE payments.psp_call_queue SET due_at = $2, failures = 0, contradictions = 0,"
 		" next_operation = CASE WHEN attempt_no OPERATOR(pg_catalog.=) 0 THEN next_operation ELSE 'Q' END,"
 		" phase = CASE phase WHEN 'X' THEN 'R' WHEN 'L' THEN 'D' WHEN 'F' THEN 'R' WHEN 'U' THEN 'T' ELSE phase END,"
 		" state = 'P' WHERE order_id OPERATOR(pg_catalog.=) $1"

@@ -15,6 +15,10 @@
  *	  found the payment unprocessed or could not look;
  *	- there is always a next action, and each repetition comes later than the
  *	  one before, up to a cap;
+ *	- how many attempts were fruitless sets delays, and decides nothing but
+ *	  whether a busy key is asked about or sent again;
+ *	- a person is called when a query has said what cannot be, six times in a
+ *	  row and for seven minutes, and not for what told nothing;
  *	- while a key is not answered its payment comes to an end by queries alone,
  *	  and by the answer to a confirm alone, when the others bring nothing.
  *
@@ -91,6 +95,7 @@ pay_resolve(const PayCallState *state, PayTossMeaning meaning, PayTime now,
 	decision->key_answered = state->key_answered;
 	decision->phase = known_phase(state->phase);
 	decision->failures = state->failures < 0 ? 0 : state->failures;
+	decision->contradictions = tells_nothing(meaning) ? state->contradictions : 0;
 
 	if (state->is_look)
 		pay_resolve_look(meaning, decision);
@@ -208,7 +213,7 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			return;
 
 		case PAY_MEANS_UNCERTAIN:
-			contradiction(decision);
+			contradiction(state, decision);
 			return;
 
 		case PAY_MEANS_LOOKUP_FAILED:
@@ -269,7 +274,7 @@ resolve_open(const PayCallState *state, PayTime age, PayDecision *decision)
 	if (decision->phase == PAY_PHASE_DEPOSIT ||
 		decision->phase == PAY_PHASE_LAPSED || state->key_changed)
 	{
-		contradiction(decision);
+		contradiction(state, decision);
 		return;
 	}
 	if (!state->reached_psp)

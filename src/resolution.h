@@ -52,7 +52,9 @@ typedef struct PayCallState
 								 * cancel with this key */
 	bool		key_changed;	/* asked with another key than it was sent */
 	PayCallPhase phase;
-	int			failures;		/* fruitless attempts in a row, for back-off */
+	int			failures;		/* fruitless attempts in a row, for back-off
+								 * and nothing else */
+	int			contradictions; /* answers in a row that cannot be */
 	PayTime		first_sent_at;	/* of those, when the first was sent */
 	PayTime		deposit_due_at; /* of the account in the answer; 0: none */
 } PayCallState;
@@ -82,6 +84,7 @@ typedef struct PayDecision
 	bool		key_answered;
 	PayCallPhase phase;
 	int			failures;
+	int			contradictions;
 } PayDecision;
 
 #define PAY_CONFIRM_WINDOW		(INT64_C(10) * 60 * 1000000)

@@ -139,7 +139,7 @@ resolve_query(const PayCallState *state, PayTossMeaning meaning, PayTime age,
 			return;
 
 		case PAY_MEANS_UNCERTAIN:
-			contradiction(decision);
+			contradiction(state, decision);
 			return;
 
 		case PAY_MEANS_LOOKUP_FAILED:
@@ -177,7 +177,7 @@ resolve_unseen(const PayCallState *state, PayTime age, PayDecision *decision)
 	bool		key_is_over = decision->key_answered || age > PAY_KEY_LIFETIME;
 
 	if (state->key_changed)
-		contradiction(decision);
+		contradiction(state, decision);
 	else if (decision->phase == PAY_PHASE_REFUSED && state->outcome_unknown)
 	{
 		decision->phase = PAY_PHASE_REFUSED_UNSEEN;

@@ -13,7 +13,7 @@
 #define RESEND_CAP			(60 * SECOND)
 #define BUSY_CAP			(30 * SECOND)
 #define QUERY_CAP			(300 * SECOND)
-#define MAX_MISMATCHES		5	/* fruitless queries before a person looks */
+#define MAX_CONTRADICTIONS	6	/* in a row, before a person looks */
 #define MAX_FAILURES		1000000 /* where the count of failures stops */
 
 /* An attempt may have been executed, and we cannot tell. */
@@ -94,19 +94,32 @@ ask_in_vain(const PayCallState *state, bool in_time, PayDecision *decision)
 
 /*
  * A query says what cannot be: another payment than the one we asked for, or
- * nothing where an account was issued.  Ask a few times, then let a person
- * look.
+ * nothing where an account was issued.  It is asked again soon, in case one copy
+ * lags, and then for some minutes, in which a PSP that has just come back, or a
+ * key that was forgotten, may be put right for all orders at once.  Only then a
+ * person has to look at each.  Attempts that told nothing do not count.
  */
 static inline void
-contradiction(PayDecision *decision)
+contradiction(const PayCallState *state, PayDecision *decision)
 {
-	int			failures = decision->failures;
+	static const int delays[MAX_CONTRADICTIONS - 1] = {1, 4, 60, 120, 240};
+	int			before = state->contradictions < 0 ? 0 :
+	state->contradictions;
 
 	doubt(decision);
-	if (failures + 1 >= MAX_MISMATCHES)
+	if (before >= MAX_CONTRADICTIONS - 1)
 		again(decision, PAY_ACTION_ESCALATE, 0);
 	else
-		again(decision, PAY_ACTION_QUERY, back_off(failures, QUERY_CAP));
+		again(decision, PAY_ACTION_QUERY, delays[before] * SECOND);
+	decision->contradictions = before < MAX_CONTRADICTIONS ? before + 1 : before;
+}
+
+/* An answer that tells nothing leaves them in a row. */
+static inline bool
+tells_nothing(PayTossMeaning meaning)
+{
+	return meaning == PAY_MEANS_LOOKUP_FAILED || meaning == PAY_MEANS_NO_ANSWER ||
+		meaning == PAY_MEANS_NOT_SENT;
 }
 
 #endif							/* PAY_RESOLUTION_STEP_H */

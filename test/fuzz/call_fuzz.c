@@ -401,6 +401,7 @@ step(World *world, uint8_t a, uint8_t b)
 	world->state.key_answered = decision.key_answered;
 	world->state.phase = decision.phase;
 	world->state.failures = decision.failures;
+	world->state.contradictions = decision.contradictions;
 	world->now += decision.delay;
 	return true;
 }

@@ -678,6 +678,7 @@ answered(World world, PayTossMeaning meaning, bool sent, int depth)
 	world.state.key_answered = d.key_answered;
 	world.state.phase = d.phase;
 	world.state.failures = d.failures;
+	world.state.contradictions = d.contradictions;
 	world.now += d.delay;
 	play(world, depth + 1);
 }

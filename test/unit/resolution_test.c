@@ -130,7 +130,10 @@ test_confirm_rules(void)
 		tap_check(d.action == PAY_ACTION_QUERY && d.outcome_unknown,
 				  "another key finds nothing: that proves nothing");
 	}
-	state.failures = 4;
+	state.failures = 40;
+	d = resolve(state, PAY_MEANS_OPEN, 60 * MINUTE);
+	tap_check(d.action == PAY_ACTION_QUERY, "not for what told nothing");
+	state.contradictions = 5;
 	d = resolve(state, PAY_MEANS_OPEN, 60 * MINUTE);
 	tap_check(d.action == PAY_ACTION_ESCALATE, "then a person looks");
 	tap_checked("answers behind doubt");
@@ -206,15 +209,15 @@ test_query_rules(void)
 
 	state = fresh_state(PAY_TOSS_QUERY);
 	state.phase = PAY_PHASE_DEPOSIT;
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 	{
-		state.failures = i;
+		state.contradictions = i;
 		d = resolve(state, PAY_MEANS_OPEN, 1000 * MINUTE);
-		tap_check(d.action == PAY_ACTION_QUERY && d.failures == i + 1, "%d", i);
+		tap_check(d.action == PAY_ACTION_QUERY && d.contradictions == i + 1, "%d", i);
 		d = resolve(state, PAY_MEANS_UNCERTAIN, 1000 * MINUTE);
 		tap_check(d.action == PAY_ACTION_QUERY, "%d", i);
 	}
-	state.failures = 4;
+	state.contradictions = 5;
 	d = resolve(state, PAY_MEANS_OPEN, 1000 * MINUTE);
 	tap_check(d.action == PAY_ACTION_ESCALATE, "open where an account was issued");
 	d = resolve(state, PAY_MEANS_UNCERTAIN, 1000 * MINUTE);
@@ -222,6 +225,79 @@ test_query_rules(void)
 	d = resolve(state, PAY_MEANS_LOOKUP_FAILED, 1000 * MINUTE);
 	tap_check(d.action == PAY_ACTION_QUERY && !d.orders_unknown, "could not look");
 	tap_checked("contradictions go to a person");
+}
+
+/*
+ * A person is called for what is really contradicted, and not for an outage: it
+ * may last for hours, end with one odd answer of a copy that lags, and it is
+ * nobody's affair.
+ */
+static void
+test_persons(void)
+{
+	static const PayTossMeaning nothing[] = {
+		PAY_MEANS_LOOKUP_FAILED, PAY_MEANS_NO_ANSWER, PAY_MEANS_NOT_SENT,
+	};
+
+	for (int kind = 0; kind < 4; kind++)
+	{
+		PayCallState state = fresh_state(PAY_TOSS_QUERY);
+		PayTossMeaning odd = kind == 0 ? PAY_MEANS_UNCERTAIN : PAY_MEANS_OPEN;
+		PayTime		all = 0;
+		int			n = 0;
+		PayDecision d;
+
+		state.outcome_unknown = true;
+		state.key_changed = kind == 1 || kind == 3;
+		state.is_refund = kind == 3;
+		if (kind == 2)
+			state.phase = PAY_PHASE_DEPOSIT;
+
+		/* the outage, whatever is asked or sent in it */
+		for (int i = 0; i < 200; i++)
+		{
+			d = resolve(state, nothing[i % 3], MINUTE * (1 + i));
+			tap_check(d.action != PAY_ACTION_ESCALATE, "kind %d: for an outage", kind);
+			state.failures = d.failures;
+			state.contradictions = d.contradictions;
+		}
+		do
+		{
+			d = resolve(state, odd, 201 * MINUTE);
+			state.failures = d.failures;
+			state.contradictions = d.contradictions;
+			all += d.delay;
+			n++;
+
+			/* one in between that tells nothing neither counts nor forgives */
+			if (d.action == PAY_ACTION_QUERY)
+			{
+				d = resolve(state, PAY_MEANS_LOOKUP_FAILED, 201 * MINUTE);
+				state.failures = d.failures;
+				state.contradictions = d.contradictions;
+			}
+		} while (d.action != PAY_ACTION_ESCALATE && n < 100);
+		tap_check(n == 6 && all > 7 * MINUTE && all < 8 * MINUTE,
+				  "kind %d: after %d answers, %d s", kind, n, (int) (all / SECOND));
+
+		state.contradictions = INT32_MAX;
+		d = resolve(state, odd, 201 * MINUTE);
+		tap_check(d.action == PAY_ACTION_ESCALATE && d.contradictions > 0, "overflow");
+		state.contradictions = -1;
+		d = resolve(state, odd, 201 * MINUTE);
+		tap_check(d.action == PAY_ACTION_QUERY && d.contradictions == 1, "below zero");
+	}
+	tap_checked("a person is called for six contradictions in seven minutes, and for no outage");
+
+	/* an answer that is what it should be ends the row */
+	{
+		PayCallState state = fresh_state(PAY_TOSS_QUERY);
+		PayDecision d;
+
+		state.contradictions = 5;
+		d = resolve(state, PAY_MEANS_OPEN, MINUTE);
+		ok(d.contradictions == 0, "an answer in order ends the row");
+	}
 }
 
 static void
@@ -267,6 +343,7 @@ test_back_off(void)
 					  i, n, (int) (d.delay / SECOND));
 			before = d.delay;
 			state.failures = d.failures;
+			state.contradictions = d.contradictions;
 		}
 		tap_check(before == rows[i].cap, "row %zu ends at %d s", i, (int) (before / SECOND));
 		state.failures = INT32_MAX;
@@ -281,6 +358,27 @@ test_back_off(void)
 
 /* ---- every input ---- */
 
+/*
+ * How often attempts were fruitless decides nothing but when, and whether a key
+ * that is busy is asked about or sent again.
+ */
+static void
+check_failures(PayCallState state, PayTossMeaning meaning, PayTime age, const PayDecision *d)
+{
+	PayDecision first;
+
+	state.failures = 0;
+	first = resolve(state, meaning, age);
+	tap_check(first.action == d->action ||
+			  (meaning == PAY_MEANS_BUSY && state.operation == PAY_TOSS_CONFIRM &&
+			   (first.action == PAY_ACTION_RESEND || first.action == PAY_ACTION_QUERY) &&
+			   (d->action == PAY_ACTION_RESEND || d->action == PAY_ACTION_QUERY)),
+			  "failures decide what is done");
+	tap_check(first.orders_unknown == d->orders_unknown && first.outcome_unknown == d->outcome_unknown &&
+			  first.key_answered == d->key_answered && first.phase == d->phase &&
+			  first.contradictions == d->contradictions, "failures decide what is known");
+}
+
 static void
 test_every_input(void)
 {
@@ -293,7 +391,7 @@ test_every_input(void)
 		PAY_PHASE_LAPSED, 0,
 	};
 
-	for (int bits = 0; bits < 16; bits++)
+	for (int bits = 0; bits < 32; bits++)
 	{
 		for (int m = 0; m < N_MEANINGS; m++)
 		{
@@ -314,6 +412,7 @@ test_every_input(void)
 						s.phase = phases[p];
 						s.failures = failures;
 						d = resolve(s, meaning, ages[a]);
+						check_failures(s, meaning, ages[a], &d);
 						final = d.action == PAY_ACTION_SUCCEED || d.action == PAY_ACTION_FAIL;
 
 						tap_check((unsigned) d.action <= PAY_ACTION_ESCALATE &&
@@ -437,6 +536,7 @@ encode(const World *w)
 	code = code << 1 | w->state.reached_psp;
 	code = code << 8 | (uint8_t) w->state.phase;
 	code = code << 5 | w->state.failures;
+	code = code << 3 | w->state.contradictions;
 	code = code << 1 | w->orders_unknown;
 	code = code << 10 | w->age;
 	code = code << 3 | w->truth;
@@ -543,6 +643,7 @@ conclude(World world, PayTossMeaning meaning)
 	world.state.key_answered = d.key_answered;
 	world.state.phase = d.phase;
 	world.state.failures = d.failures > MAX_FAILURES ? MAX_FAILURES : d.failures;
+	world.state.contradictions = d.contradictions;
 	world.state.operation = d.action == PAY_ACTION_RESEND || d.action == PAY_ACTION_RENEW
 		? PAY_TOSS_CONFIRM : PAY_TOSS_QUERY;
 	pass_time(&world, (int) ((d.delay + STEP * SECOND - 1) / (STEP * SECOND)));
@@ -764,6 +865,7 @@ ends_by_one_way(World world, bool by_queries)
 		world.state.key_answered = d.key_answered;
 		world.state.phase = d.phase;
 		world.state.failures = d.failures;
+		world.state.contradictions = d.contradictions;
 		pass_time(&world, (int) ((d.delay + STEP * SECOND - 1) / (STEP * SECOND)));
 	}
 	return false;
@@ -861,6 +963,7 @@ test_model(void)
 				well.state.key_answered = d.key_answered;
 				well.state.phase = d.phase;
 				well.state.failures = d.failures;
+				well.state.contradictions = d.contradictions;
 				pass_time(&well, (int) ((d.delay + STEP * SECOND - 1) / (STEP * SECOND)));
 			}
 			if (steps == 100)
@@ -906,6 +1009,7 @@ test_look(void)
 			tap_check(d.action == PAY_ACTION_QUERY || pay_action_closes(d.action), "it sends");
 			tap_check(d.action != PAY_ACTION_QUERY || d.delay >= SECOND, "it asks at once");
 			state.failures = d.failures;
+			state.contradictions = d.contradictions;
 			state.phase = d.phase;
 			all += d.delay;
 		} while (d.action == PAY_ACTION_QUERY && ++n < 100);
@@ -928,6 +1032,7 @@ main(void)
 	test_look();
 	test_confirm_rules();
 	test_query_rules();
+	test_persons();
 	test_back_off();
 	test_every_input();
 	test_model();

@@ -86,6 +86,7 @@ play(bool is_refund, Toss toss, PayTime until)
 		state.key_answered = d.key_answered || toss.key_answered;
 		state.phase = toss.phase != 0 ? toss.phase : d.phase;
 		state.failures = d.failures;
+		state.contradictions = d.contradictions;
 		now += d.delay;
 	}
 	return story;
