@@ -18,6 +18,8 @@ static const char *const state_names[] = {
 	[PAY_BREAKER_PROBING] = "probing",
 };
 
+static void count_erring(PayBreaker *breaker, bool is_query,
+						 PayBreakerResult result);
 static bool must_open(const PayBreaker *breaker, PayBreakerResult result);
 static void open_until_probe(PayBreaker *breaker, uint32_t chance,
 							 int64_t now);
@@ -30,6 +32,8 @@ pay_breaker_init(PayBreaker *breaker, int64_t now)
 	breaker->window = 0;
 	breaker->n_window = 0;
 	breaker->probes = 0;
+	breaker->erring = 0;
+	breaker->calls_work = false;
 	breaker->since = now;
 	breaker->probe_at = 0;
 }
@@ -43,7 +47,8 @@ pay_breaker_admit(PayBreaker *breaker, int64_t now)
 		return PAY_BREAKER_DENY;
 	breaker->state = PAY_BREAKER_PROBING;
 	breaker->probe_at = now + PROBE_LOST;
-	return PAY_BREAKER_PROBE;
+	return breaker->erring >= PAY_BREAKER_QUERIES ?
+		PAY_BREAKER_PROBE_AS_IS : PAY_BREAKER_PROBE;
 }
 
 int64_t
@@ -62,11 +67,11 @@ pay_breaker_return(PayBreaker *breaker, int64_t now)
 }
 
 bool
-pay_breaker_report(PayBreaker *breaker, bool is_probe,
+pay_breaker_report(PayBreaker *breaker, bool is_probe, bool is_query,
 				   PayBreakerResult result, uint32_t chance, int64_t now)
 {
 	bool		failed = result == PAY_BREAKER_FAILS ||
-	result == PAY_BREAKER_FAILS_AT_ONCE;
+	result == PAY_BREAKER_ERRS || result == PAY_BREAKER_FAILS_AT_ONCE;
 
 	if (breaker->state != PAY_BREAKER_CLOSED)
 	{
@@ -75,15 +80,22 @@ pay_breaker_report(PayBreaker *breaker, bool is_probe,
 		if (result == PAY_BREAKER_WORKS)
 		{
 			pay_breaker_init(breaker, now);
+			breaker->calls_work = !is_query;
 			return true;
 		}
 		if (failed)
 			breaker->probes++;
+		count_erring(breaker, is_query, result);
 		open_until_probe(breaker, chance, now);
 		return false;
 	}
 
 	if (result == PAY_BREAKER_SAYS_NOTHING)
+		return false;
+	if (!is_query)
+		breaker->calls_work = result == PAY_BREAKER_WORKS;
+	else if (breaker->calls_work && failed &&
+			 result != PAY_BREAKER_FAILS_AT_ONCE)
 		return false;
 	breaker->in_a_row = failed ? breaker->in_a_row + 1 : 0;
 	breaker->window = (breaker->window << 1 | failed) &
@@ -95,8 +107,26 @@ pay_breaker_report(PayBreaker *breaker, bool is_probe,
 
 	breaker->since = now;
 	breaker->probes = 0;
+	breaker->erring = 0;
 	open_until_probe(breaker, chance, now);
 	return true;
+}
+
+/*
+ * How many queries in a row were answered with errors.  A call that was tried
+ * and did not work takes the turn of one of them.
+ */
+static void
+count_erring(PayBreaker *breaker, bool is_query, PayBreakerResult result)
+{
+	if (result == PAY_BREAKER_SAYS_NOTHING)
+		return;
+	if (result != PAY_BREAKER_ERRS)
+		breaker->erring = 0;
+	else if (!is_query)
+		breaker->erring = PAY_BREAKER_QUERIES - 1;
+	else if (breaker->erring < PAY_BREAKER_QUERIES)
+		breaker->erring++;
 }
 
 static bool

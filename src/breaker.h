@@ -9,6 +9,14 @@
  * breaker closes, otherwise the next one comes later.  What else was under way
  * when it opened decides nothing.
  *
+ * A probe asks, so that nobody's money is risked on a side that does not work.
+ * But queries alone may be out of order, and then all would wait for ever: when
+ * some in a row were answered, with errors, the next probe goes as its call is,
+ * and so does every other one from then on.  What closes it that way says that
+ * calls work, and from then on queries that fail do not open it, until a call
+ * fails.  Without an answer, or with a key that is refused, nothing but queries
+ * goes: a call would fare no better, and might end a buyer's order.
+ *
  * Times are milliseconds of a clock that nobody can set, and are passed in; so
  * is chance, which spreads the probes of many.  test/unit/breaker_test.c
  */
@@ -20,6 +28,7 @@
 
 #define PAY_BREAKER_IN_A_ROW	5	/* failures that open it */
 #define PAY_BREAKER_WINDOW		20	/* or more than half of so many results */
+#define PAY_BREAKER_QUERIES		5	/* that fail before a call is tried */
 
 typedef enum PayBreakerState
 {
@@ -32,13 +41,15 @@ typedef enum PayBreakerAdmission
 {
 	PAY_BREAKER_PASS,
 	PAY_BREAKER_PROBE,			/* one query, that must say it is the probe */
+	PAY_BREAKER_PROBE_AS_IS,	/* one call or query, whatever it is */
 	PAY_BREAKER_DENY
 } PayBreakerAdmission;
 
 typedef enum PayBreakerResult
 {
 	PAY_BREAKER_WORKS,
-	PAY_BREAKER_FAILS,
+	PAY_BREAKER_FAILS,			/* no answer */
+	PAY_BREAKER_ERRS,			/* an answer, which is an error of its own */
 	PAY_BREAKER_FAILS_AT_ONCE,	/* the key is refused: one is enough */
 	PAY_BREAKER_SAYS_NOTHING
 } PayBreakerResult;
@@ -50,6 +61,9 @@ typedef struct PayBreaker
 	uint32_t	window;			/* results, the last one lowest: 1 failed */
 	int			n_window;
 	int			probes;			/* that failed since it opened */
+	int			erring;			/* queries among them, in a row up to now,
+								 * that were answered with errors */
+	bool		calls_work;		/* the last that was no query did */
 	int64_t		since;			/* when it opened, or closed */
 	int64_t		probe_at;		/* when the next may go; of one under way,
 								 * when it is given up for lost */
@@ -68,8 +82,8 @@ extern void pay_breaker_return(PayBreaker *breaker, int64_t now);
 
 /* How something ended.  Returns whether that opened or closed the breaker. */
 extern bool pay_breaker_report(PayBreaker *breaker, bool is_probe,
-							   PayBreakerResult result, uint32_t chance,
-							   int64_t now);
+							   bool is_query, PayBreakerResult result,
+							   uint32_t chance, int64_t now);
 
 extern const char *pay_breaker_state_name(PayBreakerState state);
 

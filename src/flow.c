@@ -113,6 +113,7 @@ admit(PayFlow *flow, const PayFlowOf *of, const PayFlowLimits *limits,
 	  int64 now, int64 *again_at)
 {
 	int64		ready_at = pay_bucket_ready_at(&flow->bucket, now);
+	PayBreakerAdmission admission;
 
 	if (limits->max_in_flight > 0 &&
 		!has_place(flow, of->slot_no, limits->max_in_flight, now))
@@ -136,10 +137,11 @@ admit(PayFlow *flow, const PayFlowOf *of, const PayFlowLimits *limits,
 		return PAY_FLOW_WAIT;
 	}
 	flow->in_flight[of->slot_no]++;
-	if (pay_breaker_admit(&flow->breaker, now) != PAY_BREAKER_PROBE)
+	admission = pay_breaker_admit(&flow->breaker, now);
+	if (admission == PAY_BREAKER_PASS)
 		return PAY_FLOW_GO;
 	flow->probe_slot = of->slot_no;
-	return PAY_FLOW_PROBE;
+	return admission == PAY_BREAKER_PROBE ? PAY_FLOW_PROBE : PAY_FLOW_PROBE_AS_IS;
 }
 
 /*
@@ -207,8 +209,8 @@ pay_flow_return(const PayFlowOf *of, bool is_probe, int64 now)
 }
 
 bool
-pay_flow_report(const PayFlowOf *of, bool is_probe, PayBreakerResult result,
-				int64 pause, int64 now, PayFlow *copy)
+pay_flow_report(const PayFlowOf *of, bool is_probe, bool is_query,
+				PayBreakerResult result, int64 pause, int64 now, PayFlow *copy)
 {
 	uint32		chance = pg_prng_uint32(&pg_global_prng_state);
 	bool		changed = false;
@@ -227,8 +229,8 @@ pay_flow_report(const PayFlowOf *of, bool is_probe, PayBreakerResult result,
 		}
 		else if (result == PAY_BREAKER_WORKS)
 			pay_bucket_accepted(&flow->bucket);
-		changed = pay_breaker_report(&flow->breaker, is_probe, result, chance,
-									 now);
+		changed = pay_breaker_report(&flow->breaker, is_probe, is_query, result,
+									 chance, now);
 		if (changed && flow->breaker.state == PAY_BREAKER_OPEN)
 			flow->opened++;
 		*copy = *flow;

@@ -60,6 +60,7 @@ typedef enum PayFlowWord
 {
 	PAY_FLOW_GO,				/* counted as on the wire from now on */
 	PAY_FLOW_PROBE,				/* the same, but a query only: the probe */
+	PAY_FLOW_PROBE_AS_IS,		/* the probe, whatever it is */
 	PAY_FLOW_WAIT
 } PayFlowWord;
 
@@ -88,7 +89,7 @@ extern void pay_flow_return(const PayFlowOf *of, bool is_probe, int64 now);
  * milliseconds; 0: it does not; -1: it does not say how long.  Returns whether
  * the breaker opened or closed; copy is how the entry is then.
  */
-extern bool pay_flow_report(const PayFlowOf *of, bool is_probe,
+extern bool pay_flow_report(const PayFlowOf *of, bool is_probe, bool is_query,
 							PayBreakerResult result, int64 pause, int64 now,
 							PayFlow *copy);
 

@@ -12,20 +12,23 @@
 #include "db.h"
 #include "psp_probe.h"
 
-void
+bool
 pay_psp_probe(int64 call_id)
 {
 	static PayStatement ask = {
 		"WITH free AS (SELECT q.call_id FROM payments.psp_call_queue q"
 		" WHERE q.call_id OPERATOR(pg_catalog.=) $1 AND q.state OPERATOR(pg_catalog.=) 'P'"
+		" AND q.next_operation OPERATOR(pg_catalog.<>) 'Q'"
 		" FOR NO KEY UPDATE SKIP LOCKED)"
 		" UPDATE payments.psp_call_queue q SET next_operation = 'Q' FROM free f"
 		" WHERE q.call_id OPERATOR(pg_catalog.=) f.call_id",
 		1, {INT8OID}
 	};
 	Datum		values[1] = {Int64GetDatum(call_id)};
+	bool		was_to_send;
 
 	pay_db_connect();
-	pay_db_run(&ask, values, NULL);
+	was_to_send = pay_db_run(&ask, values, NULL) > 0;
 	pay_db_finish();
+	return was_to_send;
 }

@@ -9,8 +9,9 @@
 
 /*
  * The next attempt of this call is a query, if it is pending and nobody has its
- * row locked.  Connects by itself, in a transaction of the caller.
+ * row locked.  Returns whether it would have been something else.  Connects by
+ * itself, in a transaction of the caller.
  */
-extern void pay_psp_probe(int64 call_id);
+extern bool pay_psp_probe(int64 call_id);
 
 #endif							/* PAY_PSP_PROBE_H */

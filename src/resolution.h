@@ -51,6 +51,7 @@ typedef struct PayCallState
 	bool		reached_psp;	/* some confirm of this event was sent, or a
 								 * cancel with this key */
 	bool		key_changed;	/* asked with another key than it was sent */
+	bool		asks_for_others;	/* it was to be sent, and asked as a probe */
 	PayCallPhase phase;
 	int			failures;		/* fruitless attempts in a row, for back-off
 								 * and nothing else */

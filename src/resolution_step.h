@@ -78,15 +78,18 @@ unprocessed_delay(int failures)
  * not answered, and while its key can bring something new, that is sent again, or
  * a payment would wait for as long as Toss shows none; otherwise all that is
  * left is to ask.  So what has no attempt here, and is asked about because
- * another server may have made one, is not sent before Toss has spoken.
+ * another server may have made one, is not sent before Toss has spoken.  A call
+ * that was to be sent, and asked only to see whether Toss works, is again what it
+ * was: it would have to wait for queries that perhaps never work.
  */
 static inline void
 ask_in_vain(const PayCallState *state, bool in_time, PayDecision *decision)
 {
 	int			failures = decision->failures;
 
-	if (in_time && state->outcome_unknown && !state->key_changed &&
-		!decision->key_answered && decision->phase == PAY_PHASE_TRYING)
+	if (in_time && (state->outcome_unknown || state->asks_for_others) &&
+		!state->key_changed && !decision->key_answered &&
+		decision->phase == PAY_PHASE_TRYING)
 		again(decision, PAY_ACTION_RESEND, round_delay(failures));
 	else
 		again(decision, PAY_ACTION_QUERY, back_off(failures, QUERY_CAP));

@@ -8,8 +8,9 @@
  * or whose turn is rolled back, is given back.
  *
  * While a breaker is open nothing goes but its probe, and that asks: a call that
- * would confirm is made to query first.  So the other side is never tried with a
- * buyer's money.  test/t/057_flow.pl
+ * would confirm is made to query first.  So the other side is not tried with a
+ * buyer's money, unless it has answered query after query with errors (breaker.h).
+ * test/t/057_flow.pl
  */
 #include "postgres.h"
 
@@ -37,6 +38,8 @@ typedef struct Permit
 	int64		merchant_id;
 	int64		call_id;
 	bool		is_probe;
+	bool		asks;			/* as a probe, it must */
+	bool		was_to_send;	/* which it would not have done */
 } Permit;
 
 static PayMerchantLimits *limits = NULL;	/* by merchant */
@@ -127,7 +130,11 @@ pay_worker_flow_admit(PayWorker *worker, int64 merchant_id, int64 call_id,
 	word = pay_flow_admit(&of, limits_of(merchant_id), key, now, &again_at);
 	if (word == PAY_FLOW_WAIT)
 		return Max(again_at, now + 1);
-	permits[n_permits++] = (Permit) {merchant_id, call_id, word == PAY_FLOW_PROBE};
+	memset(&permits[n_permits], 0, sizeof(Permit));
+	permits[n_permits].merchant_id = merchant_id;
+	permits[n_permits].call_id = call_id;
+	permits[n_permits].is_probe = word != PAY_FLOW_GO;
+	permits[n_permits++].asks = word == PAY_FLOW_PROBE;
 	return now;
 }
 
@@ -136,8 +143,8 @@ void
 pay_worker_flow_before_claim(PayWorker *worker)
 {
 	for (int i = 0; i < n_permits; i++)
-		if (permits[i].is_probe)
-			pay_psp_probe(permits[i].call_id);
+		if (permits[i].asks)
+			permits[i].was_to_send = pay_psp_probe(permits[i].call_id);
 }
 
 /*
@@ -155,7 +162,11 @@ pay_worker_flow_claimed(PayWorker *worker, PayClaim *const *claims, int n)
 		bool		claimed = false;
 
 		for (int j = 0; j < n && !claimed; j++)
+		{
 			claimed = claims[j]->call_id == permits[i].call_id;
+			if (claimed && permits[i].was_to_send)
+				claims[j]->state.asks_for_others = true;
+		}
 		for (int j = 0; j < i && claimed; j++)
 			claimed = permits[j].call_id != permits[i].call_id;
 		if (!claimed)
@@ -181,19 +192,21 @@ bool
 pay_worker_flow_may_send(PayWorker *worker, const PayClaim *claim)
 {
 	bool		is_probe = false;
+	bool		asks = false;
 
 	for (int i = 0; i < n_permits; i++)
 	{
 		if (permits[i].call_id != claim->call_id)
 			continue;
 		is_probe = permits[i].is_probe;
+		asks = permits[i].asks;
 		permits[i] = permits[--n_permits];
 		break;
 	}
 	if (!is_probe)
 		return true;
 	probes[n_probes++] = claim->call_id;
-	return claim->request.operation == PAY_TOSS_QUERY;
+	return !asks || claim->request.operation == PAY_TOSS_QUERY;
 }
 
 /* An attempt has ended; without an answer nothing was sent. */
@@ -209,8 +222,9 @@ pay_worker_flow_result(PayWorker *worker, const PayResult *result,
 
 	if (answer == NULL)
 		pay_flow_return(&of, is_probe, now);
-	else if (pay_flow_report(&of, is_probe, judge(result, answer),
-							 pause_of(answer), now, &flow))
+	else if (pay_flow_report(&of, is_probe,
+							 claim->request.operation == PAY_TOSS_QUERY,
+							 judge(result, answer), pause_of(answer), now, &flow))
 		tell(worker, claim, &flow);
 	pay_worker_queue_release(worker, claim->merchant_id);
 }
@@ -270,7 +284,7 @@ judge(const PayResult *result, const PayHttpResult *answer)
 	if (answer->status == 401)
 		return PAY_BREAKER_FAILS_AT_ONCE;
 	if (answer->status >= 500 || (answer->status >= 300 && answer->status < 400))
-		return PAY_BREAKER_FAILS;
+		return PAY_BREAKER_ERRS;
 	return PAY_BREAKER_WORKS;
 }
 

@@ -13,7 +13,7 @@ static PayBreaker b;
 static bool
 report(PayBreakerResult result, int64_t now)
 {
-	return pay_breaker_report(&b, false, result, 0, now);
+	return pay_breaker_report(&b, false, false, result, 0, now);
 }
 
 static void
@@ -71,10 +71,10 @@ test_probing(void)
 	   pay_breaker_admit(&b, 1100) == PAY_BREAKER_DENY, "one probe goes");
 	ok(!report(PAY_BREAKER_WORKS, 1200) && b.state == PAY_BREAKER_PROBING,
 	   "another's success is not the probe's");
-	ok(!pay_breaker_report(&b, true, PAY_BREAKER_FAILS, 0, 2000) &&
+	ok(!pay_breaker_report(&b, true, true, PAY_BREAKER_FAILS, 0, 2000) &&
 	   b.probe_at == 4000 && b.since == 100, "a probe that fails: later again");
 	pay_breaker_admit(&b, 4000);
-	ok(pay_breaker_report(&b, true, PAY_BREAKER_WORKS, 0, 4100) &&
+	ok(pay_breaker_report(&b, true, true, PAY_BREAKER_WORKS, 0, 4100) &&
 	   pay_breaker_admit(&b, 4100) == PAY_BREAKER_PASS && b.since == 4100,
 	   "one that succeeds closes it");
 
@@ -87,7 +87,7 @@ test_probing(void)
 		for (int j = 0; j < i && delay < 60000; j++)
 			delay *= 2;
 		pay_breaker_admit(&b, at);
-		pay_breaker_report(&b, true, PAY_BREAKER_FAILS, 0, at);
+		pay_breaker_report(&b, true, true, PAY_BREAKER_FAILS, 0, at);
 		tap_check(b.probe_at - at == (delay < 60000 ? delay : 60000),
 				  "probe %d", i);
 		at = b.probe_at;
@@ -102,16 +102,80 @@ test_probing(void)
 	   "a probe that did not go is not awaited");
 	ok(pay_breaker_admit(&b, 1250 + 180000) == PAY_BREAKER_PROBE,
 	   "nor one that was lost");
-	pay_breaker_report(&b, true, PAY_BREAKER_SAYS_NOTHING, 0, 200000);
+	pay_breaker_report(&b, true, true, PAY_BREAKER_SAYS_NOTHING, 0, 200000);
 	ok(b.state == PAY_BREAKER_OPEN && b.probe_at == 201000,
 	   "one that says nothing is tried again");
 	for (uint32_t chance = 0; chance < 100000; chance += 77)
 	{
 		pay_breaker_init(&b, 0);
-		pay_breaker_report(&b, false, PAY_BREAKER_FAILS_AT_ONCE, chance, 0);
+		pay_breaker_report(&b, false, false, PAY_BREAKER_FAILS_AT_ONCE, chance, 0);
 		tap_check(b.probe_at >= 1000 && b.probe_at <= 1250, "%u", chance);
 	}
 	tap_checked("chance makes them a fourth later at most");
+}
+
+/* The next probe, when it is its time, ends so.  Returns how it was let go. */
+static PayBreakerAdmission
+probe(bool is_query, PayBreakerResult result)
+{
+	int64_t		now = b.probe_at;
+	PayBreakerAdmission admission = pay_breaker_admit(&b, now);
+
+	pay_breaker_report(&b, true, is_query, result, 0, now);
+	return admission;
+}
+
+/* Queries are out of order, and calls are not: nobody waits for ever. */
+static void
+test_queries_out_of_order(void)
+{
+	open_at(0);
+	for (int i = 0; i < PAY_BREAKER_QUERIES; i++)
+		tap_check(probe(true, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE, "query %d", i);
+	tap_check(b.probe_at == 63000, "after a minute, %d", (int) b.probe_at);
+	tap_check(probe(true, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE_AS_IS &&
+			  probe(false, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE_AS_IS,
+			  "then one goes as it is, until that was a call");
+	for (int i = 0; i < 20; i++)
+		tap_check(probe(true, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE &&
+				  probe(false, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE_AS_IS,
+				  "round %d", i);
+	tap_checked("queries answered with errors: every other probe is a call");
+	probe(true, PAY_BREAKER_ERRS);
+	ok(probe(false, PAY_BREAKER_WORKS) == PAY_BREAKER_PROBE_AS_IS &&
+	   b.state == PAY_BREAKER_CLOSED, "one that works closes it");
+
+	for (int i = 0; i < 100; i++)
+		tap_check(!pay_breaker_report(&b, false, true, i % 2 ? PAY_BREAKER_ERRS : PAY_BREAKER_FAILS, 0, i) &&
+				  (i % 30 != 29 || !report(PAY_BREAKER_WORKS, i)), "%d", i);
+	tap_checked("then queries that fail do not open it");
+	report(PAY_BREAKER_FAILS, 200);
+	for (int i = 2; i < PAY_BREAKER_IN_A_ROW; i++)
+		tap_check(!pay_breaker_report(&b, false, true, PAY_BREAKER_FAILS, 0, 200), "%d", i);
+	ok(pay_breaker_report(&b, false, true, PAY_BREAKER_FAILS, 0, 200),
+	   "until a call fails");
+
+	pay_breaker_init(&b, 0);
+	report(PAY_BREAKER_WORKS, 0);
+	ok(pay_breaker_report(&b, false, true, PAY_BREAKER_FAILS_AT_ONCE, 0, 0),
+	   "a refused key opens it whatever worked");
+	for (int i = 0; i < 50; i++)
+		tap_check(probe(true, PAY_BREAKER_FAILS_AT_ONCE) == PAY_BREAKER_PROBE, "refused key, %d", i);
+	open_at(0);
+	for (int i = 0; i < 50; i++)
+		tap_check(probe(true, PAY_BREAKER_FAILS) == PAY_BREAKER_PROBE, "no answer, %d", i);
+	for (int i = 0; i < 50; i++)
+		tap_check(probe(true, i % PAY_BREAKER_QUERIES == 4 ? PAY_BREAKER_FAILS : PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE,
+				  "not in a row, %d", i);
+	for (int i = 0; i < 50; i++)
+		tap_check(probe(true, PAY_BREAKER_SAYS_NOTHING) == PAY_BREAKER_PROBE, "nothing, %d", i);
+	tap_checked("without an answer, and with a refused key, nothing but queries goes");
+
+	probe(true, PAY_BREAKER_WORKS);
+	for (int i = 1; i < PAY_BREAKER_IN_A_ROW; i++)
+		pay_breaker_report(&b, false, true, PAY_BREAKER_ERRS, 0, 0);
+	ok(pay_breaker_report(&b, false, true, PAY_BREAKER_ERRS, 0, 0) && b.erring == 0,
+	   "where no call has worked queries open it");
 }
 
 static void
@@ -124,7 +188,8 @@ test_model(unsigned int seed)
 	for (int i = 0; i < 5000; i++)
 	{
 		PayBreakerResult result = rand_r(&seed) % 4 == 0 ?
-			PAY_BREAKER_WORKS : PAY_BREAKER_FAILS;
+			PAY_BREAKER_WORKS : rand_r(&seed) % 4 == 0 ?
+			PAY_BREAKER_FAILS : PAY_BREAKER_ERRS;
 		bool		was_open = b.state != PAY_BREAKER_CLOSED;
 
 		now += rand_r(&seed) % 3000;
@@ -137,6 +202,9 @@ test_model(unsigned int seed)
 					case PAY_BREAKER_PASS:
 						tap_check(!was_open, "it passed");
 						break;
+					case PAY_BREAKER_PROBE_AS_IS:
+						tap_check(b.erring >= PAY_BREAKER_QUERIES, "a call is tried for nothing");
+						/* FALLTHROUGH */
 					case PAY_BREAKER_PROBE:
 						tap_check(was_open, "a probe of a closed one");
 						under_way++;
@@ -155,7 +223,7 @@ test_model(unsigned int seed)
 				if (under_way == 0)
 					break;
 				under_way--;
-				pay_breaker_report(&b, true, result, rand_r(&seed), now);
+				pay_breaker_report(&b, true, true, result, rand_r(&seed), now);
 		}
 		tap_check(under_way <= 1 || b.state != PAY_BREAKER_OPEN || now > 180000,
 				  "two probes");
@@ -167,6 +235,7 @@ main(void)
 {
 	test_opening();
 	test_probing();
+	test_queries_out_of_order();
 	for (unsigned int seed = 1; seed <= 50; seed++)
 		test_model(seed);
 	tap_checked("nothing but probes passes an open one");

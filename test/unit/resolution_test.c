@@ -123,6 +123,10 @@ test_confirm_rules(void)
 	d = resolve(state, PAY_MEANS_NOT_SENT, SECOND);
 	tap_check(d.action == PAY_ACTION_QUERY, "with an answered key");
 	state.operation = PAY_TOSS_QUERY;
+	state.asks_for_others = true;
+	d = resolve(state, PAY_MEANS_LOOKUP_FAILED, SECOND);
+	tap_check(d.action == PAY_ACTION_QUERY, "a probe, with an answered key");
+	state.asks_for_others = false;
 	state.key_changed = true;
 	for (int minutes = 0; minutes <= 60; minutes += 4)
 	{
@@ -188,6 +192,16 @@ test_query_rules(void)
 	state.reached_psp = false;
 	d = resolve(state, PAY_MEANS_OPEN, 1000 * MINUTE);
 	tap_check(d.action == PAY_ACTION_RESEND, "never sent");
+	state.outcome_unknown = false;
+	for (int is_probe = 0; is_probe < 2; is_probe++)
+	{
+		state.asks_for_others = is_probe;
+		d = resolve(state, PAY_MEANS_LOOKUP_FAILED, MINUTE);
+		tap_check(d.action == (is_probe ? PAY_ACTION_RESEND : PAY_ACTION_QUERY) && !d.outcome_unknown,
+				  "never sent, and could not look: sent if it asked as a probe");
+		d = resolve(state, PAY_MEANS_NO_ANSWER, MINUTE);
+		tap_check(d.action == (is_probe ? PAY_ACTION_RESEND : PAY_ACTION_QUERY), "the same without an answer");
+	}
 	state = fresh_state(PAY_TOSS_QUERY);
 	state.outcome_unknown = true;
 	d = resolve(state, PAY_MEANS_LAPSED, 1000 * MINUTE);
@@ -409,6 +423,7 @@ test_every_input(void)
 						s.outcome_unknown = bits & 2;
 						s.key_answered = bits & 4;
 						s.reached_psp = bits & 8;
+						s.asks_for_others = bits & 16;
 						s.phase = phases[p];
 						s.failures = failures;
 						d = resolve(s, meaning, ages[a]);
