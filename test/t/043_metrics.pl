@@ -62,6 +62,20 @@ cmp_ok($found->{'payments_duration_seconds_sum{database="shop",shard="0",stage="
 $shop->release;
 $shop->wait_until_quiet;
 
+# What counts only grows, and stays.
+{
+	my $before = (read_openmetrics(metrics()))[0];
+	my $paid = $shop->order(1000);
+	$shop->confirm($paid);
+	$shop->wait_until_quiet;
+	my ($after, $of_after) = read_openmetrics(metrics());
+	my @counting = grep { /^\w+(?:_total|_bucket|_count|_sum)\{/ } sort keys %$before;
+	is(join("\n", @$of_after), '', 'it is OpenMetrics text later, too');
+	cmp_ok(scalar(@counting), '>', 50, 'many series count');
+	is(join("\n", grep { !defined $after->{$_} || $after->{$_} < $before->{$_} } @counting), '', 'none goes back, or is gone');
+	cmp_ok(scalar(grep { $after->{$_} > $before->{$_} } @counting), '>', 5, 'some have grown');
+}
+
 # A database of an odd name that nobody serves
 my $odd = qq(we"ird\\shop);
 $node->safe_psql('postgres', q(CREATE DATABASE "we""ird\shop"));
@@ -156,11 +170,14 @@ sub canonical
 # Read OpenMetrics text strictly: series by name and sorted labels, and problems.
 sub read_openmetrics
 {
+	my $label = qr/[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"/;
 	my ($text) = @_;
-	my (%series, %family, @problems, $current, %last, %seen_bucket);
+	my (%series, %family, @problems, $current, %last, %group);
 
 	push @problems, 'does not end with # EOF' if $text !~ /^# EOF\n\z/m;
 	push @problems, 'an empty line' if $text =~ /^\n/m;
+	push @problems, 'a carriage return' if $text =~ /\r/;
+	push @problems, 'more than one # EOF' if 1 < (() = $text =~ /^# EOF$/mg);
 	for (split /\n/, $text =~ s/# EOF\n\z//r)
 	{
 		if (/^# (TYPE|UNIT|HELP) (\w+) (.*)$/)
@@ -173,13 +190,16 @@ sub read_openmetrics
 				$family{$name} = { };
 			}
 			push @problems, "$what of $name comes twice" if defined $family{$name}{$what};
+			push @problems, "$what of $name comes before its type" if $what ne 'TYPE' && !defined $family{$name}{TYPE};
+			push @problems, "help of $name is not escaped" if $what eq 'HELP' && $rest !~ /^(?:[^\\"]|\\[\\n"])+$/;
+			push @problems, "$name, a $family{$name}{TYPE}, has a unit" if $what eq 'UNIT' && ($family{$name}{TYPE} // '') =~ /info|stateset/;
 			push @problems, "$what of $name comes behind its samples" if $family{$name}{samples};
 			push @problems, "type $rest" if $what eq 'TYPE' && $rest !~ /^(?:counter|gauge|histogram|info|stateset)$/;
 			push @problems, "unit $rest of $name" if $what eq 'UNIT' && $name !~ /_\Q$rest\E$/;
 			$family{$name}{$what} = $rest;
 			next;
 		}
-		my ($name, $labels, $value) = /^([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\[\\"n])*",?)*)\} (-?\d+(?:\.\d+)?)$/
+		my ($name, $labels, $value) = /^([a-zA-Z_:][a-zA-Z0-9_:]*)\{($label(?:,$label)*)\} (-?\d+(?:\.\d+)?)$/a
 		  or push(@problems, "line: $_"), next;
 		my %suffix = (counter => qr/_total/, gauge => qr//, info => qr/_info/, stateset => qr//,
 			histogram => qr/_(?:bucket|sum|count)/);
@@ -189,6 +209,18 @@ sub read_openmetrics
 		push @problems, "$name is negative" if $value < 0;
 		$family{$current}{samples}++;
 		my @labels = sort $labels =~ /(\w+="(?:[^"\\]|\\.)*")/g;
+		my %labels = map { /^(\w+)="(.*)"$/ } @labels;
+		push @problems, "$name\{$labels}: a label comes twice" if keys %labels != @labels;
+		push @problems, "$name\{$labels}: a label that is reserved" if grep { /^__/ } keys %labels;
+		push @problems, "$name: $value, but it is an info" if $type eq 'info' && $value ne '1';
+		push @problems, "$name\{$labels}: no state" if $type eq 'stateset' && ($value !~ /^[01]$/ || !defined $labels{$current});
+		push @problems, "$name: le of no bucket" if defined $labels{le} && $name !~ /_bucket$/;
+
+		# the samples of a metric stand together
+		my $metric = "$current " . join ',', grep { !/^(?:le|\Q$current\E)=/ } @labels;
+		push @problems, "$name\{$labels}: apart from its like" if $group{$metric} && $group{-last} ne $metric;
+		$group{-last} = $metric;
+		$group{$metric}{ $name =~ s/^\Q$current\E//r } = $labels{le} // '';
 		my $key = canonical("$name\{" . join(',', @labels) . '}');
 		push @problems, "$key comes twice" if exists $series{$key};
 		$series{$key} = $value;
@@ -205,6 +237,18 @@ sub read_openmetrics
 			my $of = join ',', @labels;
 			push @problems, "$key: is not the last bucket" if ($last{$of}{le} // '') ne '+Inf' || $last{$of}{count} != $value;
 		}
+	}
+	for my $metric (grep { !/^-/ && $family{ (split / /)[0] }{TYPE} eq 'histogram' } sort keys %group)
+	{
+		push @problems, "$metric: not a whole histogram"
+		  if join(' ', map { "$_=$group{$metric}{$_}" } sort keys %{ $group{$metric} }) ne '_bucket=+Inf _count= _sum=';
+	}
+
+	# no name may be taken for a sample of another family
+	for my $name (sort keys %family)
+	{
+		push @problems, "$name is " . $name =~ s/_[a-z]+$//r . ' with a suffix'
+		  if $name =~ /^(\w+)_(?:total|created|bucket|count|sum|info|gcount|gsum)$/ && $family{$1};
 	}
 	push @problems, map { "$_ has no type or help" } grep { !$family{$_}{TYPE} || !$family{$_}{HELP} } sort keys %family;
 	return (\%series, \@problems);
