@@ -9,9 +9,11 @@
  * What cannot be guessed: libcurl looks at its own clock before it looks at a
  * socket, so its timeout would throw away an answer that already lies in the
  * socket of a caller that was busy elsewhere.  So the deadlines here are ours,
- * and are looked at last.  And libcurl starts a thread for each name that it
- * looks up; the thread inherits the signal mask, and with it the server's
- * signal handlers, unless all signals are blocked while libcurl runs.
+ * and are looked at last, but for requests that have not left: those must not
+ * leave behind their time, however long the caller was away.  And libcurl
+ * starts a thread for each name that it looks up; the thread inherits the
+ * signal mask, and with it the server's signal handlers, unless all signals
+ * are blocked while libcurl runs.
  */
 #include "http.h"
 
@@ -53,7 +55,7 @@ static void make_slots(PayHttp *http, int n);
 static void serve_sockets(PayHttp *http);
 static bool waits_for_answer(const PayHttp *http);
 static void collect(PayHttp *http);
-static void enforce_deadlines(PayHttp *http);
+static void enforce_deadlines(PayHttp *http, bool unsent_only);
 static void end_exchange(PayHttp *http, PayHttpExchange *exchange,
 						 CURLcode code, bool timed_out);
 static void release_delivered(PayHttp *http);
@@ -306,7 +308,9 @@ pay_http_start(PayHttp *http, const PayHttpRequest *request,
 
 /*
  * Move everything that can move: sockets first, then libcurl's timer, then
- * what has ended, and only then our deadlines.
+ * what has ended, and only then our deadlines.  What has not left by now shall
+ * not be sent any more: whoever takes over counts on that, and nobody would wait
+ * for the answer.  test/t/095_standby_gone.pl
  */
 void
 pay_http_run(PayHttp *http)
@@ -316,9 +320,10 @@ pay_http_run(PayHttp *http)
 	release_delivered(http);
 
 	enter_curl(&saved);
+	enforce_deadlines(http, true);
 	serve_sockets(http);
 	collect(http);
-	enforce_deadlines(http);
+	enforce_deadlines(http, false);
 	leave_curl(&saved);
 }
 
@@ -378,16 +383,17 @@ collect(PayHttp *http)
 	}
 }
 
-/* The sockets were drained: what is late now is late. */
+/* Once the sockets are drained, what is late is late. */
 static void
-enforce_deadlines(PayHttp *http)
+enforce_deadlines(PayHttp *http, bool unsent_only)
 {
 	int64_t		now = pay_http_now_us();
 
 	/* Backwards, because the last one moves into a place that becomes free. */
 	for (int i = http->n_active - 1; i >= 0; i--)
 	{
-		if (http->active[i]->deadline_us <= now)
+		if (http->active[i]->deadline_us <= now &&
+			!(unsent_only && http->active[i]->was_ready))
 			end_exchange(http, http->active[i], CURLE_OPERATION_TIMEDOUT, true);
 	}
 }

@@ -65,6 +65,8 @@ typedef struct PayHttpResult
 	uint64_t	tag;
 	PayHttpOutcome outcome;
 	bool		timed_out;		/* our deadline ended it */
+	bool		seen_late;		/* in vain, but the caller did not look in
+								 * time: says nothing about the peer */
 	int			curl_code;		/* CURLcode, 0 when answered or timed out */
 	const char *error;			/* static text, or NULL when answered */
 	int			status;			/* HTTP status, 0 when none */

@@ -26,6 +26,9 @@
 /* Far behind our own deadline, in case that is never looked at again. */
 #define BACKSTOP_MS			30000
 
+/* A deadline that is seen to have passed this long ago was not waited for. */
+#define SEEN_LATE_US		INT64_C(1000000)
+
 #define MAX_URL				2048
 
 static const struct
@@ -192,6 +195,8 @@ pay_http_exchange_prepare(PayHttpExchange *exchange,
 {
 	exchange->started_us = now_us;
 	exchange->deadline_us = now_us + INT64_C(1000) * request->timeout_ms;
+	exchange->connect_deadline_us = now_us +
+		INT64_C(1000) * settings->connect_timeout_ms;
 	exchange->was_ready = false;
 	exchange->was_read = false;
 	exchange->replay_refused = false;
@@ -406,6 +411,10 @@ pay_http_exchange_finish(PayHttpExchange *exchange, CURLcode code,
 		result->outcome = nothing_left(exchange) ? PAY_HTTP_NOT_SENT
 			: PAY_HTTP_NO_ANSWER;
 		result->timed_out = timed_out;
+		result->seen_late =
+			(timed_out && now_us - exchange->deadline_us > SEEN_LATE_US) ||
+			(code == CURLE_OPERATION_TIMEDOUT && !timed_out &&
+			 now_us - exchange->connect_deadline_us > SEEN_LATE_US);
 		result->curl_code = timed_out ? 0 : (int) code;
 	}
 

@@ -34,6 +34,7 @@ typedef struct PayHttpExchange
 
 	int64_t		started_us;
 	int64_t		deadline_us;
+	int64_t		connect_deadline_us;	/* libcurl's */
 	struct curl_slist *headers;
 	char	   *request;		/* in buffer */
 	size_t		request_len;

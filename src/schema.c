@@ -46,6 +46,7 @@ static const struct
 
 {
 	{"quote_all_identifiers", "off"},
+	{"standard_conforming_strings", "on"},
 	{"DateStyle", "ISO, YMD"},
 	{"IntervalStyle", "postgres"},
 	{"TimeZone", "UTC"},

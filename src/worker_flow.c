@@ -279,8 +279,8 @@ static PayBreakerResult
 judge(const PayResult *result, const PayHttpResult *answer)
 {
 	if (result->transport != PAY_TRANSPORT_ANSWERED)
-		return ShutdownRequestPending ? PAY_BREAKER_SAYS_NOTHING :
-			PAY_BREAKER_FAILS;
+		return ShutdownRequestPending || answer->seen_late ?
+			PAY_BREAKER_SAYS_NOTHING : PAY_BREAKER_FAILS;
 	if (answer->status == 401)
 		return PAY_BREAKER_FAILS_AT_ONCE;
 	if (answer->status >= 500 || (answer->status >= 300 && answer->status < 400))

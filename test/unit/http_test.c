@@ -538,6 +538,16 @@ test_stalled_caller(void)
 	ok(got.result.outcome == PAY_HTTP_ANSWERED &&
 	   got.result.body_len == PAY_HTTP_MAX_BODY,
 	   "nor is a large one (%s)", outcome_name());
+
+	/* What had not left when the caller went away does not leave afterwards. */
+	fresh(&(HttpsServerOptions) {0});
+	start(client, "/late", "x", 100);
+	usleep(1400 * 1000);
+	fetch(client);
+	ok(got.result.outcome == PAY_HTTP_NOT_SENT && got.result.timed_out &&
+	   got.result.seen_late && https_server_arrivals(server, "/late") == 0,
+	   "what has not left in its time does not leave any more (%s)",
+	   outcome_name());
 }
 
 static void
