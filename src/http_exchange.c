@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/x509_vfy.h>
+
 #include "fault.h"
 
 #if LIBCURL_VERSION_NUM < 0x075700
@@ -58,6 +60,9 @@ static const struct
 	/* An idle connection is given up before the peer does it. */
 	{CURLOPT_MAXAGE_CONN, 30},
 	{CURLOPT_MAXLIFETIME_CONN, 300},
+
+	/* And a file of authorities that was replaced counts as soon as that. */
+	{CURLOPT_CA_CACHE_TIMEOUT, 300},
 	{CURLOPT_TCP_KEEPALIVE, 1},
 	{CURLOPT_TCP_NODELAY, 1},
 
@@ -83,6 +88,7 @@ static int	before_request(void *arg, char *primary_ip, char *local_ip,
 static size_t read_body(char *to, size_t size, size_t n, void *arg);
 static const char *flaw(const PayHttpExchange *exchange, CURLcode code,
 						bool timed_out, int status);
+static const char *flaw_of_certificate(CURL *easy);
 static bool nothing_left(const PayHttpExchange *exchange);
 
 /* Give a slot what it keeps for life; a reset does not undo the share. */
@@ -444,6 +450,8 @@ flaw(const PayHttpExchange *exchange, CURLcode code, bool timed_out,
 		return "the reused connection broke";
 	if (exchange->foreign)
 		return "the answer belongs to another request";
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return flaw_of_certificate(exchange->easy);
 	if (code != CURLE_OK)
 		return curl_easy_strerror(code);
 	if (!exchange->head_complete || status < 200 || status > 999)
@@ -451,6 +459,22 @@ flaw(const PayHttpExchange *exchange, CURLcode code, bool timed_out,
 	if (!exchange->framed && status != 204)
 		return "the answer does not say where it ends";
 	return NULL;
+}
+
+/*
+ * libcurl has one text for all that can be wrong with a certificate; OpenSSL says
+ * what it is.  It has no complaint when only the name is another, and libcurl
+ * has not asked it by then: either is a result without a reason.
+ */
+static const char *
+flaw_of_certificate(CURL *easy)
+{
+	long		result = X509_V_OK;
+
+	curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
+	if (result == X509_V_OK || result == X509_V_ERR_UNSPECIFIED)
+		return "the certificate is not for this host";
+	return X509_verify_cert_error_string(result);
 }
 
 /*

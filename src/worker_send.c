@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include <sys/stat.h>
+
 #include <openssl/sha.h>
 
 #include "miscadmin.h"
@@ -29,6 +31,15 @@
 #define RETRY_AFTER_CAP_S	300
 #define SPARE_FDS			8	/* for what the server itself opens in us */
 
+/* What tells a file from the one that took its place; all zero: none. */
+typedef struct FileVersion
+{
+	dev_t		device;
+	ino_t		inode;
+	off_t		size;
+	int64		changed_ns;
+} FileVersion;
+
 /* A client and the settings it was made with. */
 typedef struct Client
 {
@@ -36,6 +47,7 @@ typedef struct Client
 	int			capacity;
 	int			connect_timeout;
 	char		ca_file[MAXPGPATH];
+	FileVersion ca_version;
 } Client;
 
 static Client current;
@@ -45,6 +57,8 @@ static int	reserved_fds = 0;
 
 static bool open_client(PayWorker *worker, Client *client,
 						const char **error);
+static FileVersion version_of(const char *file);
+static bool same_version(FileVersion a, FileVersion b);
 static int	reserve_fds(int n);
 static const char *start_request(PayClaim *claim, int tag,
 								 const char *authorization);
@@ -65,9 +79,11 @@ pay_worker_send_open(PayWorker *worker)
 }
 
 /*
- * Settings may have changed.  Returns true when the descriptors to wait for
- * have.  While an older client still waits for answers a second change has to
- * wait for them too; pay_worker_receive sees to it.
+ * Settings may have changed, or what is in the file of authorities: a client
+ * keeps what it has read of that, and connections that were made by it.  Returns
+ * true when the descriptors to wait for have changed.  While an older client
+ * still waits for answers a second change has to wait for them too;
+ * pay_worker_receive sees to it.
  */
 bool
 pay_worker_send_reload(PayWorker *worker)
@@ -79,6 +95,7 @@ pay_worker_send_reload(PayWorker *worker)
 	if (former.http != NULL ||
 		(current.connect_timeout == pay_guc_connect_timeout &&
 		 strcmp(current.ca_file, pay_guc_toss_ca_file) == 0 &&
+		 same_version(current.ca_version, version_of(current.ca_file)) &&
 		 (current.capacity == share ||
 		  current.capacity == reserve_fds(share))))
 		return false;
@@ -105,6 +122,7 @@ open_client(PayWorker *worker, Client *client, const char **error)
 												   pay_guc_max_in_flight));
 	client->connect_timeout = pay_guc_connect_timeout;
 	strlcpy(client->ca_file, pay_guc_toss_ca_file, sizeof(client->ca_file));
+	client->ca_version = version_of(client->ca_file);	/* before it is read */
 
 	options.max_in_flight = client->capacity;
 	options.ca_file = client->ca_file[0] ? client->ca_file : NULL;
@@ -112,6 +130,30 @@ open_client(PayWorker *worker, Client *client, const char **error)
 	options.user_agent = USER_AGENT;
 	client->http = pay_http_create(&options, error);
 	return client->http != NULL;
+}
+
+static FileVersion
+version_of(const char *file)
+{
+	FileVersion version = {0};
+	struct stat st;
+
+	if (file[0] != '\0' && stat(file, &st) == 0)
+	{
+		version.device = st.st_dev;
+		version.inode = st.st_ino;
+		version.size = st.st_size;
+		version.changed_ns = st.st_ctim.tv_sec * INT64CONST(1000000000) +
+			st.st_ctim.tv_nsec;
+	}
+	return version;
+}
+
+static bool
+same_version(FileVersion a, FileVersion b)
+{
+	return a.device == b.device && a.inode == b.inode && a.size == b.size &&
+		a.changed_ns == b.changed_ns;
 }
 
 /*

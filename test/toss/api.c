@@ -207,6 +207,18 @@ replay(Request *request)
 	return true;
 }
 
+/* The key's answer is lost: what was a replay is a new request. */
+static void
+forget(Request *request)
+{
+	sim_idempotent_forget(request->api_key, request->method, request->path,
+						  request->idempotency_key);
+	request->answer = (Answer) {0};
+	request->original_trace[0] = '\0';
+	request->replayed = false;
+	request->done = NULL;
+}
+
 /* Does what the request asks, as far as the fault lets it. */
 static void
 execute(Request *request)
@@ -329,6 +341,11 @@ work_on(Request *request)
 	}
 	else
 		reached = take_fault(request, known);
+	if (request->fault.anew && request->replayed)
+	{
+		forget(request);
+		known = false;
+	}
 	request->wait_ms = wait_time(request);
 	if (known)
 	{

@@ -132,6 +132,24 @@ run_clock(Call *call)
 	return show_clock(call);
 }
 
+/* Connections that are open keep the one that they were made with. */
+static int
+run_certificate(Call *call)
+{
+	const char *kind = sim_json_string(&call->json, &call->json.nodes[0],
+									   "kind", "");
+	char	   *authority = NULL;
+	const char *wrong = sim_tls_serve(kind, &authority);
+
+	if (wrong != NULL)
+		return sim_control_bad_value(call, wrong);
+	sim_text_add(&call->out, "{\"authority\":");
+	sim_text_add_json(&call->out, authority);
+	sim_text_add(&call->out, "}\n");
+	free(authority);
+	return 200;
+}
+
 static int
 run_journal(Call *call)
 {
@@ -220,6 +238,7 @@ static const Handler handlers[] = {
 	{"GET", "/settings", show_settings, false},
 	{"POST", "/clock", run_clock, false},
 	{"GET", "/clock", show_clock, false},
+	{"POST", "/certificate", run_certificate, false},
 	{"GET", "/journal", run_journal, false},
 	{"GET", "/requests", run_requests, false},
 	{"GET", "/summary", run_summary, false},

@@ -7,7 +7,8 @@
  * kinds.  A fault is taken, and its count used up, by a request that matches
  * it; the oldest matching fault wins, and random faults come last.  A
  * refusal decides what the API answers and is not taken by a replay, which
- * cannot be refused; every other kind happens on the wire and can be.
+ * cannot be refused; every other kind happens on the wire and can be.  A fault
+ * that answers anew waits for a replay, and makes a new request of it.
  *
  *-------------------------------------------------------------------------
  */
@@ -38,6 +39,7 @@ static const FaultKind kinds[] = {
 	.reused_only = true},
 	{.name = "hang",.form = FORM_NORMAL,.after = AFTER_DONE,.hangs = true},
 	{.name = "slow",.form = FORM_NORMAL,.after = AFTER_DONE,.delay_ms = 1000},
+	{.name = "plain",.form = FORM_NORMAL,.after = AFTER_DONE},
 	{.name = "drip",.form = FORM_DRIP,.after = AFTER_DONE},
 	{.name = "cut",.form = FORM_CUT,.after = AFTER_DONE},
 	{.name = "garbage",.form = FORM_GARBAGE,.after = AFTER_DONE},
@@ -58,6 +60,8 @@ static const FaultKind kinds[] = {
 	.distortion = {.currency = true}},
 	{.name = "unknown-status",.form = FORM_DISTORT,.after = AFTER_DONE,
 	.distortion = {.status = true}},
+	{.name = "canceled",.form = FORM_DISTORT,.after = AFTER_DONE,
+	.distortion = {.canceled = true}},
 	{.name = "unknown-fields",.form = FORM_DISTORT,.after = AFTER_DONE,
 	.distortion = {.unknown_fields = true}},
 	{.name = "duplicate-keys",.form = FORM_DISTORT,.after = AFTER_DONE,
@@ -169,6 +173,7 @@ read_fault(const JsonDoc *doc, Planned *plan)
 	const JsonNode *body = &doc->nodes[0];
 	const JsonNode *any = sim_json_member(doc, body, "any");
 	const JsonNode *reused = sim_json_member(doc, body, "reused");
+	const JsonNode *anew = sim_json_member(doc, body, "anew");
 	const FaultKind *kind;
 	const char *text;
 
@@ -195,6 +200,7 @@ read_fault(const JsonDoc *doc, Planned *plan)
 		return "count";
 	plan->reused_only = kind->reused_only ||
 		(reused != NULL && reused->kind == JSON_TRUE);
+	plan->fault.anew = anew != NULL && anew->kind == JSON_TRUE;
 
 	text = sim_json_string(doc, body, "paymentKey", NULL);
 	plan->payment_key = text ? sim_copy(text, strlen(text)) : NULL;
@@ -303,7 +309,9 @@ sim_fault_take(Operation operation, const char *payment_key,
 			!matches(plan->payment_key, payment_key) ||
 			!matches(plan->order_id, order_id) ||
 			(plan->reused_only && !reused_connection) ||
-			(plan->fault.kind->form == FORM_REFUSE && replay) ||
+			(plan->fault.kind->form == FORM_REFUSE && replay &&
+			 !plan->fault.anew) ||
+			(plan->fault.anew && !replay) ||
 			(plan->fault.kind->form == FORM_LAG &&
 			 operation != OPERATION_QUERY))
 			continue;

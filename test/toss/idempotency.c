@@ -63,6 +63,17 @@ sim_idempotent_find(const ApiKey *api_key, const char *method,
 	return found;
 }
 
+/* As if the entry's time were over; the lock must be held. */
+void
+sim_idempotent_forget(const ApiKey *api_key, const char *method,
+					  const char *path, const char *key)
+{
+	Idempotent *entry = sim_idempotent_find(api_key, method, path, key);
+
+	if (entry != NULL && !entry->in_flight)
+		entry->first_used = INT64_MIN;
+}
+
 /* Adds an entry in flight; the lock must be held. */
 Idempotent *
 sim_idempotent_add(const ApiKey *api_key, const char *method,

@@ -214,12 +214,10 @@ raise_file_limit(void)
 static void
 start(Options *options, struct MHD_Daemon *daemons[2])
 {
-	Certificates certificates;
+	char	   *authority;
 
-	if (!sim_tls_make(&certificates, options->names, options->name_count))
+	if (!sim_tls_make(options->names, options->name_count))
 		die("could not make certificates", "GnuTLS");
-	options->server.certificate = certificates.certificate;
-	options->server.private_key = certificates.private_key;
 	daemons[0] = sim_server_start(&options->server);
 	if (daemons[0] == NULL)
 		die("could not listen", options->server.listen);
@@ -227,7 +225,8 @@ start(Options *options, struct MHD_Daemon *daemons[2])
 	if (daemons[1] == NULL)
 		die("could not listen", "control port");
 
-	write_file(options, "ca.pem", certificates.authority);
+	authority = sim_tls_authority();
+	write_file(options, "ca.pem", authority);
 	write_number(options, "port", sim_server_port(daemons[0]));
 	write_number(options, "control-port", sim_server_port(daemons[1]));
 	write_number(options, "pid", (int) getpid());
@@ -235,9 +234,7 @@ start(Options *options, struct MHD_Daemon *daemons[2])
 	printf("port %d control-port %d\n", sim_server_port(daemons[0]),
 		   sim_server_port(daemons[1]));
 	fflush(stdout);
-	free(certificates.authority);
-	free(certificates.certificate);
-	free(certificates.private_key);
+	free(authority);
 }
 
 static void

@@ -383,6 +383,7 @@ sim_payment_write(Text *out, const Payment *payment, int version,
 	write_identity(out, payment, distortion);
 	sim_text_add(out, ",\"status\":");
 	sim_text_add_json(out, distortion->status ? "NEW_STATUS" :
+					  distortion->canceled ? "CANCELED" :
 					  sim_status_name(state->status));
 	add_time(out, ",\"requestedAt\":", payment->requested_at);
 	add_time(out, ",\"approvedAt\":", approved_at(payment, version));

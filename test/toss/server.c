@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "simulator.h"
+#include "tls.h"
 
 #define MAX_BODY 65536
 #define MAX_DISCARD (4 * 1024 * 1024)
@@ -251,8 +252,8 @@ start(const ServerOptions *options, unsigned flags,
 							accept_client, NULL, handle, NULL,
 							MHD_OPTION_EXTERNAL_LOGGER, log_nothing, NULL,
 							MHD_OPTION_SOCK_ADDR, address,
-							MHD_OPTION_HTTPS_MEM_CERT, options->certificate,
-							MHD_OPTION_HTTPS_MEM_KEY, options->private_key,
+							MHD_OPTION_HTTPS_CERT_CALLBACK,
+							&sim_tls_certificate,
 							MHD_OPTION_HTTPS_PRIORITIES,
 							"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2",
 							MHD_OPTION_NOTIFY_CONNECTION, notify_connection,

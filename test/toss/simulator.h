@@ -331,6 +331,7 @@ typedef struct Distortion
 	bool		key;
 	bool		currency;
 	bool		status;
+	bool		canceled;
 	bool		unknown_fields;
 	bool		duplicate_keys;
 	bool		cancels;
@@ -404,6 +405,7 @@ typedef struct Fault
 	const Code *code;
 	After		after;
 	int64_t		delay_ms;		/* -1: until released */
+	bool		anew;			/* a replay is answered as a new request */
 } Fault;
 
 extern const FaultKind *sim_fault_kind(const char *name);
@@ -439,6 +441,8 @@ typedef struct Idempotent
 extern Idempotent *sim_idempotent_find(const ApiKey *api_key,
 									   const char *method, const char *path,
 									   const char *key);
+extern void sim_idempotent_forget(const ApiKey *api_key, const char *method,
+								  const char *path, const char *key);
 extern Idempotent *sim_idempotent_add(const ApiKey *api_key,
 									  const char *method, const char *path,
 									  const char *key, const char *trace);
@@ -594,8 +598,6 @@ typedef struct ServerOptions
 	const char *listen;
 	int			port;
 	int			idle_seconds;
-	const char *certificate;	/* PEM */
-	const char *private_key;	/* PEM */
 } ServerOptions;
 
 extern struct MHD_Daemon *sim_server_start(const ServerOptions *options);
@@ -609,16 +611,11 @@ extern int	sim_wire_answer(struct MHD_Connection *connection,
 
 extern struct MHD_Daemon *sim_control_start(int port);
 
-/* tls.c: certificates made at start */
+/* tls.c: certificates */
 
-typedef struct Certificates
-{
-	char	   *authority;		/* PEM */
-	char	   *certificate;
-	char	   *private_key;
-} Certificates;
-
-extern bool sim_tls_make(Certificates *out, const char **names, int count);
+extern bool sim_tls_make(const char **names, int count);
+extern char *sim_tls_authority(void);
+extern const char *sim_tls_serve(const char *kind, char **authority);
 extern void sim_tls_sha256(const void *bytes, size_t length,
 						   unsigned char digest[32]);
 

@@ -94,6 +94,24 @@ for my $host ('127.0.0.1', 'localhost')
 		"https://$host:$sim->{port}/v1/x");
 	is($exit, 0, "certificate is good for $host");
 }
+
+# Another certificate, from the next connection on
+sub shakes_hands { return ($sim->curl('--cacert', $_[0] // "$sim->{dir}/ca.pem", '-o', '/dev/null', $sim->url('/v1/x')))[0] }
+for my $bad ('unknown-authority', 'expired', 'wrong-host')
+{
+	my $by = $sim->post('/certificate', { kind => $bad })->{authority};
+	is(shakes_hands(), 60, "$bad: refused");
+	next if $bad ne 'unknown-authority';
+	open(my $file, '>', "$sim->{dir}/other.pem");
+	print $file $by;
+	close $file;
+	is(shakes_hands("$sim->{dir}/other.pem"), 0, 'unless its authority is known');
+}
+$sim->post('/certificate', { kind => 'renewed' });
+is(shakes_hands(), 0, 'renewed: accepted');
+$sim->post('/certificate', { kind => 'odd' });
+is($sim->{control_status}, 400, 'an odd one is refused');
+
 opendir(my $dir, $sim->{dir});
 is(scalar(grep { /key/ } readdir $dir), 0, 'no private key in a file');
 

@@ -182,7 +182,7 @@ aftermath_is($key, $id, 1, '200 DONE', 1, 'drip');
 for (['wrong-amount', 'totalAmount', 5001], ['wrong-order', 'orderId',
 		'ORDER-OF-ANOTHER-BUYER'], ['wrong-key', 'paymentKey',
 		'tgen_of_another_payment'], ['wrong-currency', 'currency', 'USD'],
-	['unknown-status', 'status', 'NEW_STATUS'])
+	['unknown-status', 'status', 'NEW_STATUS'], ['canceled', 'status', 'CANCELED'])
 {
 	my ($kind, $field, $value) = @$_;
 	($answer, $key, $id) = with_fault(kind => $kind);
@@ -200,6 +200,16 @@ is(() = $answer->{body} =~ /"totalAmount":/g, 2, 'duplicate-keys: amount twice')
 is($answer->{json}{status}, 'DONE', 'unknown-fields: still an answer');
 ok(exists $answer->{json}{newField}, 'unknown-fields: something new');
 is($answer->{json}{type}, 'NEW_TYPE', 'unknown-fields: unknown enum value');
+
+# Anew: the answer under the key is forgotten, and the same request is a new one.
+for (['plain', '400 ALREADY_PROCESSED_PAYMENT'], ['refuse', '403 REJECT_CARD_PAYMENT'])
+{
+	my ($kind, $second) = @$_;
+	($answer, $key, $id) = with_fault(kind => $kind, code => 'REJECT_CARD_PAYMENT', anew => JSON::PP::true);
+	is($code->($answer), '200 DONE', "$kind anew: not the first request");
+	aftermath_is($key, $id, 1, $second, 1, "$kind anew");
+	is($code->($sim->confirm($key, $id, 5000, key => "key-$id")), $second, "$kind anew: which is remembered");
+}
 
 # Hanging and slow; executed early, late or never.
 ($answer, $key, $id) = with_fault(kind => 'slow', delayMs => 400);
