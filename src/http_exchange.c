@@ -453,7 +453,9 @@ flaw(const PayHttpExchange *exchange, CURLcode code, bool timed_out,
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		return flaw_of_certificate(exchange->easy);
 	if (code != CURLE_OK)
-		return curl_easy_strerror(code);
+		return !exchange->was_ready && pay_http_loop_is_exhausted() ?
+			"there are no file descriptors left for a connection" :
+			curl_easy_strerror(code);
 	if (!exchange->head_complete || status < 200 || status > 999)
 		return "the head of the answer is not whole";
 	if (!exchange->framed && status != 204)

@@ -115,6 +115,21 @@ pay_http_loop_open(void *arg, curlsocktype purpose,
 	return fd >= 0 ? fd : CURL_SOCKET_BAD;
 }
 
+/*
+ * Are there no descriptors left for a connection?  libcurl needs them for more
+ * than sockets, and says each time that something else does not work.
+ */
+bool
+pay_http_loop_is_exhausted(void)
+{
+	int			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return errno == EMFILE || errno == ENFILE;
+	close(fd);
+	return false;
+}
+
 int
 pay_http_loop_close(void *arg, curl_socket_t fd)
 {

@@ -28,6 +28,7 @@ typedef struct PayHttpLoop
 extern bool pay_http_loop_create(PayHttpLoop *loop, CURLM *multi);
 extern void pay_http_loop_destroy(PayHttpLoop *loop);
 extern bool pay_http_loop_round(PayHttpLoop *loop, bool one_at_a_time);
+extern bool pay_http_loop_is_exhausted(void);
 
 /* libcurl's callbacks that open and close a socket; arg is the loop. */
 extern curl_socket_t pay_http_loop_open(void *arg, curlsocktype purpose,

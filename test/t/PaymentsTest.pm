@@ -83,6 +83,13 @@ sub start
 	my ($self) = @_;
 
 	$self->{node}->start;
+	$self->fill;
+}
+
+sub fill
+{
+	my ($self) = @_;
+
 	for my $database (@{ $self->{databases} })
 	{
 		$self->{node}->safe_psql('postgres', "CREATE DATABASE $database");
