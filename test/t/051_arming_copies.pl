@@ -59,6 +59,7 @@ sub only_asks
 {
 	my ($copy, $why, $name, %options) = @_;
 	my $before = posts();
+	my $charged = $copy->toss('GET', "/payments/$lost->{payment_key}")->{status} eq 'DONE';	# by another that was armed
 	my $reason;
 
 	$copy->wait_for_worker('disarmed');
@@ -70,7 +71,7 @@ sub only_asks
 		$copy->poll(sub { $copy->sql("SELECT count(*) FROM payments.psp_answer
 				WHERE order_id = '$lost->{order_id}' AND operation = 'query' AND transport = 'answered'") > 0 },
 			"$name: asks about what was lost");
-		isnt($copy->status($lost), 'SUCCESS', "$name: and does not send it again");
+		ok($charged || $copy->status($lost) ne 'SUCCESS', "$name: and does not send it again");
 		is($copy->status($unsent), 'EXECUTING', "$name: leaves what was not sent");
 	}
 	my $new = $copy->order(500);
