@@ -1,7 +1,7 @@
 # Somebody ends, or cancels, whatever works for the shop, at random instants, many
 # times a second: workers, launcher, and sessions that pay and refund.  Whatever
 # was under way, all of it ends right.  A worker that is cancelled is not even
-# ended by that, nor does it ask twice.  The short form takes some seconds of
+# ended by that, nor does it send anything twice.  The short form takes some seconds of
 # each, LONG=crash a minute.
 use strict;
 use warnings;
@@ -100,7 +100,7 @@ sub ends_right
 	audit($shop, $name);
 }
 
-# Cancels: the worker lives, and each call is made once, since no answer is lost.
+# Cancels: the worker lives, and each call is sent once, since no answer is lost.
 my $pid = $shop->worker('pid');
 my $ours = q(backend_type IN ('payments worker', 'payments launcher') OR application_name = 'load');
 my $strikes = storm('pg_cancel_backend', q(backend_type = 'payments worker' OR application_name = 'load'));
