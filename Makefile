@@ -9,7 +9,7 @@
 # bash: their scripts install what is missing first, and come back here.
 
 OURS = help packages check demo demo-stop dev dev-stop bench bench-ledger bench-worker fuzz \
-	soak crash crash-double crash-wal mutations model valgrind coverage lint indent clean-build
+	slow soak crash crash-double crash-wal mutations model valgrind coverage lint indent clean-build
 
 PG_CONFIG ?= pg_config
 export PG_CONFIG
@@ -83,6 +83,10 @@ bench-worker:
 	@test/setup/shop up bench-worker
 	@test/setup/shop run bench-worker test/bench/worker/run; \
 		status=$$?; test/setup/shop down bench-worker; exit $$status
+
+#: make slow          tests of networks, standbys, storms and shortages that mostly wait
+slow:
+	@LONG=_slow test/setup/check tap
 
 #: make soak          payments, faults and kills (CALLS=1000000 SECONDS=14400: how much)
 soak:

@@ -117,8 +117,6 @@ trust($other);
 reload();
 isnt(pays('the new authority is known'), $connection, 'and nothing of before is used');
 show('renewed');
-$connection = pays('with what was connected before');
-$shop->toss('POST', '/certificate', { kind => 'renewed' });
 sleep 2.3;
 my @orders = is_refused('an authority that is not in the file any more', 1);
 trust($own . $other);
