@@ -25,10 +25,13 @@ sub hang
 	my ($n, $where) = @_;
 	$where //= $shop;
 	my @orders = $where->orders($n, 1000);
-	my $before = $shop->requests;
 	$shop->fault($_, kind => 'hang', on => 'confirm', delayMs => 600_000) for @orders;
 	$where->confirm(@orders);
-	$shop->poll(sub { $where->worker('in_flight') >= $n && $shop->requests >= $before + $n }, "in flight: $n");
+	for my $order (@orders)
+	{
+		$shop->poll(sub { grep { $_->{method} eq 'POST' } $where->requests_of($order) }, 'it has left');
+	}
+	$shop->poll(sub { $where->worker('in_flight') >= $n }, "in flight: $n");
 	return @orders;
 }
 
