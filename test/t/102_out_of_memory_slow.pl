@@ -53,8 +53,8 @@ my $needed = 1000000 - $shortage->get('passes');
 note("it takes $needed allocations");
 
 my $struck = 0;
-my $end = time() + ($is_long ? 36000 : 12);
-for (my $i = 0; time() < $end && $i < $needed; $i++)
+my $end = time() + ($is_long ? 36000 : 60);
+for (my $i = 0; time() < $end && $i < $needed && ($is_long || $struck <= 10); $i++)
 {
 	my $passes = $is_long ? $i : int(rand($i % 3 ? $needed / 8 : $needed));
 	my $failed = strike($passes, $i % 2 ? 1 : 1 + int(rand(6)) ** 2);
