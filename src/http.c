@@ -43,6 +43,7 @@ struct PayHttp
 	PayHttpExchange *unused;	/* a list */
 	PayHttpExchange **active;	/* in flight, in no order */
 	int			n_active;
+	int64_t		next_deadline_us;	/* none of theirs comes earlier */
 	PayHttpExchange *done_first;	/* in the order in which they ended */
 	PayHttpExchange *done_last;
 	int			n_done;
@@ -289,6 +290,8 @@ pay_http_start(PayHttp *http, const PayHttpRequest *request,
 		exchange->next = NULL;
 		exchange->place = http->n_active;
 		http->active[http->n_active++] = exchange;
+		if (exchange->deadline_us < http->next_deadline_us)
+			http->next_deadline_us = exchange->deadline_us;
 
 		started = curl_multi_add_handle(http->multi, exchange->easy) == CURLM_OK;
 		if (!started)
@@ -388,14 +391,23 @@ static void
 enforce_deadlines(PayHttp *http, bool unsent_only)
 {
 	int64_t		now = pay_http_now_us();
+	int64_t		next = INT64_MAX;
+
+	if (now < http->next_deadline_us)
+		return;
 
 	/* Backwards, because the last one moves into a place that becomes free. */
 	for (int i = http->n_active - 1; i >= 0; i--)
 	{
-		if (http->active[i]->deadline_us <= now &&
-			!(unsent_only && http->active[i]->was_ready))
-			end_exchange(http, http->active[i], CURLE_OPERATION_TIMEDOUT, true);
+		PayHttpExchange *exchange = http->active[i];
+
+		if (exchange->deadline_us <= now &&
+			!(unsent_only && exchange->was_ready))
+			end_exchange(http, exchange, CURLE_OPERATION_TIMEDOUT, true);
+		else if (exchange->deadline_us < next)
+			next = exchange->deadline_us;
 	}
+	http->next_deadline_us = next;
 }
 
 static void
