@@ -115,6 +115,9 @@ prepare(PayStatement *statement)
 }
 
 /*
+ * SPI leaves its own context as the current one, whatever the caller's was: what
+ * he allocates next would go away with pay_db_finish, so his is put back.
+ *
  * Just-in-time compilation is switched off for what we run.  Plans are made for
  * all values and look dear for the worst of them; compiling one takes longer
  * than a hundred runs of it.
@@ -125,6 +128,7 @@ execute(PayStatement *statement, Datum *values, const char *nulls,
 {
 	bool		jit = jit_enabled;
 	bool		ours = pay_db_plans_ours;
+	MemoryContext caller = CurrentMemoryContext;
 	int			path = pay_search_path_pin();
 	int			rc = 0;
 
@@ -143,6 +147,7 @@ execute(PayStatement *statement, Datum *values, const char *nulls,
 		pay_db_plans_ours = ours;
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
 	pay_search_path_give_back(path);
 	if (rc < 0)
 		elog(ERROR, "could not execute a statement: %s",

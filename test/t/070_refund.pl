@@ -88,6 +88,24 @@ $shop->poll_sql("SELECT meaning FROM payments.psp_answer WHERE order_id = '$orde
 is($shop->wait_for_refund($order, $refund, 0), 'EXECUTING', 'the refund waits');
 is($shop->wait_for_refund($order, $refund, 180), 'SUCCESS', 'and is done when the key works');
 
+# Refunds whose answers take a while, in which the worker claims and settles a lot
+# of all kinds: each answer is understood at once.
+my @given = $shop->orders(60, 3000);
+$shop->confirm(@given);
+$shop->wait_until_quiet;
+my $before = $shop->sql('SELECT coalesce(max(id), 0) FROM payments.psp_call');
+$shop->settings(delayMs => 20, delayJitterMs => 200);
+for my $i (0 .. $#given)
+{
+	$shop->refund($given[$i], amount => 100);
+	$shop->confirm($shop->order(1000 + $i)) if $i % 2;
+}
+$shop->wait_until_quiet;
+is($shop->sql(qq(SELECT string_agg(DISTINCT code, ', ') FROM payments.psp_answer
+	WHERE call_id > $before AND operation = 'cancel')), 'CANCEL_DONE', 'answers that took a while are understood');
+is($shop->sql("SELECT count(*) FROM payments.psp_answer WHERE call_id > $before AND operation = 'query'"), 0, 'nothing is asked');
+$shop->settings(delayMs => 0, delayJitterMs => 0);
+
 $shop->wait_until_quiet;
 $shop->books_agree;
 $shop->{node}->stop;

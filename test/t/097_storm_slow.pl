@@ -1,7 +1,7 @@
 # Somebody ends, or cancels, whatever works for the shop, at random instants, many
 # times a second: workers, launcher, and sessions that pay and refund.  Whatever
 # was under way, all of it ends right.  A worker that is cancelled is not even
-# ended by that, nor does it send anything twice.  The short form takes some seconds of
+# ended by that, nor does it ask twice.  The short form takes some seconds of
 # each, LONG=crash a minute.
 use strict;
 use warnings;
@@ -100,7 +100,7 @@ sub ends_right
 	audit($shop, $name);
 }
 
-# Cancels: the worker lives, and each call is sent once, since no answer is lost.
+# Cancels: the worker lives, and each call is made once, since no answer is lost.
 my $pid = $shop->worker('pid');
 my $ours = q(backend_type IN ('payments worker', 'payments launcher') OR application_name = 'load');
 my $strikes = storm('pg_cancel_backend', q(backend_type = 'payments worker' OR application_name = 'load'));
@@ -110,7 +110,7 @@ is($shop->worker('pid'), $pid, 'cancels: the worker lives');
 is($shop->worker('quarantined'), 0, 'cancels: no answer was put aside');
 is($shop->sql(q(SELECT string_agg(a.story, E'\n') FROM (SELECT call_id, string_agg(concat_ws(' ', attempt_no, operation,
 		transport, http_status, code, action, received_at), ', ' ORDER BY attempt_no) AS story
-		FROM payments.psp_answer WHERE operation <> 'query' GROUP BY call_id HAVING count(*) > 1) a)), '', 'cancels: nothing was sent twice');
+		FROM payments.psp_answer GROUP BY call_id HAVING count(*) > 1) a)), '', 'cancels: nothing was asked twice');
 
 $strikes = storm('pg_terminate_backend', $ours);
 cmp_ok($strikes, '>=', 10 * $seconds, "$strikes ends");
