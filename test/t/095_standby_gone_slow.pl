@@ -65,6 +65,7 @@ for my $end ([ 'the standby returns', \&return_standby ], [ 'no standby is neede
 	my ($name, $let_go) = @$end;
 
 	# a worker that has no connections yet
+	my $sent = posts();
 	terminate_worker($shop);
 	my @answered = $shop->orders(5, 1000);
 	my @refused = $shop->orders(5, 1000);
@@ -79,7 +80,7 @@ for my $end ([ 'the standby returns', \&return_standby ], [ 'no standby is neede
 	$shop->confirm(@answered);
 	$shop->poll(sub { $shop->worker('in_flight') == 5 }, 'in flight');
 	$shop->confirm(@refused);
-	$shop->poll(sub { $shop->worker('in_flight') == 10 }, 'more are');
+	$shop->poll(sub { $shop->worker('in_flight') == 10 && posts() == $sent + 10 }, 'more are, and have arrived');
 
 	# Requests of which nothing has left: the PSP does not answer their handshake yet
 	kill 'STOP', $shop->{toss_pid};
