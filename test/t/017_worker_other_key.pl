@@ -9,7 +9,7 @@ use PaymentsTest;
 use Test::More;
 
 my $other = 'test_sk_another0merchant00000000000';
-my $shop = PaymentsTest->new(simulator => { secret => "$other:othershop" });
+my $shop = PaymentsTest->new(simulator => { secret => "$other:othershop" }, conf => "payments.sweep_interval = 1s\n");
 $shop->wait_for_worker;
 
 # Change the open calls, make them due, and wake the worker: by another order,
