@@ -228,12 +228,13 @@ sub copy_of
 	return sub {
 		my ($dbh) = @_;
 		my ($id) = $dbh->selectrow_array('SELECT id FROM payments.ledger_transaction WHERE transaction_key = ?', undef, $key) // return;
-		my $ids = $self->{account_ids} //= { map { @$_ } @{ $dbh->selectall_arrayref(
-			q(SELECT code, id FROM payments.ledger_account WHERE code ~ '^(liability:w|asset:plain):')) } };
+		my $accounts = $self->{accounts} //= $dbh->selectall_arrayref(
+			q(SELECT code, id FROM payments.ledger_account WHERE code ~ '^(liability:w|asset:plain):')) // return;
+		my %ids = map { @$_ } @$accounts;
 		my $n = 0;
 
 		$dbh->do("COPY payments.ledger_entry ($entry_columns) FROM STDIN") || return;
-		$dbh->pg_putcopydata(join("\t", $id, $ids->{ $_->[0] }, ++$n, scalar @entries, @$_[ 1, 2 ]) . "\n") || return for @entries;
+		$dbh->pg_putcopydata(join("\t", $id, $ids{ $_->[0] }, ++$n, scalar @entries, @$_[ 1, 2 ]) . "\n") || return for @entries;
 		return $dbh->pg_putcopyend;
 	};
 }
