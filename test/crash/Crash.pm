@@ -387,7 +387,7 @@ sub say
 
 	open(STDOUT, '>', '/dev/null');
 	open(STDERR, '>&', \*STDOUT);
-	exec 'psql', '-XqAt', '-d', $shop->{node}->connstr($shop->{databases}[0]),
+	exec 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $shop->{node}->connstr($shop->{databases}[0]),
 	  map { ('-c', $_) } split /\n/, $sql or POSIX::_exit(1);
 }
 
