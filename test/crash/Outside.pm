@@ -35,7 +35,7 @@ our %outside = (
 sub settings_of
 {
 	my ($by) = @_;
-	return (webhookKeep => $outside{$by} ? \1 : \0,
+	return (webhookKeep => $outside{ $by // "" } ? \1 : \0,
 		accountSeconds => ($by // '') =~ /expiry|late/ ? 1 : 604800);
 }
 
