@@ -9,7 +9,7 @@ use lib $FindBin::Bin;
 use PaymentsTest;
 use Test::More;
 
-my $shop = PaymentsTest->new;
+my $shop = PaymentsTest->new(conf => "payments.sweep_interval = 1s\n");
 $shop->sql('SELECT payments.set_seller(1, 0.1), payments.set_seller(2, 0.035)');
 
 # In full
@@ -86,7 +86,13 @@ $refund = $shop->refund($order);
 $shop->poll_sql("SELECT meaning FROM payments.psp_answer WHERE order_id = '$order->{order_id}' AND operation = 'cancel'",
 	'misconfigured', 'the key is refused');
 is($shop->wait_for_refund($order, $refund, 0), 'EXECUTING', 'the refund waits');
-is($shop->wait_for_refund($order, $refund, 180), 'SUCCESS', 'and is done when the key works');
+# Not by the schedule, which is of minutes.
+$shop->poll(sub {
+		$shop->sql("UPDATE payments.psp_call_queue SET due_at = clock_timestamp()
+			WHERE order_id = '$order->{order_id}' AND state = 'P' AND due_at > clock_timestamp() + '1 s'");
+		return $shop->wait_for_refund($order, $refund, 1) ne 'EXECUTING';
+	}, 'it comes to an end', 180);
+is($shop->wait_for_refund($order, $refund, 0), 'SUCCESS', 'and is done when the key works');
 
 # Refunds whose answers take a while, in which the worker claims and settles a lot
 # of all kinds: each answer is understood at once.
