@@ -84,9 +84,9 @@ bench-worker:
 	@test/setup/shop run bench-worker test/bench/worker/run; \
 		status=$$?; test/setup/shop down bench-worker; exit $$status
 
-#: make slow          tests of networks, standbys, storms and shortages that mostly wait
+#: make slow          tests of a lossy network, old snapshots, storms and want of memory, for longer
 slow:
-	@LONG=_slow test/setup/check tap
+	@LONG=$@ test/setup/check tap
 
 #: make soak          payments, faults and kills (CALLS=1000000 SECONDS=14400: how much)
 soak:

@@ -313,7 +313,7 @@ pay_http_start(PayHttp *http, const PayHttpRequest *request,
  * Move everything that can move: sockets first, then libcurl's timer, then
  * what has ended, and only then our deadlines.  What has not left by now shall
  * not be sent any more: whoever takes over counts on that, and nobody would wait
- * for the answer.  test/t/095_standby_gone_slow.pl
+ * for the answer.  test/t/095_standby_gone.pl
  */
 void
 pay_http_run(PayHttp *http)

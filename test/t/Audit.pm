@@ -29,11 +29,13 @@ our @EXPORT = qw(is_alive start_again audit holds_nothing in_flight settled reco
   freeze_worker lock_table middlebox go_deaf
   server_is_back arrivals answers_of tables_of contents);
 
-# The long form: make crash.
+# The long form: make crash, or the goal that is named.
 sub is_long
 {
-	return ($ENV{LONG} // '') eq 'crash'
-	  || ($ENV{PG_TEST_EXTRA} // '') =~ /\bcrash\b/;
+	my ($goal) = @_;
+	$goal //= 'crash';
+	return ($ENV{LONG} // '') eq $goal
+	  || ($ENV{PG_TEST_EXTRA} // '') =~ /\b$goal\b/;
 }
 
 #

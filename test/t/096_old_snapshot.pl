@@ -2,7 +2,7 @@
 # dead rows of the queue, the balances and the wallets stay, whoever holds it.  The
 # worker goes on, and a payment hardly costs it more in the end than in the
 # beginning.  The queue grows by what it has seen meanwhile, and no further when
-# the reader is gone.  The short form takes seconds, LONG=crash a minute.
+# the reader is gone.  The short form takes seconds, make slow a minute.
 use strict;
 use warnings;
 
@@ -12,7 +12,8 @@ use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $seconds = is_long() ? 60 : 10;
+my $is_long = is_long('slow');
+my $seconds = $is_long ? 60 : 5;
 my $shop = PaymentsTest->new(conf => "fsync = off\nautovacuum_naptime = 1s\npayments.sweep_interval = 1s\n");
 my $node = $shop->{node};
 $shop->wait_for_worker;
@@ -58,13 +59,13 @@ sub of
 	return (1000 * $sum[2] / $sum[0], $sum[0] / $sum[1]);
 }
 
-sell(2);
+sell(1);
 my @readers = map { $node->background_psql($_) } 'shop', 'postgres';
 $_->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class') for @readers;
 my $before = queue_size();
 my @rows = sell($seconds);
 my $grown = queue_size() - $before;
-my $n = int(@rows / (is_long() ? 10 : 3)) || 1;
+my $n = int(@rows / ($is_long ? 10 : 3)) || 1;
 my ($first, $first_rate) = of(@rows[ 0 .. $n - 1 ]);
 my ($last, $last_rate) = of(@rows[ -$n .. -1 ]);
 my $calls = 200 * @rows;
@@ -77,7 +78,7 @@ $_->quit for @readers;
 
 # What was kept is used again, when they have gone indeed.
 $shop->poll_sql(q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()), 0);
-my @sizes = map { $shop->sql('VACUUM payments.psp_call_queue'); sell(2); queue_size() } 1 .. 2;
+my @sizes = map { $shop->sql('VACUUM payments.psp_call_queue'); sell($is_long ? 2 : 1); queue_size() } 1 .. 2;
 cmp_ok($sizes[1], '<=', $sizes[0] + 200_000, 'when the reader is gone the queue grows no more');
 is($shop->worker('pid'), $pid, 'by one worker');
 is($shop->sql(q(SELECT string_agg(invariant, ', ') FROM payments.verify() WHERE NOT holds)), '', 'the invariants hold');
