@@ -2,9 +2,9 @@
 # doubled; the worker goes on, or another does.
 #
 # Each strike lets one allocation fail, or some in a row, while orders are paid: of
-# libcurl's, of OpenSSL's, of the server's.  The short form
-# takes six at random; make slow takes five minutes of them.
-# EVERY=1 leaves none out that a payment comes to, which takes hours.
+# libcurl's, of OpenSSL's, of the server's.  The short form takes six at random,
+# make slow five minutes of them; EVERY=1 leaves none out that a payment comes to,
+# which takes hours.
 use strict;
 use warnings;
 
