@@ -7,8 +7,9 @@
  * (psp_attempt.c).  What the queue's constraints would say is so: a state and an
  * operation are literals of ours or what was there.  test/t/037_direct_settling.pl
  *
- * Nothing is waited for.  A row that somebody has locked, or has changed since
- * it was read, is passed over, and the worker looks after it later.
+ * Nothing is waited for.  A row that somebody has locked is passed over, and the
+ * worker looks after it later.  heap_update cannot be told not to wait: so a row
+ * is locked first, and what it says then counts.
  */
 #include "postgres.h"
 
@@ -128,11 +129,10 @@ take_calls(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 		if (i > 0 && sorted[i].call_id == sorted[i - 1].call_id)
 			continue;
 		row = pay_table_scan_first(&scan, &id);
-		if (row == NULL || !may_take(row, &sorted[i], times))
+		if (row == NULL || !may_take(row, &sorted[i], times) ||
+			!pay_table_scan_lock(&scan) || !may_take(row, &sorted[i], times))
 			continue;
-		claims[n] = take(row, &sorted[i], epoch, times, parent);
-		if (claims[n] != NULL)
-			n++;
+		claims[n++] = take(row, &sorted[i], epoch, times, parent);
 	}
 	pay_table_scan_end(&scan);
 	pay_table_close(&queue);
@@ -161,10 +161,7 @@ may_take(TupleTableSlot *row, const PayCallWanted *wanted,
 		 time_of(row, FIRST_SENT_AT) != 0);
 }
 
-/*
- * Make the row this run's, in flight.  NULL when somebody has it locked, or has
- * changed it.
- */
+/* Make the row this run's, in flight; it is locked. */
 static PayClaim *
 take(TupleTableSlot *row, const PayCallWanted *wanted, int64 epoch,
 	 const PayTimes *times, MemoryContext parent)
@@ -210,10 +207,9 @@ take(TupleTableSlot *row, const PayCallWanted *wanted, int64 epoch,
 	pay_table_set(&queue, 0, ATTEMPT_NO, Int32GetDatum(claim->attempt_no));
 	pay_table_set(&queue, 0, EPOCH, Int64GetDatum(epoch));
 
-	if (pay_table_replace_free_row(&queue, row))
-		return claim;
-	MemoryContextDelete(claim->context);
-	return NULL;
+	if (!pay_table_replace_row(&queue, row))
+		elog(ERROR, "a locked row of payments.%s has changed", queue.name);
+	return claim;
 }
 
 /*

@@ -48,9 +48,6 @@ static void find_attributes(PayTable *table, PayTableState *state);
 static void register_table(PayTable *table);
 static void forget_table(Datum arg, Oid relation);
 static bool has_relation(const PayTableState *state, Oid relation);
-static bool replace_row(PayTable *table, TupleTableSlot *row, bool wait);
-static TM_Result update(PayTable *table, TupleTableSlot *row, bool wait,
-						TM_FailureData *failure, PayUpdateIndexes *indexes);
 
 void
 pay_table_open(PayTable *table)
@@ -362,49 +359,23 @@ pay_table_copy_row(PayTable *table, TupleTableSlot *row)
 bool
 pay_table_replace_row(PayTable *table, TupleTableSlot *row)
 {
-	return replace_row(table, row, true);
-}
-
-bool
-pay_table_replace_free_row(PayTable *table, TupleTableSlot *row)
-{
-	return replace_row(table, row, false);
-}
-
-static bool
-replace_row(PayTable *table, TupleTableSlot *row, bool wait)
-{
+	PayTableState *state = table->state;
 	PayUpdateIndexes indexes;
 	TM_FailureData failure;
+	LockTupleMode mode;
 	TM_Result	result;
 
-	ExecStoreVirtualTuple(table->state->rows[0]);
-	result = update(table, row, wait, &failure, &indexes);
-
-	/* a lock of our own is in nobody's way, and is not waited for */
-	if (result == TM_BeingModified &&
-		TransactionIdIsCurrentTransactionId(failure.xmax))
-		result = update(table, row, true, &failure, &indexes);
-	if (result == TM_Updated || result == TM_Deleted ||
-		result == TM_BeingModified)
+	ExecStoreVirtualTuple(state->rows[0]);
+	result = table_tuple_update(state->result->ri_RelationDesc, &row->tts_tid,
+								state->rows[0], GetCurrentCommandId(true),
+								InvalidSnapshot, InvalidSnapshot, true,
+								&failure, &mode, &indexes);
+	if (result == TM_Updated || result == TM_Deleted)
 		return false;
 	if (result != TM_Ok)
 		elog(ERROR, "could not change a row of payments.%s: result %d",
 			 table->name, (int) result);
 	if (indexes != PAY_INDEXES_NONE)
-		pay_table_index_changed(table->state, 0, indexes);
+		pay_table_index_changed(state, 0, indexes);
 	return true;
-}
-
-static TM_Result
-update(PayTable *table, TupleTableSlot *row, bool wait,
-	   TM_FailureData *failure, PayUpdateIndexes *indexes)
-{
-	PayTableState *state = table->state;
-	LockTupleMode mode;
-
-	return table_tuple_update(state->result->ri_RelationDesc, &row->tts_tid,
-							  state->rows[0], GetCurrentCommandId(true),
-							  InvalidSnapshot, InvalidSnapshot, wait, failure,
-							  &mode, indexes);
 }

@@ -89,10 +89,4 @@ extern Datum pay_table_get(const PayTable *table, TupleTableSlot *row,
 extern void pay_table_copy_row(PayTable *table, TupleTableSlot *row);
 extern bool pay_table_replace_row(PayTable *table, TupleTableSlot *row);
 
-/*
- * The same without waiting: false also when somebody else is changing the row
- * or has it locked, in whatever way.
- */
-extern bool pay_table_replace_free_row(PayTable *table, TupleTableSlot *row);
-
 #endif							/* PAY_TABLE_H */
