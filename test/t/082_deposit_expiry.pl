@@ -138,10 +138,13 @@ $shop->sql("UPDATE payments.virtual_account SET look_at = now() WHERE order_id =
 $shop->poll(sub { payment($order, 'deposit_status') eq 'late' }, 'it is booked');
 is(findings(), '', 'and no finding then');
 
-# What the bank took back is known by its name, though Toss's clock is ahead.
+# What the bank took back is known by its name, though Toss's clock is ahead: booked
+# here before it was taken back there.
 $shop->toss('POST', '/clock', { advance => 6 });
 $shop->toss('POST', '/deposit-error', { paymentKey => $late->{payment_key} });
 $shop->sql("UPDATE payments.virtual_account SET look_at = now() WHERE order_id = '$late->{order_id}'");
+$shop->poll(sub { phase($late) eq 'L' }, 'Toss has said it once');
+due($late);
 $shop->poll(sub { payment($late, 'deposit_status') eq 'reversed' }, 'it is booked');
 sleep 7;
 is(findings(), '', 'a reversal that is booked is no finding');
