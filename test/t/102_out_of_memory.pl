@@ -31,13 +31,13 @@ $shop->wait_for_worker;
 # Orders are paid while memory runs out; says how often it did.
 sub strike
 {
-	my ($passes, $length) = @_;
+	my ($passes, $length, $of_curl) = @_;
 	my ($order, $other) = $shop->orders(2, 1000);
 	my $end = time() + 1;
 
 	push @orders, $order, $other;
 	$shop->poll(sub { ($shop->worker('state') // '') eq 'running' }, 'it runs');
-	$shortage->memory($shop->worker('coalesce(pid, 0)'), $passes, $length);
+	$shortage->memory($shop->worker('coalesce(pid, 0)'), $passes, $length, $of_curl);
 	$shop->confirm($order);
 	sleep 0.02
 	  until $shortage->get('failed') > 0 || time() > $end || $shop->status($order) eq 'SUCCESS';
@@ -65,6 +65,12 @@ for (my $i = 0; time() < $end && $i < $needed && ($is_long || $every || $struck 
 	note("$passes: $failed, ", $shop->worker("concat_ws(' ', pid, state, reason)"));
 }
 cmp_ok($struck, '>', 5, "memory ran out, $struck times");
+
+# The first allocations that libcurl makes for a request: it is not begun.
+$shop->wait_for_worker;
+strike($_, 1, 1) for 0 .. 3;
+cmp_ok($shop->sql(q(SELECT count(*) FROM payments.psp_answer WHERE transport = 'not sent' AND detail = 'out of memory')), '>', 0,
+	'a request that cannot be begun is known not to have been sent');
 
 $shop->wait_for_worker;
 $shop->poll(sub {

@@ -6,6 +6,7 @@
 #	$shortage->full(0);
 #	$shortage->set(no_sockets => 1);
 #	$shortage->memory($pid, 100, 3);			# of its allocations the 101st to 103rd fail
+#	$shortage->memory($pid, 0, 1, 1);			# the next of libcurl's
 #	$shortage->with(sub { start_again($shop) });	# start that server anew
 #
 # The means is shortage.c, compiled here and preloaded into the server.  cpu() and
@@ -24,7 +25,7 @@ use constant { BASE => 1, PG_WAL => 2 };
 
 # Where the numbers are in the file
 my %at = (full => 0, refused => 8, pid => 16, passes => 24, length => 32, failed => 40,
-	no_sockets => 48);
+	no_sockets => 48, of_curl => 56);
 
 sub new
 {
@@ -78,8 +79,9 @@ sub full { my ($self, $where) = @_; $self->set(full => $where) }
 # A process's allocations, from now on: so many go well, and so many then fail.
 sub memory
 {
-	my ($self, $pid, $passes, $length) = @_;
+	my ($self, $pid, $passes, $length, $of_curl) = @_;
 	$self->set(pid => 0);
+	$self->set(of_curl => $of_curl // 0);
 	$self->set(failed => 0);
 	$self->set(passes => $passes);
 	$self->set(length => $length);

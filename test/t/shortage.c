@@ -37,6 +37,7 @@ typedef struct Shortage
 	int64_t		length;			/* and how many then do not */
 	int64_t		failed;			/* how many have not */
 	volatile int64_t no_sockets;	/* none can be opened */
+	volatile int64_t of_curl;	/* only allocations by libcurl itself count */
 } Shortage;
 
 static Shortage none;
@@ -64,10 +65,21 @@ begin(void)
  * Memory
  */
 
+/* Is that a place in libcurl's code? */
 static bool
-is_out_of_memory(void)
+is_curl(void *caller)
+{
+	Dl_info		info;
+
+	return dladdr(caller, &info) != 0 && info.dli_fname != NULL &&
+		strstr(info.dli_fname, "libcurl") != NULL;
+}
+
+static bool
+is_out_of_memory(void *caller)
 {
 	if (shortage->pid == 0 || shortage->pid != getpid() ||
+		(shortage->of_curl != 0 && !is_curl(caller)) ||
 		__atomic_fetch_sub(&shortage->passes, 1, __ATOMIC_RELAXED) > 0 ||
 		__atomic_fetch_sub(&shortage->length, 1, __ATOMIC_RELAXED) <= 0)
 		return false;
@@ -79,19 +91,19 @@ is_out_of_memory(void)
 void *
 malloc(size_t size)
 {
-	return is_out_of_memory() ? NULL : __libc_malloc(size);
+	return is_out_of_memory(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
 }
 
 void *
 calloc(size_t n, size_t size)
 {
-	return is_out_of_memory() ? NULL : __libc_calloc(n, size);
+	return is_out_of_memory(__builtin_return_address(0)) ? NULL : __libc_calloc(n, size);
 }
 
 void *
 realloc(void *old, size_t size)
 {
-	return is_out_of_memory() ? NULL : __libc_realloc(old, size);
+	return is_out_of_memory(__builtin_return_address(0)) ? NULL : __libc_realloc(old, size);
 }
 
 /*
