@@ -269,7 +269,7 @@ pay_http_start(PayHttp *http, const PayHttpRequest *request,
 	bool		started = false;
 
 	release_delivered(http);
-	if (!pay_http_exchange_check(request, error))
+	if (!pay_http_request_check(request, error))
 		return false;
 	exchange = http->unused;
 	if (exchange == NULL)

@@ -54,12 +54,14 @@ typedef struct PayHttpExchange
 	PayHttpResult result;
 } PayHttpExchange;
 
+/* http_request.c: may it be sent at all?  *error is static text. */
+extern bool pay_http_request_check(const PayHttpRequest *request,
+								   const char **error);
+
 extern bool pay_http_exchange_create(PayHttpExchange *exchange,
 									 const PayHttpSettings *settings);
 extern void pay_http_exchange_destroy(PayHttpExchange *exchange);
 
-extern bool pay_http_exchange_check(const PayHttpRequest *request,
-									const char **error);
 extern bool pay_http_exchange_prepare(PayHttpExchange *exchange,
 									  const PayHttpSettings *settings,
 									  const PayHttpRequest *request,

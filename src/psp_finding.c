@@ -22,6 +22,7 @@
 #include "db.h"
 #include "psp_call.h"
 #include "psp_look.h"
+#include "psp_movement.h"
 #include "psp_reconcile.h"
 #include "reconciliation.h"
 #include "wake.h"
@@ -35,39 +36,22 @@
 #define UNDONE_BY_CANCEL \
 	"('unknown payment', 'not confirmed here', 'other payment', 'other order', 'failed here')"
 
-/* A movement, and what it came to. */
-typedef struct Movement
-{
-	int64		finding_id;		/* of an open finding that is looked at again */
-	char	   *transaction_key;
-	char	   *payment_key;
-	char	   *order_id;
-	char	   *status;
-	char	   *currency;
-	bool		has_amount;
-	int64		amount;
-	TimestampTz at;				/* 0: unknown */
-	const char *detail;
-	PayFinding	finding;
-} Movement;
-
 static bool in_period(const PayReconcilePage *page, const PayTossRow *row);
-static void take_row(const PayTossRow *row, Movement *movement);
+static void take_row(const PayTossRow *row, PayMovement *movement);
 static char *digest_of(const PayTossRow *row);
-static void judge(Movement *movements, int n);
 static void write_findings(const PayReconcilePage *page,
-						   const Movement *movements, int n, TimestampTz now);
+						   const PayMovement *movements, int n, TimestampTz now);
 static void end_canceled(const PayReconcilePage *page,
-						 const Movement *movements, int n, TimestampTz now);
-static void ask_about(const Movement *movements, int n, TimestampTz now);
-static void look_at(const Movement *movements, int n, TimestampTz now);
+						 const PayMovement *movements, int n, TimestampTz now);
+static void ask_about(const PayMovement *movements, int n, TimestampTz now);
+static void look_at(const PayMovement *movements, int n, TimestampTz now);
 static int	compare_looks(const void *a, const void *b);
 
 int
 pay_finding_compare(const PayReconcilePage *page, const PayTossRow *rows,
 					int n, int *unreadable, TimestampTz now)
 {
-	Movement   *movements = palloc0(sizeof(Movement) * Max(n, 1));
+	PayMovement *movements = palloc0(sizeof(PayMovement) * Max(n, 1));
 	int			m = 0;
 
 	*unreadable = 0;
@@ -79,7 +63,7 @@ pay_finding_compare(const PayReconcilePage *page, const PayTossRow *rows,
 		if (movements[m++].finding == PAY_FINDING_UNREADABLE)
 			(*unreadable)++;
 	}
-	judge(movements, m);
+	pay_psp_movement_judge(movements, m);
 	write_findings(page, movements, m, now);
 	end_canceled(page, movements, m, now);
 	ask_about(movements, m, now);
@@ -97,7 +81,7 @@ in_period(const PayReconcilePage *page, const PayTossRow *row)
 }
 
 static void
-take_row(const PayTossRow *row, Movement *movement)
+take_row(const PayTossRow *row, PayMovement *movement)
 {
 	movement->transaction_key = row->transaction_key;
 	movement->payment_key = row->payment_key;
@@ -136,96 +120,8 @@ digest_of(const PayTossRow *row)
 	return key;
 }
 
-/*
- * Say of all that were read what they are.  A cancel is booked when a refund of
- * ours is it, or a posting of somebody's; while a refund of the order is open
- * nobody can say, and a later run sees it again.
- */
 static void
-judge(Movement *movements, int n)
-{
-	static PayStatement read = {
-		"SELECT w.n::pg_catalog.int4, o.order_id IS NOT NULL, k.order_id IS NOT NULL,"
-		" COALESCE(k.order_id OPERATOR(pg_catalog.=) w.order_id, false), o.payment_key IS NOT NULL,"
-		" COALESCE(k.currency OPERATOR(pg_catalog.=) w.currency, false), k.amount, s.status,"
-		" COALESCE(w.at OPERATOR(pg_catalog.>) k.approved_at, false),"
-		" COALESCE(t.order_id OPERATOR(pg_catalog.=) k.order_id, false)"
-		" OR EXISTS (SELECT FROM payments.refund f WHERE f.order_id OPERATOR(pg_catalog.=) k.order_id"
-		" AND (f.transaction_key OPERATOR(pg_catalog.=) w.transaction_key"
-		" OR f.refund_status::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{REQUESTED,EXECUTING,UNKNOWN}'))),"
-		" COALESCE(k.psp_status OPERATOR(pg_catalog.=) 'WAITING_FOR_DEPOSIT', false),"
-		" EXISTS (SELECT FROM payments.deposit_movement d WHERE d.order_id OPERATOR(pg_catalog.=) k.order_id"
-		" AND d.kind OPERATOR(pg_catalog.=) 'reversal' AND (d.recorded_at OPERATOR(pg_catalog.>=) w.at"
-		" OR COALESCE(d.transaction_key OPERATOR(pg_catalog.=) w.transaction_key, false))),"
-		" EXISTS (SELECT FROM payments.virtual_account v WHERE v.order_id OPERATOR(pg_catalog.=) k.order_id),"
-		" EXISTS (SELECT FROM payments.deposit_movement d WHERE d.order_id OPERATOR(pg_catalog.=) k.order_id"
-		" AND d.kind OPERATOR(pg_catalog.=) 'deposit' AND COALESCE(d.transaction_key"
-		" OPERATOR(pg_catalog.=) w.transaction_key, true))"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
-		" pg_catalog.unnest($4), pg_catalog.unnest($5)) WITH ORDINALITY"
-		" AS w (transaction_key, payment_key, order_id, currency, at, n)"
-		" LEFT JOIN payments.payment_event o ON o.order_id OPERATOR(pg_catalog.=) w.order_id"
-		" LEFT JOIN payments.payment_event k ON k.payment_key OPERATOR(pg_catalog.=) w.payment_key"
-		" LEFT JOIN LATERAL (SELECT CASE WHEN pg_catalog.min(l.payment_order_status)"
-		" OPERATOR(pg_catalog.=) pg_catalog.max(l.payment_order_status)"
-		" THEN pg_catalog.min(l.payment_order_status)::pg_catalog.text ELSE 'UNKNOWN' END AS status"
-		" FROM payments.payment_order l WHERE l.order_id OPERATOR(pg_catalog.=) COALESCE(k.order_id, o.order_id)) s ON true"
-		" LEFT JOIN payments.ledger_transaction t ON t.transaction_key OPERATOR(pg_catalog.=)"
-		" ('cancel:' OPERATOR(pg_catalog.||) w.transaction_key)"
-		" ORDER BY w.n",
-		5, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
-	};
-	Movement  **read_ones = palloc(sizeof(Movement *) * Max(n, 1));
-	char	  **texts[4];
-	TimestampTz *times = palloc(sizeof(TimestampTz) * Max(n, 1));
-	int			m = 0;
-	Datum		values[5];
-
-	for (int k = 0; k < lengthof(texts); k++)
-		texts[k] = palloc(sizeof(char *) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-	{
-		if (movements[i].finding == PAY_FINDING_UNREADABLE)
-			continue;
-		texts[0][m] = movements[i].transaction_key;
-		texts[1][m] = movements[i].payment_key;
-		texts[2][m] = movements[i].order_id;
-		texts[3][m] = movements[i].currency;
-		times[m] = movements[i].at;
-		read_ones[m++] = &movements[i];
-	}
-	if (m == 0)
-		return;
-	for (int k = 0; k < lengthof(texts); k++)
-		values[k] = pay_db_text_array(texts[k], m);
-	values[4] = pay_db_time_array(times, m);
-	if (pay_db_run(&read, values, NULL) != m)
-		elog(ERROR, "movements were not read one by one");
-	for (int i = 0; i < m; i++)
-	{
-		PayTheirs	theirs = {read_ones[i]->status, read_ones[i]->amount};
-		PayOurs		ours = {0};
-
-		ours.knows_order = pay_db_bool(i, 2);
-		ours.knows_key = pay_db_bool(i, 3);
-		ours.same = pay_db_bool(i, 4);
-		ours.order_has_key = pay_db_bool(i, 5);
-		ours.same_currency = pay_db_bool(i, 6);
-		ours.amount = pay_db_is_null(i, 7) ? 0 : pay_db_mills(i, 7);
-		if (!pay_order_state_from_name(pay_db_text(i, 8), &ours.state))
-			ours.state = PAY_ORDER_UNKNOWN;
-		ours.after_approval = pay_db_bool(i, 9);
-		ours.canceled = pay_db_bool(i, 10);
-		ours.waits = pay_db_bool(i, 11);
-		ours.reversed = pay_db_bool(i, 12);
-		ours.has_account = pay_db_bool(i, 13);
-		ours.deposited = pay_db_bool(i, 14);
-		read_ones[i]->finding = pay_reconcile(&theirs, &ours);
-	}
-}
-
-static void
-write_findings(const PayReconcilePage *page, const Movement *movements,
+write_findings(const PayReconcilePage *page, const PayMovement *movements,
 			   int n, TimestampTz now)
 {
 	static PayStatement insert = {
@@ -258,7 +154,7 @@ write_findings(const PayReconcilePage *page, const Movement *movements,
 		texts[k] = palloc(sizeof(char *) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
-		const Movement *movement = &movements[i];
+		const PayMovement *movement = &movements[i];
 
 		if (movement->finding == PAY_FINDING_NONE ||
 			movement->finding == PAY_FINDING_ASK)
@@ -290,7 +186,7 @@ write_findings(const PayReconcilePage *page, const Movement *movements,
 
 /* What Toss cancelled as a whole, and nobody booked, is settled. */
 static void
-end_canceled(const PayReconcilePage *page, const Movement *movements, int n,
+end_canceled(const PayReconcilePage *page, const PayMovement *movements, int n,
 			 TimestampTz now)
 {
 	static PayStatement end = {
@@ -329,7 +225,7 @@ end_canceled(const PayReconcilePage *page, const Movement *movements, int n,
  * are in flight or wait for a person are left as they are.
  */
 static void
-ask_about(const Movement *movements, int n, TimestampTz now)
+ask_about(const PayMovement *movements, int n, TimestampTz now)
 {
 	static PayStatement push = {
 		"WITH free AS (SELECT call_id FROM payments.psp_call_queue"
@@ -394,7 +290,7 @@ pay_finding_look_again(const PayReconcilePage *page, TimestampTz now)
 		" ON CONFLICT ON CONSTRAINT reconciliation_finding_end_pkey DO NOTHING",
 		4, {INT8OID, TIMESTAMPTZOID, INT8ARRAYOID, BOOLARRAYOID}
 	};
-	Movement   *movements;
+	PayMovement *movements;
 	char	  **kinds;
 	int64	   *ended;
 	bool	   *agrees;
@@ -405,7 +301,7 @@ pay_finding_look_again(const PayReconcilePage *page, TimestampTz now)
 	values[0] = CStringGetTextDatum(page->merchant);
 	values[1] = Int32GetDatum(MAX_LOOK_AGAIN);
 	n = (int) pay_db_run(&read, values, NULL);
-	movements = palloc0(sizeof(Movement) * Max(n, 1));
+	movements = palloc0(sizeof(PayMovement) * Max(n, 1));
 	kinds = palloc(sizeof(char *) * Max(n, 1));
 	ended = palloc(sizeof(int64) * Max(n, 1));
 	agrees = palloc(sizeof(bool) * Max(n, 1));
@@ -422,7 +318,7 @@ pay_finding_look_again(const PayReconcilePage *page, TimestampTz now)
 		movements[i].at = pay_db_time(i, 8);
 		kinds[i] = pay_db_text(i, 9);
 	}
-	judge(movements, n);
+	pay_psp_movement_judge(movements, n);
 	for (int i = 0; i < n; i++)
 	{
 		if (movements[i].finding == PAY_FINDING_ASK ||
@@ -472,7 +368,7 @@ pay_finding_exists(int64 finding_id)
 
 /* What was cancelled elsewhere is booked by what Toss says of the payment. */
 static void
-look_at(const Movement *movements, int n, TimestampTz now)
+look_at(const PayMovement *movements, int n, TimestampTz now)
 {
 	PayLook    *looks = palloc0(sizeof(PayLook) * Max(n, 1));
 	int			m = 0;
