@@ -3,7 +3,8 @@
  *		One HTTPS request and its answer, on a libcurl easy handle.
  *
  * Owns how requests are sent, and the proof that nothing was; which may be is
- * http_request.c's, the answer's bytes are http_answer.c's.  No callback may do more than copy.
+ * http_request.c's, the answer's bytes are http_answer.c's.  No callback may do
+ * more than copy.
  *
  * What cannot be guessed: when a reused connection dies before the answer,
  * libcurl connects again and sends the request once more, and its caller sees
