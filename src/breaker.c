@@ -21,7 +21,7 @@ static const char *const state_names[] = {
 static void count_erring(PayBreaker *breaker, bool is_query,
 						 PayBreakerResult result);
 static bool must_open(const PayBreaker *breaker, PayBreakerResult result);
-static void open_until_probe(PayBreaker *breaker, uint32_t chance,
+static void open_until_probe(PayBreaker *breaker, int probes, uint32_t chance,
 							 int64_t now);
 
 void
@@ -83,10 +83,22 @@ pay_breaker_report(PayBreaker *breaker, bool is_probe, bool is_query,
 			breaker->calls_work = !is_query;
 			return true;
 		}
+
+		/*
+		 * A call was to be tried, and the one whose turn it was had to be
+		 * asked about first.  The next one's turn is soon, or many in doubt
+		 * would keep those behind them from being tried for hours.
+		 */
+		if (is_query && result == PAY_BREAKER_ERRS &&
+			breaker->erring >= PAY_BREAKER_QUERIES)
+		{
+			open_until_probe(breaker, 0, chance, now);
+			return false;
+		}
 		if (failed)
 			breaker->probes++;
 		count_erring(breaker, is_query, result);
-		open_until_probe(breaker, chance, now);
+		open_until_probe(breaker, breaker->probes, chance, now);
 		return false;
 	}
 
@@ -108,7 +120,7 @@ pay_breaker_report(PayBreaker *breaker, bool is_probe, bool is_query,
 	breaker->since = now;
 	breaker->probes = 0;
 	breaker->erring = 0;
-	open_until_probe(breaker, chance, now);
+	open_until_probe(breaker, breaker->probes, chance, now);
 	return true;
 }
 
@@ -147,11 +159,12 @@ must_open(const PayBreaker *breaker, PayBreakerResult result)
 
 /* 1, 2, 4 ... seconds, and something by chance */
 static void
-open_until_probe(PayBreaker *breaker, uint32_t chance, int64_t now)
+open_until_probe(PayBreaker *breaker, int probes, uint32_t chance,
+				 int64_t now)
 {
 	int64_t		delay = FIRST_DELAY;
 
-	for (int i = 0; i < breaker->probes && delay < LAST_DELAY; i++)
+	for (int i = 0; i < probes && delay < LAST_DELAY; i++)
 		delay *= 2;
 	if (delay > LAST_DELAY)
 		delay = LAST_DELAY;

@@ -133,9 +133,12 @@ test_queries_out_of_order(void)
 	for (int i = 0; i < PAY_BREAKER_QUERIES; i++)
 		tap_check(probe(true, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE, "query %d", i);
 	tap_check(b.probe_at == 63000, "after a minute, %d", (int) b.probe_at);
-	tap_check(probe(true, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE_AS_IS &&
-			  probe(false, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE_AS_IS,
-			  "then one goes as it is, until that was a call");
+	for (int i = 1; i <= 30; i++)
+		tap_check(probe(true, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE_AS_IS &&
+				  b.probe_at == 63000 + i * 1000, "as it is, %d", i);
+	tap_checked("then one goes as it is, each second, until that is a call");
+	tap_check(probe(false, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE_AS_IS &&
+			  b.probe_at >= 93000 + 60000, "a minute behind a call");
 	for (int i = 0; i < 20; i++)
 		tap_check(probe(true, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE &&
 				  probe(false, PAY_BREAKER_ERRS) == PAY_BREAKER_PROBE_AS_IS,
