@@ -368,11 +368,14 @@ sub poll
 {
 	my ($self, $check, $what, $seconds) = @_;
 	my $end = time() + ($seconds // $timeout);
+	my $pause = 0.02;
 
+	# who waits for long asks less often: asking takes most of the CPU of a test
 	while (time() < $end)
 	{
 		return 1 if $check->();
-		sleep 0.02;
+		sleep $pause;
+		$pause = 1.2 * $pause if $pause < 0.1;
 	}
 	fail("in time: $what");
 	return 0;
