@@ -86,7 +86,7 @@ bench-worker:
 
 #: make slow          tests of a lossy network, old snapshots, storms and want of memory, for longer
 slow:
-	@LONG=$@ test/setup/check tap
+	@LONG=slow test/setup/check tap
 
 #: make soak          payments, faults and kills (CALLS=1000000 SECONDS=14400: how much)
 soak:

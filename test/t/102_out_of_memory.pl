@@ -2,7 +2,7 @@
 # doubled; the worker goes on, or another does.
 #
 # Each strike lets one allocation fail, or some in a row, while orders are paid: of
-# libcurl's, of OpenSSL's, of the server's.  The short form takes six at random,
+# libcurl's, of OpenSSL's, of the server's.  The short form takes eleven at random,
 # make slow five minutes of them; EVERY=1 leaves none out that a payment comes to,
 # which takes hours.
 use strict;
@@ -56,7 +56,7 @@ note("it takes $needed allocations");
 
 my $struck = 0;
 my $end = time() + ($every ? 36000 : $is_long ? 300 : 60);
-for (my $i = 0; time() < $end && $i < $needed && ($is_long || $every || $struck <= 5); $i++)
+for (my $i = 0; time() < $end && $i < $needed && ($is_long || $every || $struck <= 10); $i++)
 {
 	my $passes = $every ? $i : int(rand($i % 3 ? $needed / 8 : $needed));
 	my $failed = strike($passes, $i % 2 ? 1 : 1 + int(rand(6)) ** 2);
