@@ -22,6 +22,10 @@
 #define RATE_DIGITS	6			/* after the point, as the column has */
 #define MAX_SHOWN	40			/* bytes of a number */
 
+/* What an operator is told, and the record of it */
+#define RATE_TEXT	"'commission rate ' OPERATOR(pg_catalog.||)" \
+	" pg_catalog.trim_scale(commission_rate)::pg_catalog.text"
+
 PG_FUNCTION_INFO_V1(payments_set_seller);
 
 static void put_seller(FunctionCallInfo fcinfo, PayOperatorAction *action);
@@ -64,21 +68,17 @@ put_seller(FunctionCallInfo fcinfo, PayOperatorAction *action)
 		"INSERT INTO payments.seller (id, commission_rate, created_at)"
 		" VALUES ($1, $2, pg_catalog.now())"
 		" ON CONFLICT ON CONSTRAINT seller_pkey DO NOTHING"
-		" RETURNING 'commission rate ' OPERATOR(pg_catalog.||)"
-		" pg_catalog.trim_scale(commission_rate)::pg_catalog.text",
+		" RETURNING " RATE_TEXT,
 		2, {INT8OID, NUMERICOID}
 	};
 	static PayStatement lock = {
-		"SELECT 'commission rate ' OPERATOR(pg_catalog.||)"
-		" pg_catalog.trim_scale(commission_rate)::pg_catalog.text"
-		" FROM ONLY payments.seller WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+		"SELECT " RATE_TEXT " FROM ONLY payments.seller WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
 		1, {INT8OID}
 	};
 	static PayStatement change = {
 		"UPDATE payments.seller SET commission_rate = $2"
 		" WHERE id OPERATOR(pg_catalog.=) $1"
-		" RETURNING 'commission rate ' OPERATOR(pg_catalog.||)"
-		" pg_catalog.trim_scale(commission_rate)::pg_catalog.text",
+		" RETURNING " RATE_TEXT,
 		2, {INT8OID, NUMERICOID}
 	};
 	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
