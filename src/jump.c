@@ -56,6 +56,18 @@ pay_jump_look(PayJump *jump, int64_t wall, int64_t steady, PayTimes *times)
 	return jumped;
 }
 
+int64_t
+pay_jump_was(PayJump *jump, int64_t known, int64_t wall)
+{
+	int64_t		set = known - wall;
+
+	if (set < PAY_JUMP_LEAST || (wall < jump->back_until && set <= jump->back))
+		return 0;
+	jump->back = set;
+	jump->back_until = wall + set + LONGEST_DELAY;
+	return -set;
+}
+
 static int64_t
 more(int64_t a, int64_t b)
 {

@@ -34,6 +34,13 @@ typedef struct PayTimes
 /* Less than this between two looks is no jump. */
 #define PAY_JUMP_LEAST	(INT64_C(5) * 1000000)
 
+/*
+ * Before now, by the clock as it was then, it was as late as known: when that
+ * is still to come, the clock was set back while nobody could look.  Returns by
+ * how much more than was known (negative), or 0.
+ */
+extern int64_t pay_jump_was(PayJump *jump, int64_t known, int64_t wall);
+
 /* Look at both clocks.  Returns by how much the first has jumped since, or 0. */
 extern int64_t pay_jump_look(PayJump *jump, int64_t wall, int64_t steady,
 							 PayTimes *times);

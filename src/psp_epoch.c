@@ -131,6 +131,31 @@ pay_psp_epoch_in_doubt(PayShard shard, TimestampTz upto, int64 **calls)
 }
 
 /*
+ * Of the two the one that came last, by number: neither was later for being
+ * written by a clock that was ahead.
+ */
+TimestampTz
+pay_psp_epoch_last_seen(void)
+{
+	static PayStatement read = {
+		"SELECT CASE WHEN a.epoch OPERATOR(pg_catalog.>) (e.epoch OPERATOR(pg_catalog.-) e.shards)"
+		" THEN a.claimed_at ELSE e.started_at END"
+		" FROM (SELECT epoch, shards, started_at FROM payments.worker_epoch"
+		" ORDER BY epoch DESC LIMIT 1) e"
+		" LEFT JOIN (SELECT epoch, claimed_at FROM payments.psp_attempt"
+		" ORDER BY call_id DESC, attempt_no DESC LIMIT 1) a ON true",
+		0
+	};
+	TimestampTz last = 0;
+
+	pay_db_connect();
+	if (pay_db_run(&read, NULL, NULL) > 0)
+		last = pay_db_time(0, 1);
+	pay_db_finish();
+	return last;
+}
+
+/*
  * Workers that begin at once draw one after the other: the key makes one wait
  * for the other's commit, and then try the next number.  The living count, too:
  * theirs need not be in the table any more, which may be truncated.

@@ -36,6 +36,12 @@ extern int	pay_psp_epoch_adopt(PayShard shard, int64 *epochs, int n,
 extern int	pay_psp_epoch_in_doubt(PayShard shard, TimestampTz upto,
 								   int64 **calls);
 
+/*
+ * When the last run began, or its last attempt, as its clock said.  0: there was
+ * none.
+ */
+extern TimestampTz pay_psp_epoch_last_seen(void);
+
 /* Begin a run: the next number, which no other run has. */
 extern int64 pay_psp_epoch_draw(PayShard shard, TimestampTz now);
 

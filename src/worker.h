@@ -220,6 +220,7 @@ extern bool pay_worker_is_of_a_row(int sqlstate);
 
 /* worker_clock.c */
 extern void pay_worker_clock(PayWorker *worker, PayTimes *times);
+extern void pay_worker_clock_start(PayWorker *worker);
 
 /* worker_sift.c */
 extern bool pay_worker_sift(PayWorker *worker);

@@ -269,6 +269,7 @@ pay_worker_begin_epoch(PayWorker *worker)
 	/* an epoch matters on this machine only: wait for no standby */
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	pay_worker_clock_start(worker);
 	now = GetCurrentTimestamp();
 	orphans = pay_worker_adopt(worker, now, &settle_us);
 	pay_worker_arming_start(worker, now + settle_us);

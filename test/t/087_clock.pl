@@ -1,6 +1,7 @@
 # Somebody sets the server's clock while the worker runs, an hour or a day ahead
-# or back: no order fails because it looks old, nothing that is due waits until
-# the clock has caught up, and nobody waits longer than he wanted to.
+# or back, or back while the server is down: no order fails because it looks old,
+# nothing that is due waits until the clock has caught up, and nobody waits longer
+# than he wanted to.
 use strict;
 use warnings;
 
@@ -31,11 +32,16 @@ my $shop = PaymentsTest->new(start => 0, conf => q(
 payments.request_timeout = 1s
 payments.sweep_interval = 1s
 ));
+
+sub start
 {
+	my ($method) = @_;
 	local %ENV = (%ENV, LD_PRELOAD => $library, CLOCK_FILE => $file);
-	$shop->start;
+	$method->();
+	$shop->wait_for_worker;
 }
-$shop->wait_for_worker;
+
+start(sub { $shop->start });
 
 sub clock_is_off { return $shop->sql('SELECT extract(epoch FROM clock_timestamp())') - time() }
 
@@ -122,6 +128,23 @@ for my $jump (3600, 86400)
 	is($shop->wait_for($order, 40), 'SUCCESS', 'what waits for a moment goes on');
 	pays('others pay');
 }
+
+# The same while the server is down: the books know how late it was.
+my $order = $shop->order(1000);
+$shop->fault($order, kind => 'reset-before', on => 'any', count => 3);
+$shop->confirm($order);
+$shop->poll(sub { $shop->sql("SELECT count(*) FROM payments.psp_call_queue
+	WHERE order_id = '$order->{order_id}' AND state = 'P' AND failures >= 3") == 1 }, 'tried three times');
+$shop->{node}->stop;
+$off -= 7200;
+set_clock($off);
+my $seen = -s $shop->{node}->logfile;
+start(sub { $shop->{node}->start });
+cmp_ok(abs(clock_is_off() - $off), '<', 60, 'it is two hours earlier');
+is($shop->wait_for($order, 40), 'SUCCESS', 'what waits for a moment goes on');
+pays('others pay');
+my ($jumped) = PostgreSQL::Test::Utils::slurp_file($shop->{node}->logfile, $seen) =~ /clock has jumped by (-\d+) seconds/;
+cmp_ok(abs(($jumped // 0) + 7200), '<', 60, 'and the log says so');
 
 like($shop->log, qr/clock has jumped by $_ seconds/, "the log says so: $_") for 3600, 86400, -3600, -86400;
 $shop->release;

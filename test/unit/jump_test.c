@@ -111,11 +111,41 @@ test_back(void)
 	ok(times.earliest <= wall && times.latest >= wall, "to and fro, a hundred times");
 }
 
+static void
+test_set_while_down(void)
+{
+	int64_t		due;
+
+	start();
+	ok(pay_jump_was(&jump, wall - HOUR, wall) == 0, "what is over is over");
+	ok(pay_jump_was(&jump, wall + SECOND, wall) == 0, "a little is no jump");
+	pass(SECOND, 0);
+	ok(times.latest == wall, "and what is due is due");
+
+	due = wall + 24 * HOUR + MINUTE;
+	ok(pay_jump_was(&jump, wall + 24 * HOUR, wall) == -24 * HOUR,
+	   "it was a day later once: it is a jump back");
+	pass(59 * SECOND, 0);
+	ok(times.latest < due && times.earliest == wall,
+	   "what had time then has time, and nothing becomes older");
+	pass(SECOND, 0);
+	ok(times.latest >= due, "and is due when it would have been");
+	ok(pay_jump_was(&jump, wall + HOUR, wall) == 0 &&
+	   pay_jump_was(&jump, wall + 24 * HOUR, wall) == 0,
+	   "who knows less, or no more, changes nothing");
+	pass(SECOND, 24 * HOUR);
+	ok(times.latest == wall, "a clock that is put right is right");
+	pass(30 * HOUR, 0);
+	ok(pay_jump_was(&jump, wall + HOUR, wall) == -HOUR,
+	   "what was forgotten does not hide what comes later");
+}
+
 int
 main(void)
 {
 	test_no_jump();
 	test_ahead();
 	test_back();
+	test_set_while_down();
 	return tap_end();
 }
