@@ -96,7 +96,8 @@ change_one(PayLedgerAccount *account, PayTableLookup *lookup)
 				continue;
 			}
 			done = decide(account, lookup, &before, &after) &&
-				pay_ledger_balance_replace(lookup->row, &before, &after);
+				pay_ledger_balance_replace(account, lookup->row, &before,
+										   &after);
 			newest = true;
 			pay_ledger_balance_learn(account, &before);
 			if (!done && IsolationUsesXactSnapshot())

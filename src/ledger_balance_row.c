@@ -98,7 +98,8 @@ pay_ledger_balance_find(PayLedgerAccount *account, int stripe, bool newest,
 
 /*
  * Where it was the last time: an update leaves the root of its chain in place
- * as long as the page has room.  Else by its key.
+ * as long as the page has room, and who moves it remembers where to.  Else by its
+ * key, which many dead versions may have, too.
  */
 static bool
 find_at(PayLedgerAccount *account, int stripe, PayTableLookup *lookup)
@@ -173,7 +174,8 @@ pay_ledger_balance_learn(PayLedgerAccount *account,
 }
 
 bool
-pay_ledger_balance_replace(TupleTableSlot *row, const PayLedgerBalance *before,
+pay_ledger_balance_replace(PayLedgerAccount *account, TupleTableSlot *row,
+						   const PayLedgerBalance *before,
 						   const PayLedgerBalance *after)
 {
 	pay_table_copy_row(&balances, row);
@@ -181,5 +183,9 @@ pay_ledger_balance_replace(TupleTableSlot *row, const PayLedgerBalance *before,
 				  pay_amount_to_numeric(after->balance));
 	if (after->held != before->held)
 		pay_table_set(&balances, 0, HELD, pay_amount_to_numeric(after->held));
-	return pay_table_replace_row(&balances, row);
+	if (!pay_table_replace_row(&balances, row))
+		return false;
+	if (pay_table_moved(&balances, &account->place))
+		pay_ledger_account_remember_balance(account);
+	return true;
 }

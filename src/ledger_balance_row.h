@@ -42,7 +42,8 @@ extern void pay_ledger_balance_learn(PayLedgerAccount *account,
 									 const PayLedgerBalance *balance);
 
 /* False: somebody else has put a new version in its place. */
-extern bool pay_ledger_balance_replace(TupleTableSlot *row,
+extern bool pay_ledger_balance_replace(PayLedgerAccount *account,
+									   TupleTableSlot *row,
 									   const PayLedgerBalance *before,
 									   const PayLedgerBalance *after);
 

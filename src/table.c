@@ -376,6 +376,15 @@ pay_table_replace_row(PayTable *table, TupleTableSlot *row)
 		elog(ERROR, "could not change a row of payments.%s: result %d",
 			 table->name, (int) result);
 	if (indexes != PAY_INDEXES_NONE)
-		pay_table_index_changed(state, 0, indexes);
+		pay_table_index_changed(state, row, indexes);
+	state->moved = indexes == PAY_INDEXES_ALL;
 	return true;
+}
+
+bool
+pay_table_moved(const PayTable *table, ItemPointer place)
+{
+	if (table->state->moved)
+		*place = table->state->rows[0]->tts_tid;
+	return table->state->moved;
 }

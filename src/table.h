@@ -89,4 +89,10 @@ extern Datum pay_table_get(const PayTable *table, TupleTableSlot *row,
 extern void pay_table_copy_row(PayTable *table, TupleTableSlot *row);
 extern bool pay_table_replace_row(PayTable *table, TupleTableSlot *row);
 
+/*
+ * Did the last replacement begin a new chain of versions, because the page was
+ * full?  Then this is where the indexes point to, if the transaction commits.
+ */
+extern bool pay_table_moved(const PayTable *table, ItemPointer place);
+
 #endif							/* PAY_TABLE_H */

@@ -34,10 +34,13 @@ static bool is_not_null(List *predicate, AttrNumber *column);
 static int	sort_rows(const PayTableState *state, int i, int n,
 					  SortedRow *sorted);
 static int	compare_rows(const void *a, const void *b);
-static bool enter(PayTableState *state, int row, int i, bool or_leave);
-static void insert_tuples(PayTableState *state, ResultRelInfo *result, int row,
-						  PayUpdateIndexes indexes);
-static bool enter_plain(PayTableState *state, int row, int i, bool or_leave);
+static bool keeps_key(PayTableState *state, int i, const TupleTableSlot *before);
+static bool enter(PayTableState *state, int row, int i,
+				  IndexUniqueCheck check);
+static void insert_tuple(PayTableState *state, int row, int i,
+						 PayUpdateIndexes indexes);
+static bool enter_plain(PayTableState *state, int row, int i,
+						IndexUniqueCheck check);
 
 void
 pay_table_describe_index(PayTableState *state, int i)
@@ -142,7 +145,7 @@ pay_table_index_rows(PayTable *table, int n, Relation except)
 			continue;
 		m = sort_rows(state, i, n, sorted);
 		for (int r = 0; r < m; r++)
-			(void) enter(state, sorted[r].row, i, false);
+			(void) enter(state, sorted[r].row, i, UNIQUE_CHECK_YES);
 	}
 }
 
@@ -195,60 +198,92 @@ pay_table_enter_key(PayTable *table, int row, Relation index)
 
 	while (state->indexes[i].oid != RelationGetRelid(index))
 		i++;
-	return enter(state, row, i, true);
+	return enter(state, row, i, UNIQUE_CHECK_PARTIAL);
 }
 
+/*
+ * A key that the version before has cannot be somebody else's, so the index is
+ * not searched for others: that would read every version which an old snapshot
+ * keeps.  test/t/096_old_snapshot.pl
+ */
 void
-pay_table_index_changed(PayTableState *state, int row,
+pay_table_index_changed(PayTableState *state, const TupleTableSlot *before,
 						PayUpdateIndexes indexes)
 {
 	ResetPerTupleExprContext(state->estate);
 	for (int i = 0; i < state->result->ri_NumIndices; i++)
-		(void) pay_table_index(state, i);
-	insert_tuples(state, state->result, row, indexes);
+		if (indexes == PAY_INDEXES_ALL && keeps_key(state, i, before))
+			(void) enter_plain(state, 0, i, UNIQUE_CHECK_NO);
+		else
+			insert_tuple(state, 0, i, indexes);
+}
+
+/*
+ * Has row 0 the key that the version before has in this unique index?  In one
+ * that is not valid yet that version may be missing.
+ */
+static bool
+keeps_key(PayTableState *state, int i, const TupleTableSlot *before)
+{
+	const TupleTableSlot *after = state->rows[0];
+	IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
+
+	if (!state->indexes[i].plain || !info->ii_Unique ||
+		info->ii_Predicate != NIL ||
+		!pay_table_index(state, i)->rd_index->indisvalid)
+		return false;
+	for (int c = 0; c < info->ii_NumIndexAttrs; c++)
+	{
+		int			column = info->ii_IndexAttrNumbers[c] - 1;
+
+		/* pay_table_copy_row copies no more than the Datum */
+		if (before->tts_isnull[column] || after->tts_isnull[column] ||
+			before->tts_values[column] != after->tts_values[column])
+			return false;
+	}
+	return true;
 }
 
 /*
  * Enter a row into index i.  A key that is there already: 23505, or, with
- * or_leave, false, and the row is entered nevertheless.
+ * UNIQUE_CHECK_PARTIAL, false, and the row is entered nevertheless.
  */
 static bool
-enter(PayTableState *state, int row, int i, bool or_leave)
+enter(PayTableState *state, int row, int i, IndexUniqueCheck check)
 {
-	ResultRelInfo one;
-
 	ResetPerTupleExprContext(state->estate);
 	if (state->indexes[i].plain)
-		return enter_plain(state, row, i, or_leave);
+		return enter_plain(state, row, i, check);
 
-	/* the executor's function, with this index alone */
-	Assert(!or_leave);
+	Assert(check == UNIQUE_CHECK_YES);
+	insert_tuple(state, row, i, PAY_INDEXES_ALL);
+	return true;
+}
+
+/*
+ * By the executor's function, with this index alone.  Expressions and predicates
+ * may call functions.
+ */
+static void
+insert_tuple(PayTableState *state, int row, int i, PayUpdateIndexes indexes)
+{
+	ResultRelInfo one;
+	int			path = pay_search_path_pin();
+
 	(void) pay_table_index(state, i);
 	one = *state->result;
 	one.ri_NumIndices = 1;
 	one.ri_IndexRelationDescs = &state->result->ri_IndexRelationDescs[i];
 	one.ri_IndexRelationInfo = &state->result->ri_IndexRelationInfo[i];
-	insert_tuples(state, &one, row, PAY_INDEXES_ALL);
-	return true;
-}
-
-/* Expressions and predicates may call functions. */
-static void
-insert_tuples(PayTableState *state, ResultRelInfo *result, int row,
-			  PayUpdateIndexes indexes)
-{
-	int			path = pay_search_path_pin();
-
-	pay_insert_index_tuples(result, state->rows[row], state->estate, indexes);
+	pay_insert_index_tuples(&one, state->rows[row], state->estate, indexes);
 	pay_search_path_give_back(path);
 }
 
 static bool
-enter_plain(PayTableState *state, int row, int i, bool or_leave)
+enter_plain(PayTableState *state, int row, int i, IndexUniqueCheck check)
 {
 	TupleTableSlot *slot = state->rows[row];
 	IndexInfo  *info = state->result->ri_IndexRelationInfo[i];
-	IndexUniqueCheck check = UNIQUE_CHECK_NO;
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
 	MemoryContext old;
@@ -263,8 +298,8 @@ enter_plain(PayTableState *state, int row, int i, bool or_leave)
 		values[c] = slot->tts_values[column];
 		nulls[c] = slot->tts_isnull[column];
 	}
-	if (info->ii_Unique)
-		check = or_leave ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_YES;
+	if (!info->ii_Unique)
+		check = UNIQUE_CHECK_NO;
 
 	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(state->estate));
 	unique = index_insert(pay_table_index(state, i), values, nulls,

@@ -12,6 +12,11 @@
  * enough to hold more versions, and always, in the eyes of the server, too full.
  * It is pruned when little room is left, so that one record in the log clears
  * many versions.
+ *
+ * Entries of one key are in the order of their places, and a table in which
+ * nothing may be cleared, because of an old snapshot, grows at its end: so they
+ * are read from the last one, or every version that was ever moved to another
+ * page would be read before the one that counts.  test/t/096_old_snapshot.pl
  */
 #include "postgres.h"
 
@@ -76,7 +81,7 @@ pay_table_lookup_next(PayTableLookup *lookup, ItemPointer place)
 	IndexScanDesc scan = lookup->scan;
 	ItemPointer tid;
 
-	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
+	while ((tid = index_getnext_tid(scan, BackwardScanDirection)) != NULL)
 	{
 		*place = *tid;
 		if (IsMVCCSnapshot(lookup->snapshot))

@@ -38,6 +38,10 @@ pay_table_scan_begin(PayTableScan *scan, PayTable *table, const int *columns,
 	scan->scan = pay_index_beginscan(relation, index, scan->snapshot, n_keys);
 	scan->row = table_slot_create(relation, NULL);
 	scan->n_keys = n_keys;
+
+	/* of one key the newest entry first, see table_lookup.c */
+	scan->direction = n_keys == n_columns ? BackwardScanDirection :
+		ForwardScanDirection;
 	for (int i = 0; i < n_keys; i++)
 	{
 		AttrNumber	number = pay_table_attribute(table, columns[i]);
@@ -88,7 +92,7 @@ pay_table_scan_first(PayTableScan *scan, const Datum *key)
 TupleTableSlot *
 pay_table_scan_next(PayTableScan *scan)
 {
-	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->row) ?
+	return index_getnext_slot(scan->scan, scan->direction, scan->row) ?
 		scan->row : NULL;
 }
 

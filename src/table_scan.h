@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/sdir.h"
 #include "access/skey.h"
 #include "executor/tuptable.h"
 #include "utils/snapshot.h"
@@ -25,6 +26,7 @@ typedef struct PayTableScan
 	Snapshot	snapshot;
 	IndexScanDesc scan;
 	int			n_keys;
+	ScanDirection direction;
 	ScanKeyData keys[PAY_TABLE_SCAN_KEYS];
 	TupleTableSlot *row;
 } PayTableScan;

@@ -32,6 +32,7 @@ typedef struct PayTableState
 								 * index's is NULL until it is needed */
 	PayTableIndex *indexes;
 	TupleTableSlot *rows[PAY_TABLE_ROWS];
+	bool		moved;			/* row 0, when it replaced another */
 } PayTableState;
 
 /* table_index.c: what entering rows into index i needs to know about it */
@@ -40,8 +41,12 @@ extern void pay_table_describe_index(PayTableState *state, int i);
 /* Index i, opened when it was not yet. */
 extern Relation pay_table_index(PayTableState *state, int i);
 
-/* Enter one row into all indexes, or those that an update says. */
-extern void pay_table_index_changed(PayTableState *state, int row,
+/*
+ * Enter row 0, the next version of a row, into all indexes, or those that an
+ * update says.
+ */
+extern void pay_table_index_changed(PayTableState *state,
+									const TupleTableSlot *before,
 									PayUpdateIndexes indexes);
 
 #endif							/* PAY_TABLE_STATE_H */
