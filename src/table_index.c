@@ -279,6 +279,10 @@ insert_tuple(PayTableState *state, int row, int i, PayUpdateIndexes indexes)
 	pay_search_path_give_back(path);
 }
 
+/*
+ * A key that is kept is another version's, too, which the index may remove before
+ * it splits a page.
+ */
 static bool
 enter_plain(PayTableState *state, int row, int i, IndexUniqueCheck check)
 {
@@ -288,6 +292,7 @@ enter_plain(PayTableState *state, int row, int i, IndexUniqueCheck check)
 	bool		nulls[INDEX_MAX_KEYS];
 	MemoryContext old;
 	bool		unique;
+	bool		kept = info->ii_Unique && check == UNIQUE_CHECK_NO;
 
 	if (!info->ii_ReadyForInserts)
 		return true;
@@ -304,7 +309,7 @@ enter_plain(PayTableState *state, int row, int i, IndexUniqueCheck check)
 	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(state->estate));
 	unique = index_insert(pay_table_index(state, i), values, nulls,
 						  &slot->tts_tid,
-						  state->result->ri_RelationDesc, check, false, info);
+						  state->result->ri_RelationDesc, check, kept, info);
 	MemoryContextSwitchTo(old);
 	return check != UNIQUE_CHECK_PARTIAL || unique;
 }
