@@ -113,8 +113,9 @@ $shop->fault($doubtful, on => 'confirm', kind => 'refuse', code => 'REJECT_CARD_
 $shop->fault($expired, on => 'query', kind => 'reset-before', count => 100);
 $shop->fault($expired, on => 'confirm', kind => 'reset-before', count => 100);
 $shop->confirm(@orders);
-$shop->poll(sub { answers_of($shop, $doubtful) =~ /confirm refused, query open/ },
-	'refused, and asked about');
+$shop->poll(sub { answers_of($shop, $doubtful) =~ /confirm refused, .*query open/ },
+	'refused, and asked about')
+  or diag(answers_of($shop, $doubtful));
 is($shop->status($doubtful), 'UNKNOWN', 'refused behind doubt: UNKNOWN');
 is($shop->sql("SELECT count(*) FROM payments.open_calls WHERE order_id IN
 	('$doubtful->{order_id}', '$expired->{order_id}')"), 2, 'and visible');
