@@ -125,9 +125,9 @@ extern int	pay_psp_call_claim(const PayCallWanted *wanted, int n_wanted,
 extern bool pay_psp_call_put_aside(int64 call_id, TimestampTz now);
 
 /*
- * What waits (psp_queue.c).  The rows of a shard and merchant behind an id, in
- * order, at most max; and those of some ids that are pending, and may be claimed
- * if they are due.  palloc'ed.
+ * What waits (psp_queue.c).  The rows of a shard and merchant behind an id and up
+ * to another, in order, at most max; the greatest id that any call has; and rows
+ * of some ids that are pending, and may be claimed if they are due.  palloc'ed.
  */
 typedef struct PayQueueRow
 {
@@ -137,8 +137,9 @@ typedef struct PayQueueRow
 } PayQueueRow;
 
 extern int	pay_psp_queue_read(PayShard shard, int64 merchant_id,
-							   bool may_charge, int64 after, int max,
-							   PayQueueRow **rows);
+							   bool may_charge, int64 after, int64 upto,
+							   int max, PayQueueRow **rows);
+extern int64 pay_psp_queue_newest(void);
 extern int	pay_psp_queue_look(const PayCallWanted *wanted, int n,
 							   PayQueueRow **rows);
 extern int	pay_psp_queue_rows(MemoryContext caller, uint64 n,

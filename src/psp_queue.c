@@ -19,19 +19,21 @@
  */
 int
 pay_psp_queue_read(PayShard shard, int64 merchant_id, bool may_charge,
-				   int64 after, int max, PayQueueRow **rows)
+				   int64 after, int64 upto, int max, PayQueueRow **rows)
 {
 	static PayStatement read = {
 		"SELECT call_id, merchant_id, CASE WHEN state OPERATOR(pg_catalog.=) 'P'"
 		" AND ($4 OR next_operation OPERATOR(pg_catalog.=) 'Q' OR first_sent_at IS NOT NULL)"
 		" THEN due_at ELSE 'infinity' END FROM payments.psp_call_queue"
-		" WHERE merchant_id OPERATOR(pg_catalog.=) $1 AND call_id OPERATOR(pg_catalog.>) $2"
+		" WHERE merchant_id OPERATOR(pg_catalog.=) $1"
+		" AND (merchant_id, call_id) OPERATOR(pg_catalog.>) ($1, $2)"
+		" AND call_id OPERATOR(pg_catalog.<=) $7"
 		" AND " PAY_SHARD_HAS("order_id", "$5", "$6")
 		" ORDER BY merchant_id, call_id LIMIT $3",
-		6, {INT8OID, INT8OID, INT4OID, BOOLOID, INT4OID, INT4OID}
+		7, {INT8OID, INT8OID, INT4OID, BOOLOID, INT4OID, INT4OID, INT8OID}
 	};
 	MemoryContext caller = pay_db_connect();
-	Datum		values[6];
+	Datum		values[7];
 	int			n;
 
 	values[0] = Int64GetDatum(merchant_id);
@@ -40,9 +42,27 @@ pay_psp_queue_read(PayShard shard, int64 merchant_id, bool may_charge,
 	values[3] = BoolGetDatum(may_charge);
 	values[4] = Int32GetDatum(shard.number);
 	values[5] = Int32GetDatum(shard.of);
+	values[6] = Int64GetDatum(upto);
 	n = pay_psp_queue_rows(caller, pay_db_run(&read, values, NULL), rows);
 	pay_db_finish();
 	return n;
+}
+
+/* Nothing is ever deleted from psp_call, so its last entry is there. */
+int64
+pay_psp_queue_newest(void)
+{
+	static PayStatement read = {
+		"SELECT id FROM payments.psp_call ORDER BY id DESC LIMIT 1",
+		0
+	};
+	int64		newest = 0;
+
+	pay_db_connect();
+	if (pay_db_run(&read, NULL, NULL) > 0)
+		newest = pay_db_int64(0, 1);
+	pay_db_finish();
+	return newest;
 }
 
 int

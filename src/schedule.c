@@ -18,7 +18,7 @@
 #include "call_queue.h"
 #include "due_heap.h"
 
-#define PAY_ALL			INT64_MAX
+#define PAY_ALL			PAY_SCHEDULE_END
 
 typedef struct Merchant Merchant;
 
@@ -278,17 +278,14 @@ pay_schedule_wants(PaySchedule *schedule, int64_t *merchant_id,
 
 void
 pay_schedule_read(PaySchedule *schedule, int64_t merchant_id,
-				  const PayScheduleRow *rows, int n, bool is_end, int64_t now)
+				  const PayScheduleRow *rows, int n, int64_t upto, int64_t now)
 {
 	int			place;
 	Merchant   *merchant = find(schedule, merchant_id, &place);
 
 	if (merchant == NULL)
 		return;
-	if (is_end)
-		merchant->behind = PAY_ALL;
-	else if (n > 0)
-		merchant->behind = rows[n - 1].call_id;
+	merchant->behind = upto;
 	for (int i = 0; i < n; i++)
 	{
 		if (rows[i].due_at != PAY_SCHEDULE_NEVER)

@@ -65,12 +65,16 @@ extern int64_t pay_schedule_forget_at(const PaySchedule *schedule);
 /*
  * Reading from the table: whose calls, behind which id; false when nobody's
  * are wanted now.  The rows that were read, in the order of their ids, go to
- * pay_schedule_read; is_end says that there are no more.
+ * pay_schedule_read, and up to which id all were read; PAY_SCHEDULE_END says that
+ * there are no more.
  */
+#define PAY_SCHEDULE_END	INT64_MAX
+
+
 extern bool pay_schedule_wants(PaySchedule *schedule, int64_t *merchant_id,
 							   int64_t *after);
 extern void pay_schedule_read(PaySchedule *schedule, int64_t merchant_id,
-							  const PayScheduleRow *rows, int n, bool is_end,
+							  const PayScheduleRow *rows, int n, int64_t upto,
 							  int64_t now);
 
 /*

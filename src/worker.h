@@ -6,6 +6,7 @@
  *		worker_start.c	connecting, settings, the extension, the epoch
  *		worker_turn.c	one turn: a short transaction of results and claims
  *		worker_queue.c	which calls to claim
+ *		worker_queue_read.c	what of the table is read for that
  *		worker_flow.c	how much may be sent for a merchant
  *		worker_merchant.c	whose calls those are, and their keys
  *		worker_save.c	turns that fail
@@ -39,6 +40,7 @@
 
 #include "guc.h"
 #include "psp_call.h"
+#include "schedule.h"
 #include "worker_slot.h"
 
 #define PAY_NEVER	INT64_MAX	/* for times of pay_clock_ms */
@@ -175,6 +177,11 @@ extern void pay_worker_queue_return(PayWorker *worker,
 extern void pay_worker_queue_release(PayWorker *worker, int64 merchant_id);
 extern int	pay_worker_queue_chargeable(PayWorker *worker,
 										int64 **merchant_ids);
+
+/* worker_queue_read.c */
+extern void pay_worker_queue_read(PayWorker *worker, PaySchedule *schedule,
+								  TimestampTz now);
+extern int64 pay_worker_queue_clock(TimestampTz due_at, TimestampTz now);
 
 /* worker_merchant.c */
 extern void pay_worker_merchant_turn(void);

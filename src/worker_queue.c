@@ -26,7 +26,6 @@
 #define FORGET_DELAY	5000	/* between sweeps for want of memory */
 
 #define HINTS			256		/* taken at once */
-#define READS			8		/* of the table, in a turn */
 
 /* Calls that wait for a deposit: how many are asked about at once, how often */
 #define RECALLS			100
@@ -45,7 +44,6 @@ static int	n_picks = 0;
 static int	get_wanted(PayCallWanted **wanted);
 static void add(int64 merchant_id, int64 call_id, TimestampTz due_at,
 				TimestampTz now);
-static int64 clock_of(TimestampTz due_at, TimestampTz now);
 static bool mark_prepared(PayWorker *worker, bool value);
 static void mark_inherits(PayWorker *worker, bool value);
 static void look_for_prepared(PayWorker *worker, int64 clock);
@@ -53,7 +51,6 @@ static void sweep(PayWorker *worker, int64 clock);
 static void learn_merchants(PayWorker *worker, bool again);
 static void inherit(PayWorker *worker, TimestampTz now, int64 clock);
 static void recall_deposits(PayWorker *worker, TimestampTz now, int64 clock);
-static void read_table(PayWorker *worker, TimestampTz now);
 static int64 may_go(void *arg, int64_t merchant_id, int64_t call_id,
 					int64_t now);
 static void look_after(const PayCallWanted *wanted, int n, TimestampTz now);
@@ -105,19 +102,8 @@ add(int64 merchant_id, int64 call_id, TimestampTz due_at, TimestampTz now)
 		if (!pay_schedule_know(schedule, merchant_id))
 			sweep_at = Min(sweep_at, pay_clock_ms() + FORGET_DELAY);
 	}
-	pay_schedule_add(schedule, merchant_id, call_id, clock_of(due_at, now),
+	pay_schedule_add(schedule, merchant_id, call_id, pay_worker_queue_clock(due_at, now),
 					 pay_clock_ms());
-}
-
-/* The server's time may be set, ours may not. */
-static int64
-clock_of(TimestampTz due_at, TimestampTz now)
-{
-	int64		clock = pay_clock_ms();
-
-	if (TIMESTAMP_IS_NOEND(due_at))
-		return PAY_SCHEDULE_NEVER;
-	return due_at <= now ? clock : clock + (due_at - now) / 1000 + 1;
 }
 
 /* When there is something to claim or to look for, if nobody knocks. */
@@ -199,7 +185,7 @@ pay_worker_queue_claim(PayWorker *worker, int limit, TimestampTz now,
 		learn_merchants(worker, false);
 	if (clock >= recall_at)
 		recall_deposits(worker, times.latest, clock);
-	read_table(worker, times.latest);
+	pay_worker_queue_read(worker, schedule, times.latest);
 
 	n_picks = pay_schedule_pick(schedule, clock,
 								Min(limit, PAY_MAX_IN_FLIGHT), picks, may_go,
@@ -333,36 +319,9 @@ recall_deposits(PayWorker *worker, TimestampTz now, int64 clock)
 	for (int i = 0; i < n; i++)
 		add(rows[i].merchant_id, rows[i].call_id, rows[i].due_at, now);
 	pay_deposit_look(worker->shard, RECALLS, now);
-	recall_at = Min(clock_of(pay_psp_deposit_next(worker->shard), now),
-					clock_of(pay_deposit_look_next(worker->shard), now));
+	recall_at = Min(pay_worker_queue_clock(pay_psp_deposit_next(worker->shard), now),
+					pay_worker_queue_clock(pay_deposit_look_next(worker->shard), now));
 	recall_at = Max(recall_at, clock + RECALL_DELAY);
-}
-
-/* Some of what waits in the table, one merchant after the other. */
-static void
-read_table(PayWorker *worker, TimestampTz now)
-{
-	int64		merchant_id;
-	int64		after;
-
-	for (int reads = 0; reads < READS &&
-		 pay_schedule_wants(schedule, &merchant_id, &after); reads++)
-	{
-		PayQueueRow *found;
-		bool		may_charge = pay_worker_merchant_keys(merchant_id)->may_charge;
-		int			n = pay_psp_queue_read(worker->shard, merchant_id,
-										   may_charge, after,
-										   PAY_SCHEDULE_READ, &found);
-		PayScheduleRow *rows = palloc(sizeof(PayScheduleRow) * Max(n, 1));
-
-		for (int i = 0; i < n; i++)
-		{
-			rows[i].call_id = found[i].call_id;
-			rows[i].due_at = clock_of(found[i].due_at, now);
-		}
-		pay_schedule_read(schedule, merchant_id, rows, n,
-						  n < PAY_SCHEDULE_READ, pay_clock_ms());
-	}
 }
 
 /* Asked by the schedule before it takes a call. */

@@ -19,7 +19,7 @@ start(int n_merchants)
 	for (int i = 1; i <= n_merchants; i++)
 	{
 		pay_schedule_know(s, i);
-		pay_schedule_read(s, i, NULL, 0, true, 0);
+		pay_schedule_read(s, i, NULL, 0, PAY_SCHEDULE_END, 0);
 	}
 }
 
@@ -142,7 +142,7 @@ test_backlog(void)
 	   after == PAY_SCHEDULE_QUEUE, "then what follows is wanted");
 	for (int i = 0; i < 500; i++)
 		rows[i] = (PayScheduleRow) {after + 1 + i, i % 2 ? 0 : PAY_SCHEDULE_NEVER};
-	pay_schedule_read(s, 1, rows, 500, true, 0);
+	pay_schedule_read(s, 1, rows, 500, PAY_SCHEDULE_END, 0);
 	pay_schedule_add(s, 1, 5000, 0, 0);
 	ok(pay_schedule_pick(s, 0, 5000, picks, NULL, NULL) == PAY_SCHEDULE_LOW + 250 + 1 &&
 	   picks[PAY_SCHEDULE_LOW + 250].call_id == 5000, "rows that wait for something else are not picked");
@@ -186,12 +186,17 @@ read_some(int64_t now)
 		PayScheduleRow found[PAY_SCHEDULE_READ];
 		int			n = 0;
 		int			limit = 1 + rand() % PAY_SCHEDULE_READ;
+		int64_t		upto = after + 1 + rand() % (2 * PAY_SCHEDULE_READ);
 
-		for (int64_t id = after + 1; id <= n_rows && n < limit; id++)
+		for (int64_t id = after + 1; id <= n_rows && id <= upto && n < limit; id++)
 			if (rows[id].born && rows[id].merchant == merchant)
 				found[n++] = (PayScheduleRow) {id, rows[id].pending ?
 					rows[id].due : PAY_SCHEDULE_NEVER};
-		pay_schedule_read(s, merchant, found, n, n < limit, now);
+		if (n == limit)
+			upto = found[n - 1].call_id;
+		else if (upto >= n_rows)
+			upto = PAY_SCHEDULE_END;
+		pay_schedule_read(s, merchant, found, n, upto, now);
 	}
 }
 
