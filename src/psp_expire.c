@@ -71,53 +71,59 @@ pay_psp_expire(PayExpiry *expiry, TimestampTz now)
 	pay_db_finish();
 }
 
-/* Read what was never sent; returns those whose order's time is over. */
+/*
+ * Read calls, whatever they are, so that one that waits for something else is not
+ * walked over twice; returns those that were never sent and whose order's time is
+ * over.
+ */
 static int
 read_candidates(PayExpiry *expiry, TimestampTz now, char ***order_ids,
 				int64 **call_ids)
 {
 	static PayStatement read = {
-		"SELECT q.call_id, q.order_id, e.expires_at FROM payments.psp_call_queue q"
-		" JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id AND c.operation OPERATOR(pg_catalog.=) 'confirm'"
-		" JOIN payments.payment_event e ON e.order_id OPERATOR(pg_catalog.=) q.order_id"
-		" WHERE q.call_id OPERATOR(pg_catalog.>) $1"
-		" AND q.merchant_id OPERATOR(pg_catalog.=) ANY ($2)"
-		" AND q.state OPERATOR(pg_catalog.=) 'P' AND q.attempt_no OPERATOR(pg_catalog.=) 0"
-		" AND q.first_sent_at IS NULL AND c.renews_call_id IS NULL"
+		"SELECT q.call_id, q.order_id, e.expires_at FROM (SELECT w.call_id, w.order_id,"
+		" w.merchant_id OPERATOR(pg_catalog.=) ANY ($2) AND w.state OPERATOR(pg_catalog.=) 'P'"
+		" AND w.attempt_no OPERATOR(pg_catalog.=) 0 AND w.first_sent_at IS NULL AS is_unsent"
+		" FROM payments.psp_call_queue w WHERE w.call_id OPERATOR(pg_catalog.>) $1"
+		" AND w.call_id OPERATOR(pg_catalog.<=) $5 ORDER BY w.call_id LIMIT $4) q"
+		" LEFT JOIN payments.psp_call c ON c.id OPERATOR(pg_catalog.=) q.call_id AND q.is_unsent"
+		" AND c.operation OPERATOR(pg_catalog.=) 'confirm' AND c.renews_call_id IS NULL"
 		" AND c.created_at OPERATOR(pg_catalog.>) (GREATEST($3, (SELECT a.happened_at"
 		" FROM payments.arming a ORDER BY a.id DESC LIMIT 1))"
 		" OPERATOR(pg_catalog.+) " CLOCKS_DIFFER "::pg_catalog.interval)"
-		" ORDER BY q.call_id LIMIT $4",
-		4, {INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID}
+		" LEFT JOIN payments.payment_event e ON e.order_id OPERATOR(pg_catalog.=) c.order_id"
+		" ORDER BY q.call_id",
+		5, {INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID, INT8OID}
 	};
-	Datum		values[4];
+	Datum		values[5];
+	int			n_read;
 	int			n = 0;
 
 	values[0] = Int64GetDatum(expiry->after);
 	values[1] = pay_db_int64_array(expiry->merchant_ids, expiry->n_merchants);
 	values[2] = TimestampTzGetDatum(expiry->since);
 	values[3] = Int32GetDatum(expiry->max);
-	expiry->n_read = (int) pay_db_run(&read, values, NULL);
-	expiry->first = 0;
-	expiry->last = expiry->after;
+	values[4] = Int64GetDatum(expiry->upto);
+	n_read = (int) pay_db_run(&read, values, NULL);
+	expiry->last = n_read == expiry->max ? pay_db_int64(n_read - 1, 1) :
+		expiry->upto;
 	expiry->next_at = DT_NOEND;
-	*order_ids = palloc(sizeof(char *) * Max(expiry->n_read, 1));
-	*call_ids = palloc(sizeof(int64) * Max(expiry->n_read, 1));
-	for (int i = 0; i < expiry->n_read; i++)
+	*order_ids = palloc(sizeof(char *) * Max(n_read, 1));
+	*call_ids = palloc(sizeof(int64) * Max(n_read, 1));
+	for (int i = 0; i < n_read; i++)
 	{
-		TimestampTz expires_at = pay_db_time(i, 3);
+		TimestampTz expires_at = pay_db_is_null(i, 3) ? DT_NOEND :
+		pay_db_time(i, 3);
 
-		expiry->last = pay_db_int64(i, 1);
 		if (expires_at > now)
 			expiry->next_at = Min(expiry->next_at, expires_at);
 		else
 		{
-			(*call_ids)[n] = expiry->last;
+			(*call_ids)[n] = pay_db_int64(i, 1);
 			(*order_ids)[n++] = pay_db_text(i, 2);
-			if (expiry->first == 0)
-				expiry->first = expiry->last;
 		}
 	}
+	expiry->first = n > 0 ? (*call_ids)[0] : 0;
 	return n;
 }
 

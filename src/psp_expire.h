@@ -14,20 +14,20 @@
 /* The failure code of such an order */
 #define PAY_EXPIRED_UNSENT	"EXPIRED_UNSENT"
 
-/* Some of the calls that were never sent, from an id on. */
+/* Some of the calls in the queue, and which of them were never sent. */
 typedef struct PayExpiry
 {
 	/* what to look at */
 	const int64 *merchant_ids;	/* whose */
 	int			n_merchants;
 	TimestampTz since;			/* queued well after this time */
-	int64		after;			/* behind this id */
-	int			max;
+	int64		after;			/* behind this id, */
+	int64		upto;			/* not behind that one, */
+	int			max;			/* so many */
 
 	/* what was found; texts are in the caller's context */
-	int			n_read;			/* fewer than max are all */
-	int64		first;			/* the first of them that is expired, or 0 */
-	int64		last;			/* the last id of all */
+	int64		last;			/* all up to this id were read */
+	int64		first;			/* the first that is expired, or 0 */
 	TimestampTz next_at;		/* when the next of them expires, or DT_NOEND */
 	int			n_expired;
 	char	  **expired;		/* order ids */

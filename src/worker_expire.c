@@ -22,6 +22,7 @@
 
 #include "clock.h"
 #include "psp_expire.h"
+#include "reach.h"
 #include "wake.h"
 #include "worker.h"
 
@@ -37,6 +38,8 @@ static int64 after = 0;			/* where the round has come to */
 static int	batch = BATCH;
 static int64 round_at;			/* of the next round, as this one sees it */
 static PayExpiry expiry;		/* of the step that is being taken */
+static PayReach reach = {0};	/* of a step */
+static int64 newest;			/* id of a call, before the step */
 
 static void plan_next(int64 now);
 
@@ -64,6 +67,8 @@ pay_worker_expire(PayWorker *worker)
 
 	taken_at = now;
 	memset(&expiry, 0, sizeof(expiry));
+	expiry.last = PAY_REACH_END;
+	expiry.next_at = DT_NOEND;
 	if (after == 0)
 		round_at = now + pay_guc_sweep_interval * INT64CONST(1000);
 	if (pay_worker_try_turn(worker, &turn))
@@ -105,7 +110,9 @@ pay_worker_expire_work(PayWorker *worker, TimestampTz now)
 
 	/* a promotion may have lost the attempts of what was queued before it */
 	expiry.since = pay_worker_shared->was_standby ? MyStartTimestamp : DT_NOBEGIN;
+	newest = pay_psp_queue_newest();
 	expiry.after = after;
+	expiry.upto = pay_reach_upto(&reach, after, newest);
 	expiry.max = batch;
 	pay_psp_expire(&expiry, now);
 	if (expiry.n_expired > 0 && pay_guc_notify)
@@ -117,17 +124,19 @@ static void
 plan_next(int64 now)
 {
 	TimestampTz time = GetCurrentTimestamp();
+	int64		took = pay_clock_ms() - now;
 
-	if (!TIMESTAMP_IS_NOEND(expiry.next_at) && expiry.n_read > 0)
+	(void) pay_reach_fit(&reach, took, Min(expiry.last, newest) - after);
+	if (!TIMESTAMP_IS_NOEND(expiry.next_at))
 		round_at = Min(round_at, now + Max((expiry.next_at - time) / 1000 + 1,
 										   ROUND_DELAY));
-	if (expiry.n_read > 0 && expiry.n_read == expiry.max)
+	if (expiry.last != PAY_REACH_END)
 	{
 		int			share = expiry.n_expired > 0 ? STEP_SHARE : IDLE_SHARE;
 
 		after = expiry.last;
 		batch = Min(batch * 2, BATCH);
-		step_at = now + Max(STEP_DELAY, (pay_clock_ms() - now) * share);
+		step_at = now + Max(STEP_DELAY, took * share);
 		return;
 	}
 	after = 0;

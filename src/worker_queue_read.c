@@ -1,28 +1,25 @@
 /*
  * worker_queue_read.c
  *		What the worker reads of the queue's table, and how much at once.
- *
- * A read passes over dead rows.  While somebody holds an old snapshot nothing
- * removes them, so a sweep meets all that were ever open since, which may be
- * millions, at a microsecond or so for each; and nothing else goes on in the
- * turn that does it.  So a read that took too long goes half as far the next
- * time, and one that was quick twice as far.  test/t/105_dead_queue.pl
  */
 #include "postgres.h"
 
 #include "clock.h"
+#include "reach.h"
 #include "schedule.h"
 #include "worker.h"
 
 #define READS			8		/* in a turn */
-#define READ_TIME		40		/* ms: a read that takes longer took too long */
-#define LEAST_REACH		10000
 
-static int64 reach = PAY_SCHEDULE_END;	/* ids that a read may pass over */
+StaticAssertDecl(PAY_REACH_END == PAY_SCHEDULE_END, "the end is the end");
 
-static bool fit_reach(int64 ms, int64 after, int64 upto);
+static int	read_calls(PayWorker *worker, int64 merchant_id, int64 after,
+					   int64 *upto, PayQueueRow **rows, bool *was_quick);
 
-/* Some of what waits in the table, one merchant after the other. */
+/*
+ * Some of what waits in the table, one merchant after the other; after a read
+ * that took long the rest is left to the next turn.
+ */
 void
 pay_worker_queue_read(PayWorker *worker, PaySchedule *schedule,
 					  TimestampTz now)
@@ -34,21 +31,12 @@ pay_worker_queue_read(PayWorker *worker, PaySchedule *schedule,
 	for (int reads = 0; reads < READS && was_quick &&
 		 pay_schedule_wants(schedule, &merchant_id, &after); reads++)
 	{
-		int64		clock = pay_clock_ms();
-		int64		upto = reach < PAY_SCHEDULE_END - after ? after + reach :
-		PAY_SCHEDULE_END;
 		PayQueueRow *found;
-		bool		may_charge = pay_worker_merchant_keys(merchant_id)->may_charge;
-		int			n = pay_psp_queue_read(worker->shard, merchant_id,
-										   may_charge, after, upto,
-										   PAY_SCHEDULE_READ, &found);
+		int64		upto;
+		int			n = read_calls(worker, merchant_id, after, &upto, &found,
+								   &was_quick);
 		PayScheduleRow *rows = palloc(sizeof(PayScheduleRow) * Max(n, 1));
 
-		was_quick = fit_reach(pay_clock_ms() - clock, after, upto);
-		if (n == PAY_SCHEDULE_READ)
-			upto = found[n - 1].call_id;
-		else if (upto < PAY_SCHEDULE_END && upto >= pay_psp_queue_newest())
-			upto = PAY_SCHEDULE_END;
 		for (int i = 0; i < n; i++)
 		{
 			rows[i].call_id = found[i].call_id;
@@ -58,19 +46,25 @@ pay_worker_queue_read(PayWorker *worker, PaySchedule *schedule,
 	}
 }
 
-/* Learn from a read how far the next one may go.  False: it took too long. */
-static bool
-fit_reach(int64 ms, int64 after, int64 upto)
+/* Returns how many there are up to which id. */
+static int
+read_calls(PayWorker *worker, int64 merchant_id, int64 after, int64 *upto,
+		   PayQueueRow **rows, bool *was_quick)
 {
-	if (ms <= READ_TIME)
-	{
-		if (ms < READ_TIME / 4)
-			reach = reach < PAY_SCHEDULE_END / 2 ? reach * 2 : PAY_SCHEDULE_END;
-		return true;
-	}
-	upto = Min(upto, pay_psp_queue_newest());
-	reach = Max(Min(reach, upto - after) / 2, LEAST_REACH);
-	return false;
+	static PayReach reach = {0};
+	int64		newest = pay_psp_queue_newest();
+	int64		clock = pay_clock_ms();
+	int			n;
+
+	*upto = pay_reach_upto(&reach, after, newest);
+	n = pay_psp_queue_read(worker->shard, merchant_id,
+						   pay_worker_merchant_keys(merchant_id)->may_charge,
+						   after, *upto, PAY_SCHEDULE_READ, rows);
+	if (n == PAY_SCHEDULE_READ)
+		*upto = (*rows)[n - 1].call_id;
+	*was_quick = pay_reach_fit(&reach, pay_clock_ms() - clock,
+							   Min(*upto, newest) - after);
+	return n;
 }
 
 /* By the worker's clock: the server's may be set, ours may not. */
