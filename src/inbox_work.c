@@ -70,6 +70,10 @@ pay_inbox_work(int max, TimestampTz now)
 	return n;
 }
 
+/*
+ * By key for each, which is what OFFSET 0 says: a join could be a merge, that walks
+ * over all webhooks there ever were.
+ */
 static int
 read_due(int max, TimestampTz now, Waiting **waiting)
 {
@@ -78,7 +82,8 @@ read_due(int max, TimestampTz now, Waiting **waiting)
 		" (SELECT pg_catalog.count(*) FROM payments.webhook_outcome o"
 		" WHERE o.order_id OPERATOR(pg_catalog.=) q.order_id AND o.outcome OPERATOR(pg_catalog.=) 'asked'"
 		" AND o.decided_at OPERATOR(pg_catalog.>) $3) OPERATOR(pg_catalog.>=) $4, w.transaction_key"
-		" FROM payments.webhook_queue q JOIN payments.webhook w ON w.id OPERATOR(pg_catalog.=) q.webhook_id"
+		" FROM payments.webhook_queue q CROSS JOIN LATERAL (SELECT h.status, h.created_at, h.transaction_key"
+		" FROM payments.webhook h WHERE h.id OPERATOR(pg_catalog.=) q.webhook_id OFFSET 0) w"
 		" WHERE q.due_at OPERATOR(pg_catalog.<=) $1 ORDER BY q.webhook_id LIMIT $2"
 		" FOR UPDATE OF q SKIP LOCKED",
 		4, {TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID, INT8OID}

@@ -52,6 +52,12 @@ sub listen_for
 	return reads();
 }
 
+# What the worker does again and again it does by key, however much there is.  (Old
+# bodies are deleted from the first one on: a merge ends where they end.)
+$shop->poll(sub { listen_for(3); slurp_file($node->logfile, $from) =~ /plan:.*webhook_queue/s }, 'it looks for webhooks');
+is(join("\n", grep { !/\bpg_(?:class|proc|namespace)\b|DELETE FROM payments.webhook_body/ && /Merge Join|Hash Join|Seq Scan on (?!webhook_queue)/ }
+	split /^(?=\d{4}-)/m, slurp_file($node->logfile, $from)), '', 'nothing is read as a whole');
+
 my $reader = $node->background_psql('shop');
 $reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class');
 
