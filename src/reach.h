@@ -21,6 +21,9 @@
 #define PAY_REACH_MS	40		/* a read that takes longer took too long */
 #define PAY_REACH_LEAST	10000
 
+/* The first one: dead rows may be there already, and it must not be cut off. */
+#define PAY_REACH_FIRST	100000
+
 typedef struct PayReach
 {
 	int64_t		ids;			/* that a read may pass over; 0: all */

@@ -38,7 +38,7 @@ static int64 after = 0;			/* where the round has come to */
 static int	batch = BATCH;
 static int64 round_at;			/* of the next round, as this one sees it */
 static PayExpiry expiry;		/* of the step that is being taken */
-static PayReach reach = {0};	/* of a step */
+static PayReach reach = {PAY_REACH_FIRST};	/* of a step */
 static int64 newest;			/* id of a call, before the step */
 
 static void plan_next(int64 now);

@@ -51,7 +51,7 @@ static int
 read_calls(PayWorker *worker, int64 merchant_id, int64 after, int64 *upto,
 		   PayQueueRow **rows, bool *was_quick)
 {
-	static PayReach reach = {0};
+	static PayReach reach = {PAY_REACH_FIRST};
 	int64		newest = pay_psp_queue_newest();
 	int64		clock = pay_clock_ms();
 	int			n;
