@@ -15,7 +15,11 @@
 #include "psp_call.h"
 
 /*
- * All rows, so that one that nobody can take is not walked over twice.
+ * All rows, so that one that nobody can take is not walked over twice.  In the
+ * order of the index, so that a part of a large backlog costs no more than that
+ * part: two bounds of one column would look narrow to the planner, which then
+ * sorts all that is between them, and so one of the two is of both columns.
+ * test/t/105_dead_queue.pl
  */
 int
 pay_psp_queue_read(PayShard shard, int64 merchant_id, bool may_charge,
