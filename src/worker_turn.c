@@ -190,6 +190,10 @@ work(PayWorker *worker, PayTurn *turn)
 		pay_psp_call_quarantine(&copy, worker->epoch, turn->failure.sqlstate,
 								now);
 	}
+
+		/* what is put off keeps its place */
+		turn->limit = Max(turn->limit - (turn->n - turn->n_saved), 0);
+	}
 	else if (turn->n > 0)
 		turn->settled = pay_settle(turn->results, turn->n, worker->epoch, now,
 								   &turn->n_saved);
