@@ -48,6 +48,7 @@ static void handle_cancel(SIGNAL_ARGS);
 static void build_wait_set(void);
 static long time_to_wait(PayWorker *worker);
 static bool must_look(PayWorker *worker, int64 now);
+static void heed(PayWorker *worker);
 static void wait_for_work(PayWorker *worker, long timeout);
 static void reload(PayWorker *worker);
 static void show_state(PayWorker *worker);
@@ -67,6 +68,7 @@ payments_worker_main(Datum main_arg)
 			reload(&worker);
 		if (pay_worker_receive(&worker))
 			build_wait_set();
+		heed(&worker);
 		pay_worker_queue_listen(&worker);
 		if (must_look(&worker, pay_clock_ms()))
 			pay_worker_turn(&worker);
@@ -277,7 +279,27 @@ must_look(PayWorker *worker, int64 now)
 		return false;
 	if (worker->withheld[0] != '\0')
 		return now >= worker->look_again_at;
-	return worker->slot->look || now >= pay_worker_queue_next_at(worker) ||
+	return worker->look || now >= pay_worker_queue_next_at(worker) ||
+/*
+ * Somebody asks to look.  Webhooks and lists of Toss do not wait until there is
+ * room for another call.  The mark is read without the lock: whoever sets it sets
+ * our latch afterwards.
+ */
+static void
+heed(PayWorker *worker)
+{
+	PayWorkerSlot *slot = worker->slot;
+
+	if (!slot->look)
+		return;
+	SpinLockAcquire(&slot->mutex);
+	slot->look = false;
+	SpinLockRelease(&slot->mutex);
+	worker->look = true;
+	pay_worker_reconcile_look(worker);
+	pay_worker_inbox_look();
+}
+
 		now >= worker->arming_at || now >= worker->asking_until;
 }
 

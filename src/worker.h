@@ -76,6 +76,7 @@ typedef struct PayWorker
 
 	char		withheld[PAY_REASON_SIZE];	/* why nothing is claimed, or "" */
 	int64		look_again_at;	/* whether it is still so */
+	bool		look;			/* somebody has asked for a turn */
 
 	/* worker_arming.c */
 	char		disarmed[PAY_REASON_SIZE];	/* why some send only queries, or

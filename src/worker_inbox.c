@@ -40,8 +40,7 @@ pay_worker_inbox_look(void)
 int64
 pay_worker_inbox_at(const PayWorker *worker)
 {
-	if (worker->n_results > 0 || worker->n_put_off > 0 || worker->holding ||
-		worker->withheld[0] != '\0')
+	if (worker->holding || worker->withheld[0] != '\0')
 		return PAY_NEVER;
 	return step_at;
 }

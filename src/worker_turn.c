@@ -33,8 +33,8 @@ volatile sig_atomic_t pay_worker_is_committing = false;
 static void count_turn(PayWorkerSlot *slot);
 static void begin_turn(const PayTurn *turn);
 static void work(PayWorker *worker, PayTurn *turn);
-static void clear_look(PayWorkerSlot *slot);
-static void commit_turn(PayTurn *turn);
+static void commit_turn(PayTurn *turn, instr_time began);
+static int64 between(instr_time start, instr_time end);
 static void before_commit(XactEvent event, void *arg);
 static void fail_turn(PayTurnFailure *failure);
 
@@ -175,12 +175,7 @@ work(PayWorker *worker, PayTurn *turn)
 	if (turn->limit > 0)
 	{
 		pay_worker_arming_turn(worker);
-		if (worker->slot->look)
-		{
-			clear_look(worker->slot);
-			pay_worker_reconcile_look(worker);
-			pay_worker_inbox_look();
-		}
+		worker->look = false;
 	}
 
 	if (turn->kind == PAY_TURN_QUARANTINE)
@@ -203,14 +198,6 @@ work(PayWorker *worker, PayTurn *turn)
 	if (turn->limit > 0)
 		turn->n_claims = pay_worker_queue_claim(worker, turn->limit, now,
 												&turn->claims);
-}
-
-static void
-clear_look(PayWorkerSlot *slot)
-{
-	SpinLockAcquire(&slot->mutex);
-	slot->look = false;
-	SpinLockRelease(&slot->mutex);
 }
 
 /*

@@ -48,8 +48,8 @@ pay_worker_unclaimed_look(void)
 int64
 pay_worker_unclaimed_at(const PayWorker *worker)
 {
-	if (worker->n_results > 0 || worker->n_put_off > 0 || worker->holding ||
-		worker->withheld[0] != '\0' || worker->asking[0] != '\0')
+	if (worker->holding || worker->withheld[0] != '\0' ||
+		worker->asking[0] != '\0')
 		return PAY_NEVER;
 	return Min(step_at, taken_at + pay_guc_sweep_interval * INT64CONST(1000));
 }
