@@ -264,10 +264,7 @@ time_to_wait(PayWorker *worker)
 	return network < 0 ? (long) next : Min((long) next, network);
 }
 
-/*
- * Is there something for a turn?  Whoever asks for one sets our latch after the
- * mark.
- */
+/* Is there something for a turn? */
 static bool
 must_look(PayWorker *worker, int64 now)
 {
@@ -280,6 +277,9 @@ must_look(PayWorker *worker, int64 now)
 	if (worker->withheld[0] != '\0')
 		return now >= worker->look_again_at;
 	return worker->look || now >= pay_worker_queue_next_at(worker) ||
+		now >= worker->arming_at || now >= worker->asking_until;
+}
+
 /*
  * Somebody asks to look.  Webhooks and lists of Toss do not wait until there is
  * room for another call.  The mark is read without the lock: whoever sets it sets
@@ -298,9 +298,6 @@ heed(PayWorker *worker)
 	worker->look = true;
 	pay_worker_reconcile_look(worker);
 	pay_worker_inbox_look();
-}
-
-		now >= worker->arming_at || now >= worker->asking_until;
 }
 
 static void

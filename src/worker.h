@@ -140,7 +140,8 @@ typedef struct PayTurn
 	bool		sealing;		/* upkeep has looked what to seal */
 	int			sealed;			/* entries that it sealed */
 	char		seal[160];		/* the newest one, for the log */
-	int64		commit_us;		/* how long the commit took */
+	int64		work_us;		/* how long it took, but for the commit */
+	int64		commit_us;		/* and the commit */
 } PayTurn;
 
 extern PGDLLEXPORT void payments_worker_main(Datum main_arg);

@@ -24,6 +24,7 @@
 
 #include "clock.h"
 #include "fault.h"
+#include "turn_size.h"
 #include "wake.h"
 #include "worker.h"
 
@@ -61,6 +62,9 @@ static const char *const not_of_a_row[] = {
 	"08", "25", "2D", "40", "42", "53", "54", "55", "57", "58", "F0"
 };
 
+static int	turn_size = PAY_TURN_LEAST;
+
+static int	n_to_save(const PayWorker *worker);
 static bool take_turn(PayWorker *worker, int limit, PayTurnFailure *failure);
 static int	tries_for(int sqlstate);
 static void save_apart(PayWorker *worker, Saving *saving, int first, int n);
@@ -74,17 +78,24 @@ static bool helps_to_halve(const PayTurnFailure *failure, int n);
 static void hold(PayWorker *worker, const PayTurnFailure *failure);
 static void count(PayWorker *worker, PayWorkerCounter counter, int n);
 
-/* How many calls may be claimed once the results at hand are saved? */
+/* How many calls may be claimed once the next turn's results are saved? */
 int
 pay_worker_room(const PayWorker *worker)
 {
 	return Max(pay_worker_send_capacity(worker) - worker->in_flight -
-			   worker->n_put_off, 0);
+			   worker->n_put_off - worker->n_results + n_to_save(worker), 0);
+}
+
+/* The next turn saves so many, the oldest ones. */
+static int
+n_to_save(const PayWorker *worker)
+{
+	return Min(worker->n_results, turn_size);
 }
 
 /*
- * Save the results and claim what there is room for.  Afterwards the worker
- * holds, or there are no results left but those that were put off.
+ * Save results, the oldest first, and claim what there is room for.  Afterwards
+ * the worker holds, or those are saved, or put off.
  */
 void
 pay_worker_turn(PayWorker *worker)
@@ -147,7 +158,7 @@ pay_worker_final_turn(PayWorker *worker)
 static bool
 take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 {
-	PayTurn		turn = {PAY_TURN_ORDINARY, worker->results, worker->n_results, limit};
+	PayTurn		turn = {PAY_TURN_ORDINARY, worker->results, n_to_save(worker), limit};
 	TimestampTz now;
 
 	if (turn.n > 0)
@@ -163,6 +174,8 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 
 	if (turn.n > 0)
 		PAY_FAULT("result-committed");
+	if (turn.n == turn_size)
+		turn_size = pay_turn_size(turn_size, turn.work_us, turn.commit_us);
 	count(worker, PAY_COUNT_SETTLED, turn.settled);
 	count(worker, PAY_COUNT_CLAIMED, turn.n_claims);
 	for (int i = 0; i < turn.n; i++)
@@ -172,7 +185,9 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 		else
 			put_off(worker, &worker->results[i]);
 	}
-	worker->n_results = 0;
+	worker->n_results -= turn.n;
+	memmove(worker->results, worker->results + turn.n,
+			sizeof(PayResult) * worker->n_results);
 
 	/* The claims are durable now, and only now may they be sent. */
 	if (turn.n_claims > 0)

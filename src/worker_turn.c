@@ -52,6 +52,9 @@ pay_worker_turn_init(void)
 bool
 pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 {
+	instr_time	began;
+
+	INSTR_TIME_SET_CURRENT(began);
 	MemoryContextReset(worker->turn_context);
 	turn->n_claims = 0;
 	turn->settled = 0;
@@ -68,7 +71,7 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 			PAY_FAULT("claim-written");
 		if (turn->n > 0)
 			PAY_FAULT("result-written");
-		commit_turn(turn);
+		commit_turn(turn, began);
 	}
 	PG_CATCH();
 	{
@@ -170,12 +173,10 @@ work(PayWorker *worker, PayTurn *turn)
 
 	if (turn->limit > 0 && !pay_worker_may_claim(worker))
 		turn->limit = 0;
-
-	/* A mark that is set from here on belongs to a later turn. */
 	if (turn->limit > 0)
 	{
-		pay_worker_arming_turn(worker);
 		worker->look = false;
+		pay_worker_arming_turn(worker);
 	}
 
 	if (turn->kind == PAY_TURN_QUARANTINE)
@@ -185,13 +186,14 @@ work(PayWorker *worker, PayTurn *turn)
 		pay_psp_call_quarantine(&copy, worker->epoch, turn->failure.sqlstate,
 								now);
 	}
+	else if (turn->n > 0)
+	{
+		turn->settled = pay_settle(turn->results, turn->n, worker->epoch, now,
+								   &turn->n_saved);
 
 		/* what is put off keeps its place */
 		turn->limit = Max(turn->limit - (turn->n - turn->n_saved), 0);
 	}
-	else if (turn->n > 0)
-		turn->settled = pay_settle(turn->results, turn->n, worker->epoch, now,
-								   &turn->n_saved);
 	if (turn->settled > 0 && pay_guc_notify)
 		Async_Notify("payments_event", "");
 
@@ -210,7 +212,7 @@ work(PayWorker *worker, PayTurn *turn)
  * SIGINT is ignored from before_commit on.  test/t/016_worker_standby.pl
  */
 static void
-commit_turn(PayTurn *turn)
+commit_turn(PayTurn *turn, instr_time began)
 {
 	instr_time	start;
 	instr_time	end;
@@ -219,13 +221,20 @@ commit_turn(PayTurn *turn)
 	INSTR_TIME_SET_CURRENT(start);
 	CommitTransactionCommand();
 	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, start);
-	turn->commit_us = Max((int64) INSTR_TIME_GET_MICROSEC(end), 1);
+	turn->work_us = between(began, start);
+	turn->commit_us = Max(between(start, end), 1);
 	pay_worker_is_committing = false;
 
 	if (ProcDiePending && !ShutdownRequestPending)
 		proc_exit(1);			/* the postmaster is gone */
 	ProcDiePending = false;
+}
+
+static int64
+between(instr_time start, instr_time end)
+{
+	INSTR_TIME_SUBTRACT(end, start);
+	return (int64) INSTR_TIME_GET_MICROSEC(end);
 }
 
 /*

@@ -10,7 +10,7 @@ use Test::More;
 # suffix matches.  A file includes headers of its own layer and of lower ones.
 # "pure" is the lowest and stands aside: no header of the server's or of SQL.
 my @layers = (
-	[ pure => qr/^(?:money|order_state|refund_state|resolution(?:_.*)?|reconciliation|hint|shard|schedule|deposit_plan|call_queue|due_heap|bucket|breaker|jump|reach|(?:toss|http)(?:_.*)?)$/ ],
+	[ pure => qr/^(?:money|order_state|refund_state|resolution(?:_.*)?|reconciliation|hint|shard|schedule|deposit_plan|call_queue|due_heap|bucket|breaker|jump|reach|turn_size|(?:toss|http)(?:_.*)?)$/ ],
 	[ entry => qr/_trigger$|^refund_(?:request|wait)$/ ],
 	[ domain =>
 		  qr/^(?:order|refund|operator|psp|settle|deposit|ledger|zero_sum|wallet|event|inbox|guard|schema|arming|merchant)(?:_|$)/ ],

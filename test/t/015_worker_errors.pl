@@ -74,6 +74,42 @@ is($shop->sql("SELECT string_agg(operation, ', ') FROM payments.psp_answer
 	WHERE order_id = '$locked->{order_id}'"), 'confirm',
 	'with the answer that was kept');
 
+# What waits for a lock keeps its place among those in flight, so no more answers
+# are kept than there may be; and other work goes on.
+$shop->configure('payments.max_in_flight' => 4);
+@orders = $shop->orders(9, 1000);
+my @first = @orders[ 0 .. 3 ];
+$shop->fault($_, kind => 'hang', on => 'confirm') for @first;
+my $requests = () = $shop->requests;
+$shop->confirm(@first);
+$shop->poll(sub { $requests + 4 == (() = $shop->requests) }, 'four are in flight');
+$session->query_safe('BEGIN; SELECT FROM payments.payment_event WHERE order_id IN ('
+	  . join(',', map { "'$_->{order_id}'" } @first) . ') FOR UPDATE');
+$shop->confirm(@orders[ 4 .. 8 ]);
+$shop->release;
+$shop->poll(sub { !grep { !defined $_->{answeredUs} } $shop->requests },
+	'they are answered, and wait for locks');
+is($shop->sql(qq(SELECT payments.receive_webhook('{"eventType": "PAYMENT_STATUS_CHANGED", "data": {
+	"orderId": "$order->{order_id}", "paymentKey": "$order->{payment_key}", "status": "DONE"}}', '{}'))),
+	'accepted', 'a webhook comes in');
+ok($shop->poll_sql('SELECT count(*) FROM payments.webhook_queue', 0), 'and is looked at meanwhile');
+sleep 1;
+is(scalar(() = $shop->requests), $requests + 4, 'nothing is sent that there is no place for');
+$session->query_safe('COMMIT');
+is($shop->wait_for($_), 'SUCCESS', 'all are settled once there is') for $first[0], $orders[8];
+ok($shop->wait_until_quiet, 'every one');
+$shop->configure('payments.max_in_flight' => 256);
+
+# Answers that come together are saved in many turns, so that a new call does not
+# wait for all of them.
+@orders = $shop->orders(250, 1000);
+confirm_together(@orders);
+$shop->release;
+ok($shop->wait_until_quiet, 'many answers that come together are saved');
+cmp_ok($shop->sql('SELECT count(DISTINCT xmin::text) FROM payments.psp_answer
+	WHERE order_id IN (' . join(',', map { "'$_->{order_id}'" } @orders) . ')'),
+	'>=', 8, 'in more than a few turns');
+
 # A locked row of the queue is passed over.
 my ($held, $free) = $shop->orders(2, 1000);
 $shop->configure('payments.databases' => '');
