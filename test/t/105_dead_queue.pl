@@ -57,6 +57,8 @@ sub listen_for
 $shop->poll(sub { listen_for(3); slurp_file($node->logfile, $from) =~ /plan:.*webhook_queue/s }, 'it looks for webhooks');
 is(join("\n", grep { !/\bpg_(?:class|proc|namespace)\b|DELETE FROM payments.webhook_body/ && /Merge Join|Hash Join|Seq Scan on (?!webhook_queue)/ }
 	split /^(?=\d{4}-)/m, slurp_file($node->logfile, $from)), '', 'nothing is read as a whole');
+is(join("\n", grep { /ORDER BY [^()]* LIMIT \d+$/m && /Sort Key/ }
+	split /^(?=\d{4}-)/m, slurp_file($node->logfile, $from)), '', 'and what is due first is not sorted out of all');
 
 my $reader = $node->background_psql('shop');
 $reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class');
