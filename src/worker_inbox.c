@@ -40,7 +40,7 @@ pay_worker_inbox_look(void)
 int64
 pay_worker_inbox_at(const PayWorker *worker)
 {
-	if (worker->holding || worker->withheld[0] != '\0')
+	if (!pay_worker_has_time(worker) || worker->withheld[0] != '\0')
 		return PAY_NEVER;
 	return step_at;
 }
@@ -90,7 +90,8 @@ pay_worker_inbox_work(PayWorker *worker, TimestampTz now)
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	pay_db_connect();
 	n_found = pay_inbox_work(BATCH, now);
-	next_at = pay_inbox_next();
+	if (n_found < BATCH)
+		next_at = pay_inbox_next();
 	if (clock >= erase_at)
 	{
 		pay_inbox_erase(ERASED, now);

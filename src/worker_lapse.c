@@ -43,7 +43,7 @@ static void pass_over(PayWorker *worker, const char *merchant);
 int64
 pay_worker_lapse_at(const PayWorker *worker)
 {
-	if (worker->holding || worker->withheld[0] != '\0' ||
+	if (!pay_worker_has_time(worker) || worker->withheld[0] != '\0' ||
 		worker->asking[0] != '\0')
 		return PAY_NEVER;
 	return Min(step_at, taken_at + pay_guc_sweep_interval * INT64CONST(1000));

@@ -21,20 +21,23 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
+#include "clock.h"
 #include "fault.h"
 #include "settle.h"
 #include "worker.h"
 
 #define TURN_TIMEOUT	30000	/* ms */
+#define CHORE_PAUSE		3		/* times as long as the chore took */
 
 volatile sig_atomic_t pay_worker_may_cancel = false;
 volatile sig_atomic_t pay_worker_is_committing = false;
 
+static bool is_chore(PayTurnKind kind);
 static void count_turn(PayWorkerSlot *slot);
 static void begin_turn(const PayTurn *turn);
 static void work(PayWorker *worker, PayTurn *turn);
 static void commit_turn(PayTurn *turn, instr_time began);
-static int64 between(instr_time start, instr_time end);
+static int64 since(instr_time start);
 static void before_commit(XactEvent event, void *arg);
 static void fail_turn(PayTurnFailure *failure);
 
@@ -82,10 +85,9 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	PG_END_TRY();
 
 	MemoryContextSwitchTo(worker->turn_context);
-	if (turn->done && turn->kind != PAY_TURN_UPKEEP &&
-		turn->kind != PAY_TURN_RECONCILE &&
-		turn->kind != PAY_TURN_EXPIRE && turn->kind != PAY_TURN_LAPSE &&
-		turn->kind != PAY_TURN_INBOX && turn->kind != PAY_TURN_UNCLAIMED)
+	if (is_chore(turn->kind))
+		worker->chores_at = pay_clock_ms() + since(began) * CHORE_PAUSE / 1000;
+	if (turn->done && !is_chore(turn->kind))
 	{
 		count_turn(worker->slot);
 		pay_worker_count_turn(worker, turn->commit_us);
@@ -95,6 +97,15 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return turn->done;
+}
+
+/* What has time, and nothing of which is in the statistics of turns */
+static bool
+is_chore(PayTurnKind kind)
+{
+	return kind == PAY_TURN_UPKEEP || kind == PAY_TURN_RECONCILE ||
+		kind == PAY_TURN_EXPIRE || kind == PAY_TURN_LAPSE ||
+		kind == PAY_TURN_INBOX || kind == PAY_TURN_UNCLAIMED;
 }
 
 static void
@@ -214,15 +225,10 @@ work(PayWorker *worker, PayTurn *turn)
 static void
 commit_turn(PayTurn *turn, instr_time began)
 {
-	instr_time	start;
-	instr_time	end;
-
 	PopActiveSnapshot();
-	INSTR_TIME_SET_CURRENT(start);
+	turn->work_us = since(began);
 	CommitTransactionCommand();
-	INSTR_TIME_SET_CURRENT(end);
-	turn->work_us = between(began, start);
-	turn->commit_us = Max(between(start, end), 1);
+	turn->commit_us = Max(since(began) - turn->work_us, 1);
 	pay_worker_is_committing = false;
 
 	if (ProcDiePending && !ShutdownRequestPending)
@@ -230,11 +236,15 @@ commit_turn(PayTurn *turn, instr_time began)
 	ProcDiePending = false;
 }
 
+/* Microseconds */
 static int64
-between(instr_time start, instr_time end)
+since(instr_time start)
 {
-	INSTR_TIME_SUBTRACT(end, start);
-	return (int64) INSTR_TIME_GET_MICROSEC(end);
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return (int64) INSTR_TIME_GET_MICROSEC(now);
 }
 
 /*

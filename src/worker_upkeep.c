@@ -31,7 +31,6 @@
 
 #define STEPS			3		/* of a round */
 #define BUSY_INTERVAL	1000	/* ms between rounds while the ledger moves */
-#define STEP_DELAY		50		/* ms between steps while results wait */
 #define STEP_ENTRIES	2000	/* of which a step writes snapshots at most */
 #define SEAL_ENTRIES	2000	/* of which a step makes a seal at most */
 #define LOCK_TIMEOUT	"100"	/* ms; somebody may be at a balance for long */
@@ -43,7 +42,7 @@ static void plan_next(PayWorker *worker, const PayTurn *turn);
 int64
 pay_worker_upkeep_at(const PayWorker *worker)
 {
-	if (worker->shard.number > 0 || worker->holding)
+	if (worker->shard.number > 0 || !pay_worker_has_time(worker))
 		return PAY_NEVER;
 	return worker->upkeep_at;
 }
@@ -168,7 +167,7 @@ plan_next(PayWorker *worker, const PayTurn *turn)
 	if (turn->entries < STEP_ENTRIES && turn->sealed < SEAL_ENTRIES)
 		worker->upkeep_steps--;
 
-	worker->upkeep_at = worker->n_results > 0 ? now + STEP_DELAY : now;
+	worker->upkeep_at = now;
 	if (worker->upkeep_steps == 0)
 		worker->upkeep_at += worker->upkeep_entries > 0 ?
 			Min(BUSY_INTERVAL, sweep) : sweep;
