@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/primnodes.h"
+#include "utils/datum.h"
 #include "utils/rel.h"
 
 #include "search_path.h"
@@ -235,10 +236,13 @@ keeps_key(PayTableState *state, int i, const TupleTableSlot *before)
 	for (int c = 0; c < info->ii_NumIndexAttrs; c++)
 	{
 		int			column = info->ii_IndexAttrNumbers[c] - 1;
+		Form_pg_attribute attribute = TupleDescAttr(state->desc, column);
 
-		/* pay_table_copy_row copies no more than the Datum */
+		/* the same bytes: the row was copied on its way into the table */
 		if (before->tts_isnull[column] || after->tts_isnull[column] ||
-			before->tts_values[column] != after->tts_values[column])
+			!datum_image_eq(before->tts_values[column],
+							after->tts_values[column],
+							attribute->attbyval, attribute->attlen))
 			return false;
 	}
 	return true;
