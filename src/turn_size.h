@@ -14,10 +14,10 @@
 #include <stdint.h>
 
 #define PAY_TURN_LEAST	16
-#define PAY_TURN_MOST	1024
+#define PAY_TURN_MOST	512
 #define PAY_TURN_WORK	8		/* times as long as its commit, at least */
 
-/* The next size, after a full turn of this one. */
-extern int	pay_turn_size(int size, int64_t work_us, int64_t commit_us);
+/* The next size, after a turn of n results. */
+extern int	pay_turn_size(int size, int n, int64_t work_us, int64_t commit_us);
 
 #endif							/* PAY_TURN_SIZE_H */

@@ -182,8 +182,7 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 
 	if (turn.n > 0)
 		PAY_FAULT("result-committed");
-	if (turn.n == turn_size)
-		turn_size = pay_turn_size(turn_size, turn.work_us, turn.commit_us);
+	turn_size = pay_turn_size(turn_size, turn.n, turn.work_us, turn.commit_us);
 	count(worker, PAY_COUNT_SETTLED, turn.settled);
 	count(worker, PAY_COUNT_CLAIMED, turn.n_claims);
 	for (int i = 0; i < turn.n; i++)
