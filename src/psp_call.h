@@ -196,6 +196,10 @@ typedef struct PayResult
 	bool		is_late;		/* recorded as evidence only */
 	bool		is_quarantined;
 	int64		renewed_as;		/* the call that took its place, or 0 */
+
+	/* worker_put_off.c */
+	int64		again_at;		/* pay_clock_ms */
+	int64		delay;			/* ms; 0: never put off */
 } PayResult;
 
 /*

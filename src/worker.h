@@ -10,6 +10,7 @@
  *		worker_flow.c	how much may be sent for a merchant
  *		worker_merchant.c	whose calls those are, and their keys
  *		worker_save.c	turns that fail
+ *		worker_put_off.c	because an order is locked
  *		worker_sift.c	because of a call that cannot be claimed
  *		worker_guard.c	whether the schema allows to send at all
  *		worker_arming.c	for which merchants charges may be sent
@@ -71,8 +72,7 @@ typedef struct PayWorker
 	/* When to do what (pay_clock_ms) */
 	int64		held_until;		/* turns fail: do nothing before this */
 	bool		holding;
-	int64		put_off_until;
-	int			put_off_delay;
+	int64		put_off_until;	/* the first of them */
 
 	char		withheld[PAY_REASON_SIZE];	/* why nothing is claimed, or "" */
 	int64		look_again_at;	/* whether it is still so */
@@ -227,6 +227,10 @@ extern void pay_worker_turn(PayWorker *worker);
 extern void pay_worker_final_turn(PayWorker *worker);
 extern int	pay_worker_room(const PayWorker *worker);
 extern bool pay_worker_has_time(const PayWorker *worker);
+/* worker_put_off.c */
+extern void pay_worker_put_off(PayWorker *worker, const PayResult *result);
+extern void pay_worker_put_off_end(PayWorker *worker);
+
 extern bool pay_worker_is_of_a_row(int sqlstate);
 
 /* worker_clock.c */

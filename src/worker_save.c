@@ -10,7 +10,7 @@
  *	  bad one stands alone.  It goes into quarantine, in a transaction of its
  *	  own, where people see it;
  *	- an order that somebody has locked is not waited for: its result is put
- *	  off and tried again by itself, while everything else goes on;
+ *	  off (worker_put_off.c), while everything else goes on;
  *	- a call that cannot be claimed is found and put aside (worker_sift.c);
  *	- anything else (a full disk, a missing table) has nothing to do with the
  *	  results: the worker holds.  It claims nothing, so that nothing is sent
@@ -30,8 +30,6 @@
 
 /* Milliseconds */
 #define HOLD_TIME			1000
-#define PUT_OFF_FIRST		1000
-#define PUT_OFF_LAST		30000
 
 #define TRIES				2	/* of a turn, before it is taken apart */
 #define CONFLICT_TRIES		4	/* after deadlocks and the like */
@@ -70,9 +68,7 @@ static int	tries_for(int sqlstate);
 static void save_apart(PayWorker *worker, Saving *saving, int first, int n);
 static void save_alone(PayWorker *worker, Saving *saving, int i,
 					   const PayTurnFailure *failure);
-static void retry_put_off(PayWorker *worker);
 static void close_ranks(PayWorker *worker, const Fate *fates);
-static void put_off(PayWorker *worker, const PayResult *result);
 static void finish_result(PayWorker *worker, PayResult *result);
 static bool helps_to_halve(const PayTurnFailure *failure, int n);
 static void hold(PayWorker *worker, const PayTurnFailure *failure);
@@ -113,9 +109,10 @@ pay_worker_turn(PayWorker *worker)
 	pay_worker_room(worker);
 	PayTurnFailure failure;
 
-	if (worker->n_put_off > 0 && pay_clock_ms() >= worker->put_off_until)
-		retry_put_off(worker);
-
+	pay_worker_put_off_end(worker);
+	limit = ShutdownRequestPending ||
+		(worker->holding && worker->n_results > 0) ? 0 :
+		pay_worker_room(worker);
 	if (!take_turn(worker, limit, &failure) && worker->gone[0] == '\0')
 	{
 		if (worker->n_results > 0 && helps_to_halve(&failure, worker->n_results))
@@ -190,7 +187,7 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 		if (i < turn.n_saved)
 			finish_result(worker, &worker->results[i]);
 		else
-			put_off(worker, &worker->results[i]);
+			pay_worker_put_off(worker, &worker->results[i]);
 	}
 	worker->n_results -= turn.n;
 	memmove(worker->results, worker->results + turn.n,
@@ -296,39 +293,6 @@ save_alone(PayWorker *worker, Saving *saving, int i,
 		saving->failure = turn.failure;
 }
 
-/*
- * Try again those whose rows were locked, one by one.  The first that is still
- * locked ends it, and the next time is later.
- */
-static void
-retry_put_off(PayWorker *worker)
-{
-	while (worker->n_put_off > 0)
-	{
-		PayTurn		turn = {PAY_TURN_ORDINARY, &worker->put_off[0], 1, 0};
-
-		bool		done = pay_worker_try_turn(worker, &turn);
-
-		if (done && turn.n_saved == 1)
-		{
-			count(worker, PAY_COUNT_SETTLED, turn.settled);
-			finish_result(worker, &worker->put_off[0]);
-		}
-		else if (!done && worker->gone[0] == '\0' &&
-				 pay_worker_is_of_a_row(turn.failure.sqlstate))
-			worker->results[worker->n_results++] = worker->put_off[0];
-		else
-		{
-			worker->put_off_delay = Min(worker->put_off_delay * 2,
-										PUT_OFF_LAST);
-			worker->put_off_until = pay_clock_ms() + worker->put_off_delay;
-			return;
-		}
-		worker->put_off[0] = worker->put_off[--worker->n_put_off];
-	}
-	worker->put_off_until = PAY_NEVER;
-}
-
 /* Part with results that were saved or put off; the others stay. */
 static void
 close_ranks(PayWorker *worker, const Fate *fates)
@@ -342,19 +306,9 @@ close_ranks(PayWorker *worker, const Fate *fates)
 		else if (fates[i] == FATE_KEPT)
 			worker->results[kept++] = worker->results[i];
 		else
-			put_off(worker, &worker->results[i]);
+			pay_worker_put_off(worker, &worker->results[i]);
 	}
 	worker->n_results = kept;
-}
-
-/* Somebody has locked the order of this result: try again in a while. */
-static void
-put_off(PayWorker *worker, const PayResult *result)
-{
-	if (worker->n_put_off == 0)
-		worker->put_off_delay = PUT_OFF_FIRST;
-	worker->put_off[worker->n_put_off++] = *result;
-	worker->put_off_until = pay_clock_ms() + worker->put_off_delay;
 }
 
 /*

@@ -74,6 +74,22 @@ is($shop->sql("SELECT string_agg(operation, ', ') FROM payments.psp_answer
 	WHERE order_id = '$locked->{order_id}'"), 'confirm',
 	'with the answer that was kept');
 
+# Nor one that is locked for long one that is locked for a moment.
+my ($long, $moment) = @orders = $shop->orders(2, 1000);
+confirm_together(@orders);
+my $other = $node->background_psql('shop');
+$session->query_safe("BEGIN; SELECT FROM payments.payment_event WHERE order_id = '$long->{order_id}' FOR UPDATE");
+$other->query_safe("BEGIN; SELECT FROM payments.payment_event WHERE order_id = '$moment->{order_id}' FOR UPDATE");
+$shop->release;
+$shop->poll(sub { !grep { !defined $_->{answeredUs} } $shop->requests }, 'both are answered');
+sleep 0.2;
+$other->query_safe('COMMIT');
+$other->quit;
+is($shop->wait_for($moment), 'SUCCESS', 'it is settled soon');
+is($shop->status($long), 'EXECUTING', 'though the other one is locked');
+$session->query_safe('COMMIT');
+is($shop->wait_for($long), 'SUCCESS', 'which follows');
+
 # What waits for a lock keeps its place among those in flight, so no more answers
 # are kept than there may be; and other work goes on.
 $shop->configure('payments.max_in_flight' => 4);
