@@ -36,6 +36,7 @@
 #include "worker.h"
 
 #define LONG_SLEEP		1000	/* ms; before that, statistics are sent */
+#define CHORES_PAUSE	3		/* times as long as the chores took */
 
 static volatile sig_atomic_t skip_drain = false;
 static WaitEventSet *wait_set = NULL;
@@ -49,6 +50,7 @@ static void build_wait_set(void);
 static long time_to_wait(PayWorker *worker);
 static bool must_look(PayWorker *worker, int64 now);
 static void heed(PayWorker *worker);
+static void do_chores(PayWorker *worker);
 static void wait_for_work(PayWorker *worker, long timeout);
 static void reload(PayWorker *worker);
 static void show_state(PayWorker *worker);
@@ -72,13 +74,9 @@ payments_worker_main(Datum main_arg)
 		pay_worker_queue_listen(&worker);
 		if (must_look(&worker, pay_clock_ms()))
 			pay_worker_turn(&worker);
-		pay_worker_upkeep(&worker);
 		if (pay_worker_reconcile(&worker))
 			build_wait_set();
-		pay_worker_expire(&worker);
-		pay_worker_lapse(&worker);
-		pay_worker_inbox(&worker);
-		pay_worker_unclaimed(&worker);
+		do_chores(&worker);
 		show_state(&worker);
 		pay_worker_log_left_out(&worker, false);
 	}
@@ -298,6 +296,28 @@ heed(PayWorker *worker)
 	worker->look = true;
 	pay_worker_reconcile_look(worker);
 	pay_worker_inbox_look();
+}
+
+/*
+ * A step of each that is due.  While results wait, no more than a part of the
+ * time, whatever there is to do.
+ */
+static void
+do_chores(PayWorker *worker)
+{
+	static int64 pause_until = 0;
+	int64		start = pay_clock_ms();
+	int64		end;
+
+	if (worker->n_results > 0 && start < pause_until)
+		return;
+	pay_worker_upkeep(worker);
+	pay_worker_expire(worker);
+	pay_worker_lapse(worker);
+	pay_worker_inbox(worker);
+	pay_worker_unclaimed(worker);
+	end = pay_clock_ms();
+	pause_until = end + (end - start) * CHORES_PAUSE;
 }
 
 static void

@@ -77,7 +77,6 @@ typedef struct PayWorker
 	char		withheld[PAY_REASON_SIZE];	/* why nothing is claimed, or "" */
 	int64		look_again_at;	/* whether it is still so */
 	bool		look;			/* somebody has asked for a turn */
-	int64		chores_at;		/* while results wait none is done before this */
 
 	/* worker_arming.c */
 	char		disarmed[PAY_REASON_SIZE];	/* why some send only queries, or
@@ -226,7 +225,8 @@ extern void pay_worker_flow_result(PayWorker *worker, const PayResult *result,
 extern void pay_worker_turn(PayWorker *worker);
 extern void pay_worker_final_turn(PayWorker *worker);
 extern int	pay_worker_room(const PayWorker *worker);
-extern bool pay_worker_has_time(const PayWorker *worker);
+extern bool pay_worker_is_of_a_row(int sqlstate);
+
 /* worker_put_off.c */
 extern void pay_worker_put_off(PayWorker *worker, const PayResult *result);
 extern void pay_worker_put_off_end(PayWorker *worker);

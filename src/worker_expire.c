@@ -47,7 +47,7 @@ static void plan_next(int64 now);
 int64
 pay_worker_expire_at(const PayWorker *worker)
 {
-	if (worker->shard.number > 0 || !pay_worker_has_time(worker) ||
+	if (worker->shard.number > 0 || worker->holding ||
 		worker->withheld[0] != '\0' || worker->asking[0] != '\0')
 		return PAY_NEVER;
 	return Min(step_at, taken_at + pay_guc_sweep_interval * INT64CONST(1000));

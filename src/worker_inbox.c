@@ -2,8 +2,8 @@
  * worker_inbox.c
  *		What a worker does about webhooks that came in (inbox_work.c).
  *
- * In short transactions of its own, behind the turns, and only while no result
- * waits to be saved: whoever takes one in asks for a look, so it is soon.
+ * In short transactions of its own, behind the turns: whoever takes one in asks
+ * for a look, so it is soon.
  * Nothing depends on it: what webhooks say is asked for anyway, later.  So when
  * it fails people are told, and it is tried again.
  */
@@ -40,7 +40,7 @@ pay_worker_inbox_look(void)
 int64
 pay_worker_inbox_at(const PayWorker *worker)
 {
-	if (!pay_worker_has_time(worker) || worker->withheld[0] != '\0')
+	if (worker->holding || worker->withheld[0] != '\0')
 		return PAY_NEVER;
 	return step_at;
 }

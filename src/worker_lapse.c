@@ -4,11 +4,10 @@
  *		over, they end (order_abandoned.c).
  *
  * A round with each sweep, from the order that expired first to the newest.
- * Each order has a transaction of its own, which is a pass of the worker's loop,
- * and waits while results are to be saved; one that cannot be ended is passed
- * over, and tried again in the next round.  Nobody waits for the commit to be
- * flushed: an expiry that a crash undoes is done again, and the order cannot be
- * confirmed meanwhile.
+ * Each order has a transaction of its own, in a pass of the worker's loop; one
+ * that cannot be ended is passed over, and tried again in the next round.  Nobody
+ * waits for the commit to be flushed: an expiry that a crash undoes is done again,
+ * and the order cannot be confirmed meanwhile.
  *
  * Orders of a merchant who may not be charged from here stay as they are: what
  * this database does not know may be known where he is.  test/t/062_expiry.pl
@@ -43,7 +42,7 @@ static void pass_over(PayWorker *worker, const char *merchant);
 int64
 pay_worker_lapse_at(const PayWorker *worker)
 {
-	if (!pay_worker_has_time(worker) || worker->withheld[0] != '\0' ||
+	if (worker->holding || worker->withheld[0] != '\0' ||
 		worker->asking[0] != '\0')
 		return PAY_NEVER;
 	return Min(step_at, taken_at + pay_guc_sweep_interval * INT64CONST(1000));

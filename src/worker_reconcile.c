@@ -116,12 +116,12 @@ pay_worker_reconcile_start(PayWorker *worker, TimestampTz asked_at)
 		pay_wake_look();
 }
 
-/* Something may be due that nobody knew of. */
+/* Something may be due that nobody knew of.  While results wait, in a while. */
 void
 pay_worker_reconcile_look(PayWorker *worker)
 {
 	if (stage == LOOKING)
-		act_at = 0;
+		act_at = worker->n_results == 0 ? 0 : Min(act_at, looked_at + RETRY_TURN);
 }
 
 /* When to do something although nothing happens (pay_clock_ms) */

@@ -82,14 +82,6 @@ pay_worker_room(const PayWorker *worker)
 			   worker->n_put_off - worker->n_results + n_to_save(worker), 0);
 }
 
-/* Is there time for a chore?  While results wait chores take a part of it. */
-bool
-pay_worker_has_time(const PayWorker *worker)
-{
-	return !worker->holding &&
-		(worker->n_results == 0 || pay_clock_ms() >= worker->chores_at);
-}
-
 /* The next turn saves so many, the oldest ones. */
 static int
 n_to_save(const PayWorker *worker)

@@ -27,7 +27,6 @@
 #include "worker.h"
 
 #define TURN_TIMEOUT	30000	/* ms */
-#define CHORE_PAUSE		3		/* times as long as the chore took */
 
 volatile sig_atomic_t pay_worker_may_cancel = false;
 volatile sig_atomic_t pay_worker_is_committing = false;
@@ -85,8 +84,6 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	PG_END_TRY();
 
 	MemoryContextSwitchTo(worker->turn_context);
-	if (is_chore(turn->kind))
-		worker->chores_at = pay_clock_ms() + since(began) * CHORE_PAUSE / 1000;
 	if (turn->done && !is_chore(turn->kind))
 	{
 		count_turn(worker->slot);

@@ -3,9 +3,9 @@
  *		What a worker does about paid orders that nobody claims: when their time
  *		is over, they are refunded (order_claim.c).
  *
- * One order, one transaction, one pass of the worker's loop, while no result
- * waits to be saved.  It sleeps until the next one is due; that there is a new
- * one it can only have learnt by settling its payment.
+ * One order, one transaction, one pass of the worker's loop.  It sleeps until the
+ * next one is due; that there is a new one it can only have learnt by settling its
+ * payment.
  *
  * What cannot be refunded, since a seller's wallet has too little, say, keeps the
  * reason in its row, where people see it, and is tried again.  From where charges
@@ -48,7 +48,7 @@ pay_worker_unclaimed_look(void)
 int64
 pay_worker_unclaimed_at(const PayWorker *worker)
 {
-	if (!pay_worker_has_time(worker) || worker->withheld[0] != '\0' ||
+	if (worker->holding || worker->withheld[0] != '\0' ||
 		worker->asking[0] != '\0')
 		return PAY_NEVER;
 	return Min(step_at, taken_at + pay_guc_sweep_interval * INT64CONST(1000));

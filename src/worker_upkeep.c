@@ -3,10 +3,10 @@
  *		What a worker does for the ledger between turns: it writes snapshots,
  *		ends the holds that are past their time, and seals what is final.
  *
- * In short transactions of its own, and with pauses while results wait to be
- * saved.  Nothing depends on it: reads are right without snapshots, and a hold
- * past its time counts as released.  So when it fails people are told once, and
- * it is tried again with the next sweep.  test/t/039_worker_upkeep.pl
+ * In short transactions of its own.  Nothing depends on it: reads are right
+ * without snapshots, and a hold past its time counts as released.  So when it fails
+ * people are told once, and it is tried again with the next sweep.
+ * test/t/039_worker_upkeep.pl
  *
  * Of several workers the first one does it, so that they are not in each other's
  * way.
@@ -42,7 +42,7 @@ static void plan_next(PayWorker *worker, const PayTurn *turn);
 int64
 pay_worker_upkeep_at(const PayWorker *worker)
 {
-	if (worker->shard.number > 0 || !pay_worker_has_time(worker))
+	if (worker->shard.number > 0 || worker->holding)
 		return PAY_NEVER;
 	return worker->upkeep_at;
 }

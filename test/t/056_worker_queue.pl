@@ -57,6 +57,15 @@ kill 'CONT', $pid;
 ok($shop->wait_until_quiet, 'those that the ring lost are read from the table');
 is(hints(), 'lost 840, taken 4160', 'and counted');
 
+# A webhook does not wait for the end of a backlog.
+my ($paid, $key) = split /\|/, $shop->sql('SELECT order_id, payment_key FROM payments.payment_event LIMIT 1');
+queue('default', 3000);
+is($shop->sql(qq(SELECT payments.receive_webhook('{"eventType": "PAYMENT_STATUS_CHANGED", "data": {
+	"orderId": "$paid", "paymentKey": "$key", "status": "DONE"}}', '{}'))), 'accepted', 'a webhook comes in');
+$shop->poll_sql('SELECT count(*) FROM payments.webhook_queue', 0);
+cmp_ok(open_calls('default'), '>', 0, 'it is looked at before the backlog ends');
+ok($shop->wait_until_quiet, 'which it does');
+
 # A locked row is left and comes later, without anybody knocking.
 kill 'STOP', $pid;
 my ($held, $free) = split /,/, queue('default', 2);
