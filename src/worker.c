@@ -397,6 +397,8 @@ drain(PayWorker *worker)
 	if (pay_worker_reconcile_close(worker))
 		build_wait_set();
 	(void) pay_worker_receive(worker);
+	while (worker->n_results > 0 && !worker->holding && worker->gone[0] == '\0')
+		pay_worker_turn(worker);
 	while (worker->in_flight > 0 && !skip_drain)
 	{
 		int64		left = end - pay_clock_ms();

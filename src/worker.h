@@ -231,8 +231,6 @@ extern bool pay_worker_is_of_a_row(int sqlstate);
 extern void pay_worker_put_off(PayWorker *worker, const PayResult *result);
 extern void pay_worker_put_off_end(PayWorker *worker);
 
-extern bool pay_worker_is_of_a_row(int sqlstate);
-
 /* worker_clock.c */
 extern void pay_worker_clock(PayWorker *worker, PayTimes *times);
 extern void pay_worker_clock_start(PayWorker *worker);

@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "postmaster/interrupt.h"
 #include "utils/memutils.h"
 
 #include "clock.h"
@@ -91,14 +92,13 @@ n_to_save(const PayWorker *worker)
 
 /*
  * Save results, the oldest first, and claim what there is room for.  Afterwards
- * the worker holds, or those are saved, or put off.
+ * the worker holds, or those are saved, or put off.  A worker that was holding
+ * claims nothing before it has saved what it had.
  */
 void
 pay_worker_turn(PayWorker *worker)
 {
-	/* A worker that was holding begins with what it has. */
-	int			limit = worker->holding && worker->n_results > 0 ? 0 :
-	pay_worker_room(worker);
+	int			limit;
 	PayTurnFailure failure;
 
 	pay_worker_put_off_end(worker);
@@ -127,7 +127,7 @@ pay_worker_turn(PayWorker *worker)
 			return;
 		}
 	}
-	worker->holding = false;
+	worker->holding = worker->holding && worker->n_results > 0;
 }
 
 /*
@@ -151,7 +151,7 @@ pay_worker_final_turn(PayWorker *worker)
 		hold(worker, &saving->failure);
 }
 
-/* A turn of everything, tried more than once if that may help. */
+/* A turn, tried more than once if that may help. */
 static bool
 take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 {
@@ -163,6 +163,7 @@ take_turn(PayWorker *worker, int limit, PayTurnFailure *failure)
 	for (int tries = 1; !pay_worker_try_turn(worker, &turn); tries++)
 	{
 		*failure = turn.failure;
+		turn.limit = limit;
 		if (limit > 0)
 			pay_worker_queue_forget(worker);
 		if (worker->gone[0] != '\0' || tries >= tries_for(failure->sqlstate))

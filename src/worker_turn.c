@@ -3,9 +3,8 @@
  *		One turn: a short transaction that saves results and claims calls.
  *
  * Results of many answers and the claims that take their places share one
- * commit; while its fsync runs more answers arrive, so a turn grows with the
- * load.  A turn either happened and is durable, or left nothing behind; what
- * to do in the second case is worker_save.c's business.
+ * commit; how many, turn_size.h says.  A turn either happened and is durable, or
+ * left nothing behind; what to do in the second case is worker_save.c's business.
  */
 #include "postgres.h"
 
@@ -21,7 +20,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
-#include "clock.h"
 #include "fault.h"
 #include "settle.h"
 #include "worker.h"
@@ -96,7 +94,7 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	return turn->done;
 }
 
-/* What has time, and nothing of which is in the statistics of turns */
+/* What is not among the turns that people see counted, unless it fails */
 static bool
 is_chore(PayTurnKind kind)
 {
@@ -182,10 +180,7 @@ work(PayWorker *worker, PayTurn *turn)
 	if (turn->limit > 0 && !pay_worker_may_claim(worker))
 		turn->limit = 0;
 	if (turn->limit > 0)
-	{
-		worker->look = false;
 		pay_worker_arming_turn(worker);
-	}
 
 	if (turn->kind == PAY_TURN_QUARANTINE)
 	{
@@ -206,8 +201,11 @@ work(PayWorker *worker, PayTurn *turn)
 		Async_Notify("payments_event", "");
 
 	if (turn->limit > 0)
+	{
+		worker->look = false;
 		turn->n_claims = pay_worker_queue_claim(worker, turn->limit, now,
 												&turn->claims);
+	}
 }
 
 /*
