@@ -30,6 +30,7 @@ typedef struct Listener
 
 static const char *make_safe(const char *body, size_t len, char *copy,
 							 size_t *copy_len);
+static size_t plain_length(const char *p, const char *end);
 static size_t copy_escape(const char *escape, const char *end, char **to,
 						  const char **reason);
 static int	read_hex(const char *p, const char *end);
@@ -131,28 +132,48 @@ make_safe(const char *body, size_t len, char *copy, size_t *copy_len)
 
 	while (p < end && reason == NULL)
 	{
-		if (in_string && *p == '\\')
+		if (in_string)
 		{
-			p += copy_escape(p, end, &to, &reason);
-			continue;
-		}
+			size_t		plain = plain_length(p, end);
 
-		if (*p == '"')
-			in_string = !in_string;
-		else if (!in_string && (*p == '{' || *p == '['))
+			memcpy(to, p, plain);
+			to += plain;
+			p += plain;
+			if (p == end)
+				break;
+			if (*p == '\\')
+			{
+				p += copy_escape(p, end, &to, &reason);
+				continue;
+			}
+		}
+		else if (*p == '{' || *p == '[')
 		{
 			if (++depth > PAY_TOSS_MAX_DEPTH)
 				reason = "the body is nested too deeply";
 		}
-		else if (!in_string && (*p == '}' || *p == ']'))
+		else if (*p == '}' || *p == ']')
 			depth--;
 
+		if (*p == '"')
+			in_string = !in_string;
 		*to++ = *p++;
 	}
 
 	*to = '\0';
 	*copy_len = to - copy;
 	return reason;
+}
+
+/* How much of a string has neither its end nor an escape sequence in it */
+static size_t
+plain_length(const char *p, const char *end)
+{
+	const char *start = p;
+
+	while (p < end && *p != '"' && *p != '\\')
+		p++;
+	return p - start;
 }
 
 /*
