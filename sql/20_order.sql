@@ -112,11 +112,10 @@ CREATE TABLE payments.payment_order_history (
 	reason text,
 	actor text NOT NULL,
 	changed_at timestamptz NOT NULL,
-	CONSTRAINT payment_order_history_pkey PRIMARY KEY (payment_order_id, id),
+	CONSTRAINT payment_order_history_pkey PRIMARY KEY (order_id, payment_order_id, id),
 	CONSTRAINT payment_order_history_payment_order_id_fkey FOREIGN KEY (payment_order_id) REFERENCES payments.payment_order (id),
 	CONSTRAINT payment_order_history_is_a_change CHECK (from_status <> to_status)
 );
-CREATE INDEX payment_order_history_order_id_idx ON payments.payment_order_history (order_id);
 COMMENT ON TABLE payments.payment_order_history IS
 'Every transition of every payment order, written by a trigger that no path can skip';
 COMMENT ON COLUMN payments.payment_order_history.actor IS 'The session''s role, or the worker';

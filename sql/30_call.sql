@@ -116,9 +116,8 @@ CREATE TABLE payments.psp_attempt (
 	CONSTRAINT psp_attempt_call_id_fkey FOREIGN KEY (call_id) REFERENCES payments.psp_call (id),
 	CONSTRAINT psp_attempt_operation_known CHECK (operation IN ('confirm', 'cancel', 'query'))
 );
-CREATE INDEX psp_attempt_order_id_idx ON payments.psp_attempt (order_id);
 COMMENT ON TABLE payments.psp_attempt IS
-'What was sent: committed before the first byte leaves';
+'What was sent: committed before the first byte leaves; an order''s are found by its calls';
 
 CREATE TABLE payments.psp_answer (
 	call_id bigint NOT NULL,
@@ -146,11 +145,10 @@ CREATE TABLE payments.psp_answer (
 	first_byte_us bigint,
 	total_us bigint,
 	received_at timestamptz NOT NULL,
-	CONSTRAINT psp_answer_pkey PRIMARY KEY (call_id, attempt_no),
+	CONSTRAINT psp_answer_pkey PRIMARY KEY (order_id, call_id, attempt_no),
 	CONSTRAINT psp_answer_attempt_fkey FOREIGN KEY (call_id, attempt_no) REFERENCES payments.psp_attempt (call_id, attempt_no),
 	CONSTRAINT psp_answer_transport_known CHECK (transport IN ('answered', 'not sent', 'no answer'))
 );
-CREATE INDEX psp_answer_order_id_idx ON payments.psp_answer (order_id);
 CREATE UNIQUE INDEX psp_answer_one_approval ON payments.psp_answer (order_id) WHERE action = 'succeed';
 COMMENT ON TABLE payments.psp_answer IS
 'What came back, what it means, and what was done because of it';

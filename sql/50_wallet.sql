@@ -28,15 +28,15 @@ CREATE TABLE payments.wallet_transaction (
 	currency text COLLATE "C" NOT NULL,
 	kind text NOT NULL,
 	amount numeric NOT NULL,
-	order_id text COLLATE "C",
+	order_id text COLLATE "C" NOT NULL,
 	payment_order_id bigint,
 	created_at timestamptz NOT NULL,
 	refund_id bigint,
 	refund_payment_order_id bigint,
 	deposit_no integer,
 	deposit_payment_order_id bigint,
-	CONSTRAINT wallet_transaction_pkey PRIMARY KEY (id),
-	CONSTRAINT wallet_transaction_once UNIQUE (payment_order_id, kind),
+	CONSTRAINT wallet_transaction_pkey PRIMARY KEY (seller_id, currency, id),
+	CONSTRAINT wallet_transaction_once UNIQUE (order_id, payment_order_id, kind),
 	CONSTRAINT wallet_transaction_wallet_fkey FOREIGN KEY (seller_id, currency) REFERENCES payments.wallet (seller_id, currency),
 	CONSTRAINT wallet_transaction_payment_order_id_fkey FOREIGN KEY (payment_order_id) REFERENCES payments.payment_order (id),
 	CONSTRAINT wallet_transaction_refund_line_fkey FOREIGN KEY (refund_id, refund_payment_order_id)
@@ -50,8 +50,6 @@ CREATE TABLE payments.wallet_transaction (
 		AND (refund_id IS NULL) = (refund_payment_order_id IS NULL) AND (refund_id IS NULL OR payment_order_id IS NULL)),
 	CONSTRAINT wallet_transaction_amount_in_range CHECK (amount <> 0 AND amount > -1e15 AND amount < 1e15)
 );
-CREATE INDEX wallet_transaction_wallet_idx ON payments.wallet_transaction (seller_id, currency, id);
-CREATE INDEX wallet_transaction_order_id_idx ON payments.wallet_transaction (order_id);
 CREATE UNIQUE INDEX wallet_transaction_refund_once ON payments.wallet_transaction (refund_id, refund_payment_order_id, kind)
 	WHERE refund_id IS NOT NULL;
 CREATE UNIQUE INDEX wallet_transaction_deposit_once ON payments.wallet_transaction (deposit_payment_order_id, deposit_no, kind)

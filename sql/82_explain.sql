@@ -38,7 +38,7 @@ CREATE FUNCTION payments.explain(order_id text,
 
 		UNION ALL
 		SELECT a.claimed_at, 4, a.call_id, a.attempt_no, format('%sattempt %s: %s, begun by run %s of the worker', c.name, a.attempt_no, a.operation, a.epoch)
-		FROM ONLY payments.psp_attempt a JOIN call c ON c.id = a.call_id WHERE a.order_id = explain.order_id
+		FROM ONLY payments.psp_attempt a JOIN call c ON c.id = a.call_id
 
 		UNION ALL
 		SELECT a.received_at, 5, a.call_id, a.attempt_no, concat(c.name, 'attempt ', a.attempt_no, ': ',
@@ -159,7 +159,7 @@ CREATE FUNCTION payments.explain(order_id text,
 					LEFT JOIN payments.worker_slots() w ON w.database = current_database() AND w.shard = (hashtext(explain.order_id) & 2147483647) % w.shards
 				WHERE m.merchant = c.merchant AND q.state = 'P' AND q.due_at <= now.now LIMIT 1) held (why) ON true
 			LEFT JOIN LATERAL (SELECT nullif(concat_ws(', ', a.meaning, nullif(a.code, upper(replace(a.meaning, ' ', '_'))), a.detail), '')
-				FROM ONLY payments.psp_answer a WHERE a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1) l (answer) ON true
+				FROM ONLY payments.psp_answer a WHERE a.order_id = q.order_id AND a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1) l (answer) ON true
 			CROSS JOIN LATERAL (VALUES
 				(0, format('now %s: %s', now.status, CASE
 					WHEN now.status = 'SUCCESS' AND p.claim_status = 'waiting' THEN 'paid, and not claimed'

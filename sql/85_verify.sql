@@ -74,6 +74,7 @@ CREATE FUNCTION payments.verify(
 				FILTER (WHERE o.wallet_updated <> (j.payment_order_id IS NOT NULL)
 					OR coalesce(j.sale, o.amount) <> o.amount
 					OR coalesce(j.amount, o.amount - o.commission) <> o.amount - o.commission
+					OR j.order_ids <> ARRAY[o.order_id]
 					OR o.ledger_updated <> (l.order_id IS NOT NULL)
 					OR coalesce(l.credited, s.owed) <> s.owed)
 		FROM ONLY payments.payment_order o
@@ -81,7 +82,7 @@ CREATE FUNCTION payments.verify(
 				FROM ONLY payments.payment_order GROUP BY order_id, seller_id) s
 				ON s.order_id = o.order_id AND s.seller_id = o.seller_id
 			LEFT JOIN (SELECT payment_order_id, sum(amount) AS amount,
-					sum(amount) FILTER (WHERE kind = 'sale') AS sale
+					sum(amount) FILTER (WHERE kind = 'sale') AS sale, array_agg(DISTINCT order_id) AS order_ids
 				FROM ONLY payments.wallet_transaction WHERE payment_order_id IS NOT NULL
 				GROUP BY payment_order_id) j ON j.payment_order_id = o.id
 			LEFT JOIN (SELECT t.order_id, split_part(a.code, ':', 2) AS seller, - sum(e.amount) AS credited
@@ -432,8 +433,7 @@ CREATE FUNCTION payments.verify(
 				FILTER (WHERE s.call_id IS NOT NULL)
 		FROM (SELECT DISTINCT order_id FROM ONLY payments.payment_order
 				WHERE failure_code = 'EXPIRED_UNSENT') e
-			LEFT JOIN LATERAL (SELECT s.call_id, s.attempt_no FROM ONLY payments.psp_attempt s
-				WHERE s.order_id = e.order_id ORDER BY s.call_id, s.attempt_no LIMIT 1) s ON true
+			LEFT JOIN ONLY payments.psp_attempt s ON s.order_id = e.order_id
 
 		UNION ALL
 		SELECT 55, 'what came into an account is numbered, and its order is what it says',
@@ -612,12 +612,12 @@ CREATE FUNCTION payments.verify(
 			count(*),
 			min(format('refund %s of "%s"', r.id, r.order_id))
 				FILTER (WHERE 1 <> CASE r.origin WHEN 'psp' THEN (SELECT count(*) FROM ONLY payments.psp_answer a
-						WHERE a.call_id = r.proof_call_id AND a.attempt_no = r.proof_attempt_no AND a.action <> 'late'
+						WHERE a.order_id = r.order_id AND a.call_id = r.proof_call_id AND a.attempt_no = r.proof_attempt_no AND a.action <> 'late'
 							AND a.payment_key = e.payment_key AND a.currency = e.currency AND a.amount = e.amount)
 					ELSE (SELECT count(*) FROM ONLY payments.operator_action o
 						WHERE o.refund_id = r.id AND o.outcome = 'succeeded' AND o.amount = r.amount AND o.transaction_key = r.transaction_key)
 					+ (SELECT count(*) FROM ONLY payments.psp_call c
-						JOIN ONLY payments.psp_answer a ON a.call_id = c.id
+						JOIN ONLY payments.psp_answer a ON a.order_id = c.order_id AND a.call_id = c.id
 					WHERE c.refund_id = r.id AND c.amount = r.amount AND a.action = 'refund' AND a.meaning = 'refunded'
 						AND a.transaction_key = r.transaction_key AND a.payment_key = e.payment_key AND a.currency = e.currency
 						AND a.amount = e.amount) END)
@@ -685,7 +685,7 @@ CREATE FUNCTION payments.verify(
 			min(format('look %s at order "%s"', c.id, c.order_id))
 				FILTER (WHERE EXISTS (SELECT FROM ONLY payments.psp_attempt a WHERE a.call_id = c.id AND a.operation <> 'query')
 					OR (SELECT count(*) FROM ONLY payments.psp_call_queue q WHERE q.call_id = c.id)
-						+ (SELECT count(*) FROM ONLY payments.psp_answer a WHERE a.call_id = c.id AND a.action IN ('learn', 'give up')) <> 1)
+						+ (SELECT count(*) FROM ONLY payments.psp_answer a WHERE a.order_id = c.order_id AND a.call_id = c.id AND a.action IN ('learn', 'give up')) <> 1)
 		FROM ONLY payments.psp_call c
 		WHERE c.operation = 'look'
 	) v

@@ -56,7 +56,7 @@ CREATE FUNCTION payments.find_alerts(
 			ELSE 'See payments.explain and the PSP''s dashboard; then payments.retry or payments.resolve.' END
 	FROM ONLY payments.psp_call_queue q
 		LEFT JOIN LATERAL (SELECT a.meaning, a.code, a.action, a.received_at FROM ONLY payments.psp_answer a
-			WHERE a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1) l ON true
+			WHERE a.order_id = q.order_id AND a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1) l ON true
 	WHERE q.state = 'D'
 
 	UNION ALL
@@ -142,7 +142,7 @@ CREATE FUNCTION payments.find_alerts(
 		'Settle it with the PSP, and post the correction with this order_id; then payments.retry: the alert ends with the answer, or with the correction.'
 	FROM (SELECT DISTINCT ON (c.order_id) c.order_id, a.meaning, a.code, a.received_at
 			FROM now CROSS JOIN ONLY payments.psp_call c
-				JOIN ONLY payments.psp_answer a ON a.call_id = c.id AND a.action = 'learn'
+				JOIN ONLY payments.psp_answer a ON a.order_id = c.order_id AND a.call_id = c.id AND a.action = 'learn'
 			WHERE c.operation = 'look' AND c.created_at > now.now - interval '30 days'
 			ORDER BY c.order_id, c.id DESC) l
 		CROSS JOIN LATERAL (SELECT payments.status(l.order_id) WHERE l.meaning IN ('aborted', 'approved', 'waiting', 'lapsed')) s (status)

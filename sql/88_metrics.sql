@@ -8,7 +8,7 @@ CREATE VIEW payments.open_call_counts WITH (security_barrier) AS
 		LEFT JOIN (SELECT q.state, q.first_sent_at, q.due_at,
 				CASE
 					WHEN q.state = 'D' AND 'quarantine' = COALESCE((SELECT a.action FROM ONLY payments.psp_answer a
-						WHERE a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1), 'quarantine') THEN 'quarantined'
+						WHERE a.order_id = q.order_id AND a.call_id = q.call_id ORDER BY a.attempt_no DESC LIMIT 1), 'quarantine') THEN 'quarantined'
 					WHEN q.state = 'D' THEN 'dead'
 					WHEN q.phase = 'D' THEN 'deposit'
 					WHEN q.first_sent_at IS NULL THEN CASE WHEN EXISTS (SELECT FROM ONLY payments.psp_call c
@@ -16,9 +16,9 @@ CREATE VIEW payments.open_call_counts WITH (security_barrier) AS
 					WHEN q.outcome_unknown THEN 'unknown'
 					ELSE 'trying'
 				END AS kind
-			FROM (SELECT call_id, state, phase, outcome_unknown, first_sent_at, due_at FROM ONLY payments.psp_call_queue
+			FROM (SELECT call_id, order_id, state, phase, outcome_unknown, first_sent_at, due_at FROM ONLY payments.psp_call_queue
 				UNION ALL
-				SELECT call_id, 'P' AS state, 'D' AS phase, false AS outcome_unknown, first_sent_at, due_at FROM ONLY payments.psp_call_deposit) q) q
+				SELECT call_id, order_id, 'P' AS state, 'D' AS phase, false AS outcome_unknown, first_sent_at, due_at FROM ONLY payments.psp_call_deposit) q) q
 			ON q.kind = k.kind
 	GROUP BY k.kind;
 COMMENT ON VIEW payments.open_call_counts IS

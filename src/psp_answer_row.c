@@ -125,7 +125,7 @@ static const char *const transport_names[] = {
 	[PAY_TRANSPORT_NO_ANSWER] = "no answer",
 };
 
-static const int key_columns[] = {CALL_ID, ATTEMPT_NO};
+static const int key_columns[] = {ORDER_ID, CALL_ID, ATTEMPT_NO};
 
 static void fill_row(int row, const PayResult *result, const char *action);
 static void fill_payment(int row, const PayResult *result);
@@ -337,8 +337,8 @@ static void
 must_be_there(const PayResult *result)
 {
 	const PayClaim *claim = result->claim;
-	Datum		key[] = {Int64GetDatum(claim->call_id),
-	Int32GetDatum(claim->attempt_no)};
+	Datum		key[] = {CStringGetTextDatum(claim->order_id),
+	Int64GetDatum(claim->call_id), Int32GetDatum(claim->attempt_no)};
 	PayTableScan scan;
 	bool		found;
 

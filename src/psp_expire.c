@@ -139,8 +139,9 @@ lock_unsent(PayOrder *orders, int64 *call_ids, int n)
 		" WHERE q.call_id OPERATOR(pg_catalog.=) ANY ($1)"
 		" AND q.state OPERATOR(pg_catalog.=) 'P' AND q.attempt_no OPERATOR(pg_catalog.=) 0"
 		" AND q.first_sent_at IS NULL"
-		" AND NOT EXISTS (SELECT FROM ONLY payments.psp_attempt a"
-		" WHERE a.order_id OPERATOR(pg_catalog.=) q.order_id)"
+		" AND NOT EXISTS (SELECT FROM ONLY payments.psp_call c"
+		" JOIN ONLY payments.psp_attempt a ON a.call_id OPERATOR(pg_catalog.=) c.id"
+		" WHERE c.order_id OPERATOR(pg_catalog.=) q.order_id)"
 		" ORDER BY q.order_id FOR UPDATE OF q SKIP LOCKED",
 		1, {INT8ARRAYOID}
 	};

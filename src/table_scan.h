@@ -18,7 +18,7 @@
 
 #include "table.h"
 
-#define PAY_TABLE_SCAN_KEYS 2
+#define PAY_TABLE_SCAN_KEYS 3
 
 typedef struct PayTableScan
 {

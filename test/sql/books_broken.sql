@@ -153,14 +153,14 @@ SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.ledger_balance WHERE acco
 	(SELECT id FROM payments.ledger_account WHERE code = 'revenue:verify')$$);
 -- 4: a wallet whose journal says otherwise
 SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.wallet_transaction
-	VALUES (-1, 1402, 'KRW', 'sale', 5, NULL, NULL, now())$$);
+	VALUES (-1, 1402, 'KRW', 'sale', 5, '', NULL, now())$$);
 -- 5: wallet and journal agree, but nobody owes it; a wallet that is not there
 SELECT * FROM pg_temp.broken_by($$
-	INSERT INTO payments.wallet_transaction VALUES (-1, 1402, 'KRW', 'sale', 5, NULL, NULL, now());
+	INSERT INTO payments.wallet_transaction VALUES (-1, 1402, 'KRW', 'sale', 5, '', NULL, now());
 	UPDATE payments.wallet SET balance = balance + 5 WHERE seller_id = 1402$$);
 SELECT * FROM pg_temp.broken_by($$
 	INSERT INTO payments.wallet VALUES (1403, 'KRW', 5, 0, 1, now());
-	INSERT INTO payments.wallet_transaction VALUES (-1, 1403, 'KRW', 'sale', 5, NULL, NULL, now())$$);
+	INSERT INTO payments.wallet_transaction VALUES (-1, 1403, 'KRW', 'sale', 5, '', NULL, now())$$);
 -- 6: money of one line in the journal of the other, the ledger's proof gone, a flag without anything behind it
 -- (all lines are wrong; which of them it shows depends on how many digits their ids have)
 SELECT invariant, regexp_replace(counterexample, '[0-9]+ in the wallet', 'n in the wallet') AS counterexample FROM pg_temp.broken_by($$
@@ -169,6 +169,7 @@ SELECT invariant, regexp_replace(counterexample, '[0-9]+ in the wallet', 'n in t
 SELECT invariant, regexp_replace(counterexample, '[0-9]+ in the wallet', 'n in the wallet') AS counterexample
 	FROM pg_temp.broken_by($$UPDATE payments.ledger_transaction SET kind = 'payment.lost' WHERE order_id = 'verify-paid'$$);
 SELECT * FROM pg_temp.broken_by($$UPDATE payments.wallet_transaction SET payment_order_id = NULL WHERE order_id = 'verify-usd'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.wallet_transaction SET order_id = 'verify-paid' WHERE order_id = 'verify-usd' AND kind = 'sale'$$);
 -- 7: a total that is not the sum
 SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_event SET amount = 5 WHERE order_id = 'verify-new'$$);
 SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_order SET amount = 60000 WHERE order_id = 'verify-new'$$);
