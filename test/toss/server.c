@@ -82,6 +82,7 @@ notify_completed(void *cls, struct MHD_Connection *connection,
 
 	if (exchange == NULL)
 		return;
+	sim_wire_release(connection);
 	sim_api_release(&exchange->request);
 	free(exchange);
 	*context = NULL;

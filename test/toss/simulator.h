@@ -607,6 +607,9 @@ extern int	sim_server_port(struct MHD_Daemon *daemon);
 extern int	sim_wire_answer(struct MHD_Connection *connection,
 							Request *request);
 
+/* Behind an answer: what was gathered of it leaves. */
+extern void sim_wire_release(struct MHD_Connection *connection);
+
 /* control.c: the control interface */
 
 extern struct MHD_Daemon *sim_control_start(int port);

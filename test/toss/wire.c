@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <sys/socket.h>
 
@@ -22,6 +23,7 @@
 #define DRIP_PIECE 64			/* bytes */
 #define DRIP_GAP 100			/* ms, unless the fault says otherwise */
 
+#define ONE_PIECE 8192			/* bytes of a body that leave with the header */
 #define OVERSIZE (1024 * 1024)	/* blanks behind a good body */
 #define DEEP 60000				/* arrays in each other */
 
@@ -203,6 +205,23 @@ add_headers(struct MHD_Response *response, const Request *request,
 	}
 }
 
+static gnutls_session_t
+session(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info;
+
+	info = MHD_get_connection_info(connection,
+								   MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	return info->tls_session;
+}
+
+/* From here on the connection gathers what is sent. */
+static void
+hold(struct MHD_Connection *connection)
+{
+	gnutls_record_cork(session(connection));
+}
+
 /*
  * Answers a request the way its form says.  Returns what MHD's handler is to
  * return: MHD_NO ends the connection.
@@ -212,6 +231,7 @@ sim_wire_answer(struct MHD_Connection *connection, Request *request)
 {
 	struct MHD_Response *response;
 	enum MHD_Result result;
+	size_t		body_length = request->answer_body.length;
 	unsigned	status = request->answer.code ?
 	(unsigned) request->answer.code->status : 200;
 
@@ -231,7 +251,16 @@ sim_wire_answer(struct MHD_Connection *connection, Request *request)
 	if (response == NULL)
 		return MHD_NO;
 	add_headers(response, request, status);
+	if (request->form == FORM_NORMAL && body_length <= ONE_PIECE)
+		hold(connection);
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
+}
+
+/* Sends what was gathered, as one record; nothing when nothing was. */
+void
+sim_wire_release(struct MHD_Connection *connection)
+{
+	(void) gnutls_record_uncork(session(connection), GNUTLS_RECORD_WAIT);
 }
