@@ -36,7 +36,6 @@
 #include "worker.h"
 
 #define LONG_SLEEP		1000	/* ms; before that, statistics are sent */
-#define CHORES_PAUSE	3		/* times as long as the chores took */
 
 static volatile sig_atomic_t skip_drain = false;
 static WaitEventSet *wait_set = NULL;
@@ -50,7 +49,6 @@ static void build_wait_set(void);
 static long time_to_wait(PayWorker *worker);
 static bool must_look(PayWorker *worker, int64 now);
 static void heed(PayWorker *worker);
-static void do_chores(PayWorker *worker);
 static void wait_for_work(PayWorker *worker, long timeout);
 static void reload(PayWorker *worker);
 static void show_state(PayWorker *worker);
@@ -76,7 +74,7 @@ payments_worker_main(Datum main_arg)
 			pay_worker_turn(&worker);
 		if (pay_worker_reconcile(&worker))
 			build_wait_set();
-		do_chores(&worker);
+		pay_worker_chores(&worker);
 		show_state(&worker);
 		pay_worker_log_left_out(&worker, false);
 	}
@@ -249,12 +247,8 @@ time_to_wait(PayWorker *worker)
 				Min(pay_worker_queue_next_at(worker),
 					Min(worker->arming_at, worker->asking_until));
 		next = Min(next, worker->put_off_until);
-		next = Min(next, pay_worker_upkeep_at(worker));
 		next = Min(next, pay_worker_reconcile_at(worker));
-		next = Min(next, pay_worker_expire_at(worker));
-		next = Min(next, pay_worker_lapse_at(worker));
-		next = Min(next, pay_worker_inbox_at(worker));
-		next = Min(next, pay_worker_unclaimed_at(worker));
+		next = Min(next, pay_worker_chores_at(worker));
 	}
 	if (next == PAY_NEVER)
 		return network;
@@ -296,28 +290,6 @@ heed(PayWorker *worker)
 	worker->look = true;
 	pay_worker_reconcile_look(worker);
 	pay_worker_inbox_look();
-}
-
-/*
- * A step of each that is due.  While results wait, no more than a part of the
- * time, whatever there is to do.
- */
-static void
-do_chores(PayWorker *worker)
-{
-	static int64 pause_until = 0;
-	int64		start = pay_clock_ms();
-	int64		end;
-
-	if (worker->n_results > 0 && start < pause_until)
-		return;
-	pay_worker_upkeep(worker);
-	pay_worker_expire(worker);
-	pay_worker_lapse(worker);
-	pay_worker_inbox(worker);
-	pay_worker_unclaimed(worker);
-	end = pay_clock_ms();
-	pause_until = end + (end - start) * CHORES_PAUSE;
 }
 
 static void

@@ -106,13 +106,14 @@ typedef enum PayTurnKind
 	PAY_TURN_ORDINARY,
 	PAY_TURN_QUARANTINE,		/* of the one result, because of failure */
 	PAY_TURN_SIFT,				/* what cannot be claimed: worker_sift.c */
+	PAY_TURN_FINAL,				/* the process ends after it */
+	/* chores */
 	PAY_TURN_UPKEEP,			/* nothing of the queue: worker_upkeep.c */
 	PAY_TURN_RECONCILE,			/* nor here: worker_reconcile.c */
 	PAY_TURN_EXPIRE,			/* what was never sent: worker_expire.c */
 	PAY_TURN_LAPSE,				/* nor of this one: worker_lapse.c */
 	PAY_TURN_INBOX,				/* nor of this one: worker_inbox.c */
-	PAY_TURN_UNCLAIMED,			/* nor here: worker_unclaimed.c */
-	PAY_TURN_FINAL				/* the process ends after it */
+	PAY_TURN_UNCLAIMED			/* nor here: worker_unclaimed.c */
 } PayTurnKind;
 
 /* Why a turn failed: without details, which may contain data. */
@@ -131,6 +132,7 @@ typedef struct PayTurn
 
 	/* results */
 	bool		done;
+	bool		is_chore;
 	PayTurnFailure failure;
 	PayClaim  **claims;
 	int			n_claims;
@@ -287,6 +289,10 @@ typedef enum PayLogClass
 extern bool pay_worker_may_log(const PayWorker *worker, PayLogClass which,
 							   const char *text);
 extern void pay_worker_log_left_out(const PayWorker *worker, bool at_once);
+
+/* worker_chores.c */
+extern int64 pay_worker_chores_at(const PayWorker *worker);
+extern void pay_worker_chores(PayWorker *worker);
 
 /* worker_upkeep.c */
 extern int64 pay_worker_upkeep_at(const PayWorker *worker);

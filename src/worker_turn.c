@@ -29,10 +29,11 @@
 volatile sig_atomic_t pay_worker_may_cancel = false;
 volatile sig_atomic_t pay_worker_is_committing = false;
 
-static bool is_chore(PayTurnKind kind);
 static void count_turn(PayWorkerSlot *slot);
 static void begin_turn(const PayTurn *turn);
 static void work(PayWorker *worker, PayTurn *turn);
+static bool do_chore(PayWorker *worker, PayTurn *turn, TimestampTz now);
+static void save_and_claim(PayWorker *worker, PayTurn *turn, TimestampTz now);
 static void commit_turn(PayTurn *turn, instr_time began);
 static int64 since(instr_time start);
 static void before_commit(XactEvent event, void *arg);
@@ -60,6 +61,7 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	turn->settled = 0;
 	turn->n_saved = turn->n;
 	turn->done = false;
+	turn->is_chore = false;
 
 	PG_TRY();
 	{
@@ -82,7 +84,7 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	PG_END_TRY();
 
 	MemoryContextSwitchTo(worker->turn_context);
-	if (turn->done && !is_chore(turn->kind))
+	if (turn->done && !turn->is_chore)
 	{
 		count_turn(worker->slot);
 		pay_worker_count_turn(worker, turn->commit_us);
@@ -92,15 +94,6 @@ pay_worker_try_turn(PayWorker *worker, PayTurn *turn)
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return turn->done;
-}
-
-/* What is not among the turns that people see counted, unless it fails */
-static bool
-is_chore(PayTurnKind kind)
-{
-	return kind == PAY_TURN_UPKEEP || kind == PAY_TURN_RECONCILE ||
-		kind == PAY_TURN_EXPIRE || kind == PAY_TURN_LAPSE ||
-		kind == PAY_TURN_INBOX || kind == PAY_TURN_UNCLAIMED;
 }
 
 static void
@@ -141,42 +134,45 @@ work(PayWorker *worker, PayTurn *turn)
 	TimestampTz now = GetCurrentTimestamp();
 
 	MemoryContextSwitchTo(worker->turn_context);
-	if (turn->kind == PAY_TURN_SIFT)
-	{
+	turn->is_chore = do_chore(worker, turn, now);
+	if (!turn->is_chore && turn->kind == PAY_TURN_SIFT)
 		pay_worker_sift_work(worker, now);
-		return;
-	}
-	if (turn->kind == PAY_TURN_UPKEEP)
-	{
-		pay_worker_upkeep_work(worker, turn);
-		return;
-	}
-	if (turn->kind == PAY_TURN_RECONCILE)
-	{
-		pay_worker_reconcile_work(worker);
-		return;
-	}
-	if (turn->kind == PAY_TURN_EXPIRE)
-	{
-		turn->settled = pay_worker_expire_work(worker, now);
-		return;
-	}
-	if (turn->kind == PAY_TURN_LAPSE)
-	{
-		turn->settled = pay_worker_lapse_work(worker, now);
-		return;
-	}
-	if (turn->kind == PAY_TURN_INBOX)
-	{
-		pay_worker_inbox_work(worker, now);
-		return;
-	}
-	if (turn->kind == PAY_TURN_UNCLAIMED)
-	{
-		pay_worker_unclaimed_work(worker, now);
-		return;
-	}
+	else if (!turn->is_chore)
+		save_and_claim(worker, turn, now);
+}
 
+/* What is not among the turns that people see counted, unless it fails */
+static bool
+do_chore(PayWorker *worker, PayTurn *turn, TimestampTz now)
+{
+	switch (turn->kind)
+	{
+		case PAY_TURN_UPKEEP:
+			pay_worker_upkeep_work(worker, turn);
+			return true;
+		case PAY_TURN_RECONCILE:
+			pay_worker_reconcile_work(worker);
+			return true;
+		case PAY_TURN_EXPIRE:
+			turn->settled = pay_worker_expire_work(worker, now);
+			return true;
+		case PAY_TURN_LAPSE:
+			turn->settled = pay_worker_lapse_work(worker, now);
+			return true;
+		case PAY_TURN_INBOX:
+			pay_worker_inbox_work(worker, now);
+			return true;
+		case PAY_TURN_UNCLAIMED:
+			pay_worker_unclaimed_work(worker, now);
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+save_and_claim(PayWorker *worker, PayTurn *turn, TimestampTz now)
+{
 	if (turn->limit > 0 && !pay_worker_may_claim(worker))
 		turn->limit = 0;
 	if (turn->limit > 0)
