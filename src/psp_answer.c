@@ -15,46 +15,9 @@
 #include "psp_answer.h"
 #include "psp_call.h"
 
-static void close_calls(PayResult *results, int n, const bool *owned);
 static void reschedule_calls(PayResult *results, int n, const bool *owned,
 							 TimestampTz now);
 static void renew_call(PayResult *result, TimestampTz now);
-
-/*
- * Lock the queue rows of these results and tell which still belong to the
- * attempt that was sent.
- */
-void
-pay_psp_call_fence(PayResult *results, int n, int64 epoch, bool *owned)
-{
-	static PayStatement lock = {
-		"SELECT call_id, attempt_no, epoch, state FROM payments.psp_call_queue"
-		" WHERE order_id OPERATOR(pg_catalog.=) ANY ($1)"
-		" ORDER BY order_id FOR NO KEY UPDATE",
-		1, {TEXTARRAYOID}
-	};
-	char	  **order_ids = palloc(sizeof(char *) * n);
-	uint64		rows;
-	Datum		values[1];
-
-	for (int i = 0; i < n; i++)
-	{
-		order_ids[i] = results[i].claim->order_id;
-		owned[i] = false;
-	}
-	values[0] = pay_db_text_array(order_ids, n);
-	rows = pay_db_run(&lock, values, NULL);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		int64		call_id = pay_db_int64(row, 1);
-
-		for (int i = 0; i < n; i++)
-			if (results[i].claim->call_id == call_id)
-				owned[i] = pay_db_int32(row, 2) == results[i].claim->attempt_no &&
-					pay_db_int64(row, 3) == epoch &&
-					pay_db_char(row, 4) == 'S';
-	}
-}
 
 void
 pay_psp_call_record(PayResult *results, int n, const bool *owned)
@@ -78,40 +41,12 @@ void
 pay_psp_call_move(PayResult *results, int n, const bool *owned,
 				  TimestampTz now)
 {
-	close_calls(results, n, owned);
+	pay_psp_call_close(results, n, owned);
 	reschedule_calls(results, n, owned, now);
 	pay_psp_deposit_await(results, n, owned, now);
 	for (int i = 0; i < n; i++)
 		if (owned[i] && results[i].decision.action == PAY_ACTION_RENEW)
 			renew_call(&results[i], now);
-}
-
-static void
-close_calls(PayResult *results, int n, const bool *owned)
-{
-	static PayStatement close = {
-		"DELETE FROM payments.psp_call_queue q"
-		" WHERE q.order_id OPERATOR(pg_catalog.=) ANY ($1)"
-		" AND q.call_id OPERATOR(pg_catalog.=) ANY ($2)",
-		2, {TEXTARRAYOID, INT8ARRAYOID}
-	};
-	char	  **order_ids = palloc(sizeof(char *) * n);
-	int64	   *calls = palloc(sizeof(int64) * n);
-	int			m = 0;
-	Datum		values[2];
-
-	for (int i = 0; i < n; i++)
-	{
-		if (!owned[i] || !pay_action_closes(results[i].decision.action))
-			continue;
-		order_ids[m] = results[i].claim->order_id;
-		calls[m++] = results[i].claim->call_id;
-	}
-	if (m == 0)
-		return;
-	values[0] = pay_db_text_array(order_ids, m);
-	values[1] = pay_db_int64_array(calls, m);
-	pay_db_run(&close, values, NULL);
 }
 
 /*

@@ -13,11 +13,13 @@
 
 #include "postgres.h"
 
+#include "storage/itemptr.h"
+#include "utils/timestamp.h"
+
 #include "jump.h"
 #include "resolution.h"
 #include "shard.h"
 #include "toss.h"
-#include "utils/timestamp.h"
 
 /*
  * pay_shard_has as SQL; the column has the collation "C".  Not as an OR: the
@@ -193,6 +195,7 @@ typedef struct PayResult
 	int64		total_us;
 	TimestampTz received_at;
 	Datum		response;		/* jsonb, kept by the turn; 0: no Payment */
+	ItemPointerData place;		/* of the queue's row, if it counts */
 	bool		is_late;		/* recorded as evidence only */
 	bool		is_quarantined;
 	int64		renewed_as;		/* the call that took its place, or 0 */
@@ -213,6 +216,8 @@ extern void pay_psp_call_fence(PayResult *results, int n, int64 epoch,
 extern void pay_psp_call_record(PayResult *results, int n, const bool *owned);
 extern void pay_psp_call_move(PayResult *results, int n, const bool *owned,
 							  TimestampTz now);
+extern void pay_psp_call_close(const PayResult *results, int n,
+							   const bool *owned);
 extern void pay_psp_deposit_await(PayResult *results, int n,
 								  const bool *owned, TimestampTz now);
 

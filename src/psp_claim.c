@@ -1,14 +1,15 @@
 /*
  * psp_claim.c
- *		Calls to the PSP: claiming what is pending, for a run of a worker.
+ *		Calls to the PSP: claiming what is pending, for a run of a worker; and,
+ *		when their results are there, which of them still count.
  *
  * Everything is met by key and without a statement: a row of the queue gets a
  * new version that belongs to the run, the call is read, the attempt is written
  * (psp_attempt.c).  What the queue's constraints would say is so: a state and an
  * operation are literals of ours or what was there.  test/t/037_direct_settling.pl
  *
- * Nothing is waited for.  A row that somebody has locked is passed over, and the
- * worker looks after it later.  heap_update cannot be told not to wait: so a row
+ * A claim waits for nothing.  A row that somebody has locked is passed over, and
+ * the worker looks after it later.  heap_update cannot be told not to wait: so a row
  * is locked first, and what it says then counts.
  */
 #include "postgres.h"
@@ -69,6 +70,7 @@ static PayTable queue = {
 static int	take_calls(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 					   const PayTimes *times, MemoryContext parent,
 					   PayClaim **claims);
+static void begin_scan(PayTableScan *scan);
 static int	compare_wanted(const void *a, const void *b);
 static bool may_take(TupleTableSlot *row, const PayCallWanted *wanted,
 					 const PayTimes *times);
@@ -79,6 +81,8 @@ static bool may_send(TupleTableSlot *row, const PayCallWanted *wanted,
 					 const PayTimes *times, bool key_changed);
 static bool is_same(const char *sent_as, const char *fingerprint);
 static PayClaim *make_claim(TupleTableSlot *row, MemoryContext parent);
+static bool is_in_flight(TupleTableSlot *row, const PayClaim *claim,
+						 int64 epoch);
 static char char_of(TupleTableSlot *row, int column);
 static TimestampTz time_of(TupleTableSlot *row, int column);
 
@@ -111,7 +115,6 @@ static int
 take_calls(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 		   const PayTimes *times, MemoryContext parent, PayClaim **claims)
 {
-	static const int key[] = {CALL_ID};
 	PayCallWanted *sorted = palloc(sizeof(PayCallWanted) * n_wanted);
 	PayTableScan scan;
 	int			n = 0;
@@ -120,7 +123,7 @@ take_calls(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 	qsort(sorted, n_wanted, sizeof(PayCallWanted), compare_wanted);
 
 	pay_table_open(&queue);
-	pay_table_scan_begin(&scan, &queue, key, lengthof(key), lengthof(key));
+	begin_scan(&scan);
 	for (int i = 0; i < n_wanted; i++)
 	{
 		Datum		id = Int64GetDatum(sorted[i].call_id);
@@ -137,6 +140,14 @@ take_calls(const PayCallWanted *wanted, int n_wanted, int64 epoch,
 	pay_table_scan_end(&scan);
 	pay_table_close(&queue);
 	return n;
+}
+
+static void
+begin_scan(PayTableScan *scan)
+{
+	static const int key[] = {CALL_ID};
+
+	pay_table_scan_begin(scan, &queue, key, lengthof(key), lengthof(key));
 }
 
 static int
@@ -266,6 +277,59 @@ make_claim(TupleTableSlot *row, MemoryContext parent)
 	claim->state.reached_psp = claim->state.first_sent_at != 0;
 	MemoryContextSwitchTo(old);
 	return claim;
+}
+
+/*
+ * Lock the queue rows of these results, whoever has them, and tell which still
+ * belong to the attempt that was sent.
+ */
+void
+pay_psp_call_fence(PayResult *results, int n, int64 epoch, bool *owned)
+{
+	PayTableScan scan;
+
+	pay_table_open(&queue);
+	begin_scan(&scan);
+	for (int i = 0; i < n; i++)
+	{
+		const PayClaim *claim = results[i].claim;
+		Datum		id = Int64GetDatum(claim->call_id);
+		TupleTableSlot *row = pay_table_scan_first(&scan, &id);
+
+		owned[i] = row != NULL && pay_table_scan_wait(&scan) &&
+			is_in_flight(row, claim, epoch);
+		if (owned[i])
+			results[i].place = row->tts_tid;
+	}
+	pay_table_scan_end(&scan);
+	pay_table_close(&queue);
+}
+
+static bool
+is_in_flight(TupleTableSlot *row, const PayClaim *claim, int64 epoch)
+{
+	int32		attempt_no = DatumGetInt32(pay_table_value(&queue, row,
+														   ATTEMPT_NO));
+
+	return attempt_no == claim->attempt_no &&
+		pay_table_int64(&queue, row, EPOCH) == epoch &&
+		char_of(row, STATE) == 'S';
+}
+
+/* Nothing has touched their rows since the fence. */
+void
+pay_psp_call_close(const PayResult *results, int n, const bool *owned)
+{
+	pay_table_open(&queue);
+	for (int i = 0; i < n; i++)
+	{
+		ItemPointerData place = results[i].place;
+
+		if (owned[i] && pay_action_closes(results[i].decision.action))
+			pay_table_delete_row(&queue, &place);
+	}
+	pay_table_close(&queue);
+	CommandCounterIncrement();
 }
 
 /* 0 when null */

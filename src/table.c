@@ -317,9 +317,14 @@ pay_table_discard_row(PayTable *table, int i)
 	PayTableState *state = table->state;
 
 	CommandCounterIncrement();
-	simple_table_tuple_delete(state->result->ri_RelationDesc,
-							  &state->rows[i]->tts_tid, SnapshotSelf);
+	pay_table_delete_row(table, &state->rows[i]->tts_tid);
 	ItemPointerSetInvalid(&state->rows[i]->tts_tid);
+}
+
+void
+pay_table_delete_row(PayTable *table, ItemPointer place)
+{
+	simple_table_tuple_delete(pay_table_relation(table), place, SnapshotSelf);
 }
 
 /*

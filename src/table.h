@@ -89,6 +89,9 @@ extern Datum pay_table_get(const PayTable *table, TupleTableSlot *row,
 extern void pay_table_copy_row(PayTable *table, TupleTableSlot *row);
 extern bool pay_table_replace_row(PayTable *table, TupleTableSlot *row);
 
+/* Delete the row at this place, which this transaction has locked. */
+extern void pay_table_delete_row(PayTable *table, ItemPointer place);
+
 /*
  * Did the last replacement begin a new chain of versions, because the page was
  * full?  Then this is where the indexes point to, if the transaction commits.

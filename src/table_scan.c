@@ -21,6 +21,7 @@
 #include "table_scan.h"
 
 static Oid	equality_of(Oid type);
+static bool lock_row(PayTableScan *scan, LockWaitPolicy policy);
 pg_noreturn static void refuse_newer(const PayTable *table);
 
 void
@@ -99,6 +100,18 @@ pay_table_scan_next(PayTableScan *scan)
 bool
 pay_table_scan_lock(PayTableScan *scan)
 {
+	return lock_row(scan, LockWaitSkip);
+}
+
+bool
+pay_table_scan_wait(PayTableScan *scan)
+{
+	return lock_row(scan, LockWaitBlock);
+}
+
+static bool
+lock_row(PayTableScan *scan, LockWaitPolicy policy)
+{
 	ItemPointerData place = scan->row->tts_tid;
 	TM_FailureData failure;
 	TM_Result	result;
@@ -108,7 +121,7 @@ pay_table_scan_lock(PayTableScan *scan)
 	result = table_tuple_lock(pay_table_relation(scan->table), &place,
 							  scan->snapshot, scan->row,
 							  GetCurrentCommandId(true),
-							  LockTupleNoKeyExclusive, LockWaitSkip,
+							  LockTupleNoKeyExclusive, policy,
 							  IsolationUsesXactSnapshot() ? 0 :
 							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 	switch (result)

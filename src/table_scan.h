@@ -59,6 +59,9 @@ extern TupleTableSlot *pay_table_scan_next(PayTableScan *scan);
  */
 extern bool pay_table_scan_lock(PayTableScan *scan);
 
+/* The same, but wait for whoever has it.  False: it is gone. */
+extern bool pay_table_scan_wait(PayTableScan *scan);
+
 /* Read the row at this place again, which this transaction has locked. */
 extern void pay_table_read_locked(PayTable *table, ItemPointer place,
 								  TupleTableSlot *row);
