@@ -55,7 +55,7 @@ sub korean
 	return $locale // 'C.UTF-8';
 }
 
-my $shop = PaymentsTest->new(conf => "wal_writer_delay = 10s\npayments.sweep_interval = 1s\n");
+my $shop = PaymentsTest->new(conf => "wal_writer_delay = 10s\npayments.sweep_interval = 1s\npayments.connect_timeout = 30s\n");
 my $node = $shop->{node};
 $shop->wait_for_worker;
 
