@@ -182,13 +182,12 @@ set_options(PayHttpExchange *exchange, const PayHttpSettings *settings,
 {
 	CURL	   *easy = exchange->easy;
 
-	if (!exchange->has_options)
-		exchange->has_options = set_fixed_options(easy, settings) &&
-			set_callbacks(exchange, settings);
-	if (!exchange->has_options ||
+	if (!set_fixed_options(easy, settings) || !set_callbacks(exchange, settings) ||
 		curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK ||
 		curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
 						 exchange->headers) != CURLE_OK ||
+		curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+						 settings->connect_timeout_ms) != CURLE_OK ||
 		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
 						 (long) request->timeout_ms + BACKSTOP_MS) != CURLE_OK)
 		return false;
@@ -215,8 +214,6 @@ set_fixed_options(CURL *easy, const PayHttpSettings *settings)
 
 	return curl_easy_setopt(easy, CURLOPT_MAXFILESIZE,
 							(long) settings->max_body) == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-						 settings->connect_timeout_ms) == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
 						 "https") == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR,
@@ -433,17 +430,11 @@ nothing_left(const PayHttpExchange *exchange)
 /*
  * Forget the exchange, and wipe what may be secret: the headers carry a key,
  * the bodies personal data.  Copies that libcurl made are out of our reach.
- * Behind anything but an answer the handle begins anew.
  */
 void
 pay_http_exchange_clear(PayHttpExchange *exchange)
 {
-	if (exchange->result.outcome != PAY_HTTP_ANSWERED ||
-		curl_easy_setopt(exchange->easy, CURLOPT_HTTPHEADER, NULL) != CURLE_OK)
-	{
-		curl_easy_reset(exchange->easy);
-		exchange->has_options = false;
-	}
+	curl_easy_reset(exchange->easy);
 
 	for (struct curl_slist *item = exchange->headers; item != NULL;
 		 item = item->next)

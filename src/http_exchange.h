@@ -22,13 +22,12 @@ typedef struct PayHttpSettings
 } PayHttpSettings;
 
 /*
- * A slot.  The easy handle, with its options, and the buffer live as long as the
- * slot and are used again; everything else belongs to the present exchange.
+ * A slot.  The easy handle and the buffer live as long as the slot and are
+ * used again; everything else belongs to the present exchange.
  */
 typedef struct PayHttpExchange
 {
 	CURL	   *easy;
-	bool		has_options;	/* those that all requests share */
 	char	   *buffer;			/* body of the answer, then of the request */
 	struct PayHttpExchange *next;	/* in the list of free or done ones */
 	int			place;			/* among those in flight */
