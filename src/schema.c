@@ -136,6 +136,21 @@ pay_schema_fingerprint(void)
 }
 
 char *
+pay_schema_versions(void)
+{
+	static PayStatement versions = {PAY_SCHEMA_VERSIONS_QUERY, 0};
+	int			level = pin_settings();
+	MemoryContext caller = pay_db_connect();
+	char	   *result;
+
+	pay_db_run(&versions, NULL, NULL);
+	result = MemoryContextStrdup(caller, pay_db_text(0, 1));
+	pay_db_finish();
+	AtEOXact_GUC(true, level);
+	return result;
+}
+
+char *
 pay_schema_problem(void)
 {
 	int			level = pin_settings();

@@ -139,4 +139,28 @@
 	" FROM (" QUERY_SCHEMA " UNION ALL " QUERY_RELATIONS " UNION ALL " QUERY_RULES " UNION ALL " \
 	QUERY_FUNCTIONS " UNION ALL " QUERY_PRIVILEGES ") o (object, definition) GROUP BY 1) "
 
+/*
+ * Which versions the rows have that statements about our relations and functions
+ * change.  VACUUM and ANALYZE write into a row as it is, and leave its version.
+ */
+#define VERSIONS(catalogue, key, part, condition) \
+	"SELECT '" catalogue "', " key "::oid, " part "::integer, xmin FROM " catalogue " WHERE " condition
+#define IN_OURS(column) column " IN (SELECT oid FROM ours)"
+
+#define PAY_SCHEMA_VERSIONS_QUERY \
+	"WITH ours AS MATERIALIZED (SELECT oid FROM pg_class WHERE relnamespace = 'payments'::regnamespace)" \
+	" SELECT concat(count(*), ' ', sum(hashtextextended(concat_ws(' ', v.catalogue, v.key, v.part, v.version), 0))) FROM (" \
+	VERSIONS("pg_class", "oid", "0", "relnamespace = 'payments'::regnamespace") " UNION ALL " \
+	VERSIONS("pg_attribute", "attrelid", "attnum", IN_OURS("attrelid")) " UNION ALL " \
+	VERSIONS("pg_attrdef", "oid", "0", IN_OURS("adrelid")) " UNION ALL " \
+	VERSIONS("pg_index", "indexrelid", "0", IN_OURS("indrelid")) " UNION ALL " \
+	VERSIONS("pg_constraint", "oid", "0", IN_OURS("conrelid")) " UNION ALL " \
+	VERSIONS("pg_trigger", "oid", "0", IN_OURS("tgrelid")) " UNION ALL " \
+	VERSIONS("pg_rewrite", "oid", "0", IN_OURS("ev_class")) " UNION ALL " \
+	VERSIONS("pg_policy", "oid", "0", IN_OURS("polrelid")) " UNION ALL " \
+	VERSIONS("pg_inherits", "inhrelid", "inhseqno", IN_OURS("inhrelid") " OR " IN_OURS("inhparent")) " UNION ALL " \
+	VERSIONS("pg_subscription_rel", "srrelid", "0", IN_OURS("srrelid")) " UNION ALL " \
+	VERSIONS("pg_proc", "oid", "0", "pronamespace = 'payments'::regnamespace") \
+	") v (catalogue, key, part, version)"
+
 #endif							/* PAY_SCHEMA_QUERY_H */

@@ -62,6 +62,25 @@ $shop->sql('REVOKE INSERT ON payments.ledger_entry FROM play_friend');
 is($shop->wait_for($order), 'SUCCESS', 'until it is taken away');
 ok($shop->wait_for_worker, 'then the worker runs');
 
+# The server announces ANALYZE and VACUUM as it does DDL, and autovacuum takes all
+# tables in turn: if the worker looked at the whole schema behind each, calls would
+# wait.  It looks behind DDL, and with each sweep.
+my $looks = looks();
+for my $table (qw(psp_call_queue psp_answer wallet ledger_balance event))
+{
+	$shop->sql("ANALYZE payments.$table; VACUUM payments.$table");
+	my $paid = $shop->order(1000);
+	$shop->confirm($paid);
+	$shop->wait_for($paid);
+}
+sleep 2;
+cmp_ok(looks() - $looks, '<=', 1, 'ANALYZE and VACUUM are no reason for a look');
+$looks = looks();
+$shop->sql('CREATE INDEX harmless_idx ON payments.event (occurred_at)');
+$shop->confirm($shop->order(1000));
+$shop->poll(sub { looks() > $looks }, 'DDL is one');
+$shop->sql('DROP INDEX payments.harmless_idx');
+
 # Databases; these cannot be tried in a transaction.  An owner who is not a
 # superuser must not take one off the list by its name.
 $node->safe_psql('postgres', 'CREATE ROLE play_landlord CREATEDB; ALTER DATABASE shop OWNER TO play_landlord');
@@ -198,6 +217,12 @@ sub all_attacks
 	is($shop->sql(q(SELECT string_agg(counterexample, E'\n') FROM payments.verify() WHERE NOT holds)), '',
 		"$name: all of it is undone");
 	return;
+}
+
+# How often the schema was compared with what was recorded
+sub looks
+{
+	return $shop->sql("SELECT seq_scan + idx_scan FROM pg_stat_all_tables WHERE relid = 'payments.schema_record'::regclass");
 }
 
 # In one session; one line of result for each.
