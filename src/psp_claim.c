@@ -281,7 +281,7 @@ make_claim(TupleTableSlot *row, MemoryContext parent)
 
 /*
  * Lock the queue rows of these results, whoever has them, and tell which still
- * belong to the attempt that was sent.
+ * belong to the attempt that was sent.  Their events are locked.
  */
 void
 pay_psp_call_fence(PayResult *results, int n, int64 epoch, bool *owned)
@@ -311,7 +311,8 @@ is_in_flight(TupleTableSlot *row, const PayClaim *claim, int64 epoch)
 	int32		attempt_no = DatumGetInt32(pay_table_value(&queue, row,
 														   ATTEMPT_NO));
 
-	return attempt_no == claim->attempt_no &&
+	return pay_table_int64(&queue, row, CALL_ID) == claim->call_id &&
+		attempt_no == claim->attempt_no &&
 		pay_table_int64(&queue, row, EPOCH) == epoch &&
 		char_of(row, STATE) == 'S';
 }

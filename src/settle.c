@@ -9,10 +9,11 @@
  *
  * What comes before what: the events are locked first and in key order, so two
  * turns cannot deadlock, and those that somebody holds are left for later, so
- * that nobody can hold up the others; the fence is read under those locks; answers are
- * recorded whether or not they count; the books are written before the flags
- * that say so.  Dying anywhere before the commit leaves the queue row in flight
- * under a dead epoch, and the next run asks the PSP.
+ * that nobody can hold up the others; the fence is read under those locks, and up
+ * to the last step, which moves and deletes the queue's rows, nothing writes
+ * these; answers are recorded whether or not they count; the books are written
+ * before the flags that say so.  Dying anywhere before the commit leaves the queue
+ * row in flight under a dead epoch, and the next run asks the PSP.
  */
 #include "postgres.h"
 

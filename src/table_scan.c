@@ -116,8 +116,9 @@ lock_row(PayTableScan *scan, LockWaitPolicy policy)
 	TM_FailureData failure;
 	TM_Result	result;
 
-	/* a copy: locking needs the slot, and the page's pin is not to stay */
+	/* a copy: locking needs the slot, and the page's pins are not to stay */
 	ExecClearTuple(scan->row);
+	table_index_fetch_reset(scan->scan->xs_heapfetch);
 	result = table_tuple_lock(pay_table_relation(scan->table), &place,
 							  scan->snapshot, scan->row,
 							  GetCurrentCommandId(true),
