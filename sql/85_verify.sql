@@ -115,12 +115,13 @@ CREATE FUNCTION payments.verify(
 		SELECT 9, 'histories are continuous and end in the present state',
 			count(*),
 			min(format('payment order %s of "%s"', o.id, o.order_id))
-				FILTER (WHERE o.payment_order_status <> coalesce(h.last, 'NOT_STARTED') OR h.broken)
+				FILTER (WHERE o.payment_order_status <> coalesce(h.last, 'NOT_STARTED') OR h.broken
+					OR h.order_ids <> ARRAY[o.order_id])
 		FROM ONLY payments.payment_order o
 			LEFT JOIN (SELECT payment_order_id,
 					(array_agg(to_status ORDER BY id DESC))[1] AS last,
-					bool_or(from_status <> coalesce(previous, 'NOT_STARTED')) AS broken
-				FROM (SELECT payment_order_id, id, from_status, to_status,
+					bool_or(from_status <> coalesce(previous, 'NOT_STARTED')) AS broken, array_agg(DISTINCT order_id) AS order_ids
+				FROM (SELECT payment_order_id, order_id, id, from_status, to_status,
 						lag(to_status) OVER (PARTITION BY payment_order_id ORDER BY id) AS previous
 					FROM ONLY payments.payment_order_history) s
 				GROUP BY payment_order_id) h ON h.payment_order_id = o.id
@@ -166,9 +167,11 @@ CREATE FUNCTION payments.verify(
 		SELECT 13, 'every answer belongs to an attempt that was committed before it',
 			count(*),
 			min(format('call %s attempt %s', a.call_id, a.attempt_no))
-				FILTER (WHERE s.call_id IS NULL OR s.claimed_at > a.received_at)
+				FILTER (WHERE s.call_id IS NULL OR s.claimed_at > a.received_at
+					OR s.order_id <> a.order_id OR c.order_id <> a.order_id)
 		FROM ONLY payments.psp_answer a
 			LEFT JOIN ONLY payments.psp_attempt s USING (call_id, attempt_no)
+			LEFT JOIN ONLY payments.psp_call c ON c.id = a.call_id
 
 		UNION ALL
 		SELECT 14, 'amounts are no finer than their currencies, which are known',

@@ -177,8 +177,8 @@ SELECT 'I4 a new key without need', c.order_id
 	WHERE c.renews_call_id IS NULL AND c.operation <> 'look' AND EXISTS (SELECT FROM payments.psp_call o
 			WHERE o.order_id = c.order_id AND o.id < c.id AND o.operation = c.operation AND o.refund_id IS NOT DISTINCT FROM c.refund_id)
 		OR c.renews_call_id IS NOT NULL AND NOT EXISTS (SELECT
-			FROM payments.psp_answer a JOIN payments.psp_answer w USING (call_id)
-			WHERE a.call_id = c.renews_call_id AND w.action = 'renew'
+			FROM payments.psp_answer a JOIN payments.psp_answer w USING (order_id, call_id)
+			WHERE a.order_id = c.order_id AND a.call_id = c.renews_call_id AND w.action = 'renew'
 				AND w.operation = 'query' AND w.meaning = 'open' AND a.operation = c.operation
 				AND a.transport = 'answered' AND a.meaning <> 'busy')
 

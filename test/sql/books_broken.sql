@@ -183,6 +183,7 @@ SELECT * FROM pg_temp.broken_by($$
 -- 9: history lost, history forged, a state without history
 SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.payment_order_history WHERE order_id = 'verify-open'$$);
 SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.payment_order_history WHERE order_id = 'verify-usd' AND to_status = 'EXECUTING'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.payment_order_history SET order_id = 'verify-paid' WHERE order_id = 'verify-usd' AND to_status = 'EXECUTING'$$);
 SELECT * FROM pg_temp.broken_by($$
 	INSERT INTO payments.payment_order_history SELECT -1, order_id, id, 'UNKNOWN', 'NOT_STARTED', NULL, 'me', now()
 		FROM payments.payment_order WHERE order_id = 'verify-new'$$);
@@ -211,9 +212,10 @@ SELECT * FROM pg_temp.broken_by($$INSERT INTO payments.psp_call_deposit (call_id
 	SELECT id, order_id, 1, 1, now() FROM payments.psp_call WHERE order_id = 'verify-open'$$);
 -- 28: a merchant that the call is not of, or that is none
 SELECT * FROM pg_temp.broken_by($$UPDATE payments.psp_call_queue SET merchant_id = 9 WHERE order_id = 'verify-open'$$);
--- 13: an answer to what was never sent, or was sent later
+-- 13: an answer to what was never sent, or was sent later, or for another order
 SELECT * FROM pg_temp.broken_by($$DELETE FROM payments.psp_attempt WHERE order_id = 'verify-paid'$$);
 SELECT * FROM pg_temp.broken_by($$UPDATE payments.psp_attempt SET claimed_at = now() + interval '1 day' WHERE order_id = 'verify-paid'$$);
+SELECT * FROM pg_temp.broken_by($$UPDATE payments.psp_attempt SET order_id = 'verify-usd' WHERE order_id = 'verify-paid'$$);
 -- 14: half a won, a currency that nobody knows
 SELECT * FROM pg_temp.broken_by($$
 	UPDATE payments.payment_event SET amount = 6.5 WHERE order_id = 'verify-new';
