@@ -215,6 +215,14 @@ session(struct MHD_Connection *connection)
 	return info->tls_session;
 }
 
+/* Then TLS says goodbye before anybody is told that the answer is complete. */
+static bool
+ends_with_answer(struct MHD_Connection *connection)
+{
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+									   "Connection") != NULL;
+}
+
 /* From here on the connection gathers what is sent. */
 static void
 hold(struct MHD_Connection *connection)
@@ -251,7 +259,8 @@ sim_wire_answer(struct MHD_Connection *connection, Request *request)
 	if (response == NULL)
 		return MHD_NO;
 	add_headers(response, request, status);
-	if (request->form == FORM_NORMAL && body_length <= ONE_PIECE)
+	if (request->form == FORM_NORMAL && body_length <= ONE_PIECE &&
+		!ends_with_answer(connection))
 		hold(connection);
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
