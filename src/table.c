@@ -317,13 +317,16 @@ pay_table_discard_row(PayTable *table, int i)
 	PayTableState *state = table->state;
 
 	CommandCounterIncrement();
-	pay_table_delete_row(table, &state->rows[i]->tts_tid);
+	simple_table_tuple_delete(state->result->ri_RelationDesc,
+							  &state->rows[i]->tts_tid, SnapshotSelf);
 	ItemPointerSetInvalid(&state->rows[i]->tts_tid);
 }
 
+/* Whoever publishes the table must be told which row goes: 42P10, 55000. */
 void
 pay_table_delete_row(PayTable *table, ItemPointer place)
 {
+	CheckCmdReplicaIdentity(pay_table_relation(table), CMD_DELETE);
 	simple_table_tuple_delete(pay_table_relation(table), place, SnapshotSelf);
 }
 
