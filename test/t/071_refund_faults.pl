@@ -68,7 +68,7 @@ for my $after ('done', 'unchanged')
 	$shop->poll(sub { $shop->toss('GET', '/health')->{waiting} > 0 }, 'at the PSP');
 	my $pid = $shop->worker('pid');
 	kill 'KILL', $pid;
-	$shop->poll_sql('SELECT 1', '1', 'the server is back');
+	$shop->poll(sub { my $new = eval { $shop->worker('pid') }; $new && $new ne $pid }, 'the server is back');
 	$shop->release;
 	is($shop->wait_for_refund($order, $refund, 120), 'SUCCESS', "the worker was killed, $after");
 }
